@@ -1,0 +1,52 @@
+/**
+ * Writes every generated file of the repository, or with `--check` fails naming those that are out of date.
+ *
+ *     node scripts/generate/main.ts [--check]
+ */
+import { readdir, readFile, rm, writeFile, mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { grpcTypes } from "./grpc-types.ts";
+import { jsonSchemas } from "./json-schemas.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Each generator owns whole folders: what it doesn't write there is stale. */
+const generators = [
+  { folder: "shared/src/generated", make: () => grpcTypes(root) },
+  { folder: "builder/src/espalier_builder/schemas", make: () => jsonSchemas() },
+];
+
+const check = process.argv.includes("--check");
+const stale: string[] = [];
+for (const { folder, make } of generators) {
+  const wanted = await make();
+  const present = await filesBelow(join(root, folder));
+  for (const path of present) {
+    if (wanted.has(path) || path === "__init__.py") continue;
+    stale.push(join(folder, path));
+    if (!check) await rm(join(root, folder, path));
+  }
+  for (const [path, text] of wanted) {
+    const target = join(root, folder, path);
+    if (existsSync(target) && (await readFile(target, "utf8")) === text) continue;
+    stale.push(join(folder, path));
+    if (check) continue;
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, text);
+  }
+}
+if (stale.length > 0) console.error(`${check ? "out of date" : "written"}:\n${stale.map((path) => `  ${path}`).join("\n")}`);
+if (check && stale.length > 0) {
+  console.error("fix: node scripts/generate/main.ts");
+  process.exitCode = 1;
+}
+
+async function filesBelow(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes("__pycache__"))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+}

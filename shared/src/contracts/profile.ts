@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { Digest } from "./digest.ts";
+
+/** What the machine is. Sizes in bytes; what could not be read is null. */
+export const Inventory = z.strictObject({
+  hostname: z.string(),
+  /** Equal for agents on one host (machine id): they measure in turn. */
+  hostId: z.string(),
+  architecture: z.string(),
+  os: z.string(),
+  cpuModel: z.string(),
+  logicalCores: z.int().positive(),
+  /** Among avx2, avx512f, avx512_vnni, avx_vnni, asimddp, i8mm, ... as the kernel names them. */
+  instructionSets: z.array(z.string()),
+  memoryTotalBytes: z.int().positive(),
+  memoryAvailableBytes: z.int().nonnegative(),
+  diskFreeBytes: z.int().nonnegative(),
+  executionProviders: z.array(z.string()),
+  onnxruntimeVersion: z.string(),
+  agentVersion: z.string(),
+  powerSource: z.enum(["mains", "battery", "unknown"]),
+  thermalCelsius: z.number().nullable(),
+  energyCounter: z.string().nullable(),
+});
+export type Inventory = z.infer<typeof Inventory>;
+
+/** The owner's budget; null is no limit. `cpuQuota` in cores: 0.5 is half of one core. */
+export const Budget = z.strictObject({
+  threads: z.int().positive(),
+  memoryBytes: z.int().positive().nullable(),
+  diskBytes: z.int().positive().nullable(),
+  cpuQuota: z.number().positive().nullable(),
+});
+export type Budget = z.infer<typeof Budget>;
+
+/** How each limit is enforced on this machine: `cgroup-v1`, `cgroup-v2`, `runtime` or `unenforced: <why>`. */
+export const BudgetEnforcement = z.strictObject({
+  threads: z.string(),
+  memory: z.string(),
+  disk: z.string(),
+  cpuQuota: z.string(),
+});
+export type BudgetEnforcement = z.infer<typeof BudgetEnforcement>;
+
+/** Repeated observations in one unit. `relativeSpread` is the interquartile range over the median. */
+export const Sample = z.strictObject({
+  median: z.number(),
+  p90: z.number(),
+  relativeSpread: z.number().nonnegative(),
+  repetitions: z.int().positive(),
+});
+export type Sample = z.infer<typeof Sample>;
+
+/** Timings of one kit graph. Decode: one token with `contextTokens` in the KV cache. Prefill: a prompt of `promptTokens`. */
+export const KitTiming = z.strictObject({
+  graphId: z.string(),
+  decode: z.array(z.strictObject({ contextTokens: z.int().nonnegative(), ms: Sample })),
+  prefill: z.array(z.strictObject({ promptTokens: z.int().positive(), ms: Sample })),
+  loadMs: z.number().nonnegative(),
+  /** Growth of resident memory by loading the graph, and by running it on top. */
+  loadedMemoryBytes: z.number(),
+  runningMemoryBytes: z.number(),
+});
+export type KitTiming = z.infer<typeof KitTiming>;
+
+/** What one variant really did on the device, run by the serving path on real prompts. */
+export const VariantTiming = z.strictObject({
+  artifactDigest: Digest,
+  promptTokens: z.int().positive(),
+  outputTokens: z.int().positive(),
+  ttftMs: Sample,
+  tpotMs: Sample,
+  /** Peak resident memory of the agent process while it ran. */
+  peakMemoryBytes: z.int().positive(),
+  loadMs: z.number(),
+});
+export type VariantTiming = z.infer<typeof VariantTiming>;
+
+export const Measurements = z.strictObject({
+  memoryBandwidthBytesPerSecond: Sample.nullable(),
+  diskWriteBytesPerSecond: Sample.nullable(),
+  downloadBytesPerSecond: Sample.nullable(),
+  kit: z.strictObject({ kitDigest: Digest, timings: z.array(KitTiming) }).nullable(),
+  /** Resident memory of the agent before any model is loaded. */
+  baseMemoryBytes: z.number().nullable(),
+  variants: z.array(VariantTiming),
+});
+export type Measurements = z.infer<typeof Measurements>;
+
+/** A device as measured: what the planner decides from. */
+export const DeviceProfile = z.strictObject({
+  schemaVersion: z.literal(1),
+  deviceId: z.string(),
+  measuredAtMs: z.int(),
+  inventory: Inventory,
+  budget: Budget,
+  enforcement: BudgetEnforcement,
+  measurements: Measurements,
+});
+export type DeviceProfile = z.infer<typeof DeviceProfile>;

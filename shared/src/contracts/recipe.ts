@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { type Digest, digestOfJson } from "./digest.ts";
+
+/**
+ * How much to remove and by what rule. `sparsity` is the fraction of all non-embedding parameters removed, the same
+ * for every method, so that levels compare.
+ */
+export const Pruning = z.discriminatedUnion("method", [
+  z.strictObject({ method: z.literal("none") }),
+  z.strictObject({
+    method: z.enum(["magnitude", "cfsp", "cfsp-rel"]),
+    sparsity: z.number().min(0.01).max(0.7),
+    /** FFN widths are multiples of this. */
+    alignment: z.int().min(1).max(1024),
+    /** Closed-form recovery of down_proj on calibration statistics, layer by layer on the pruned stream. */
+    refit: z.boolean(),
+  }),
+  z.strictObject({ method: z.literal("tail"), sparsity: z.number().min(0.01).max(0.7) }),
+]);
+export type Pruning = z.infer<typeof Pruning>;
+
+/** The format of the linear weights. Embedding and head are 8-bit blocks of `embeddingBlockSize` in `rtn` recipes. */
+export const Quantization = z.discriminatedUnion("method", [
+  z.strictObject({ method: z.literal("none") }),
+  z.strictObject({
+    method: z.literal("rtn"),
+    bits: z.union([z.literal(4), z.literal(8)]),
+    blockSize: z.union([z.literal(32), z.literal(128)]),
+    symmetric: z.boolean(),
+    /** MatMulNBits accuracy level: 0 keeps activations in fp32, 4 quantizes them to int8 (fast). */
+    accuracyLevel: z.union([z.literal(0), z.literal(4)]),
+  }),
+]);
+export type Quantization = z.infer<typeof Quantization>;
+
+/** A level: pruning, then recovery (refit belongs to pruning), then quantization. */
+export const Recipe = z.strictObject({ schemaVersion: z.literal(1), pruning: Pruning, quantization: Quantization });
+export type Recipe = z.infer<typeof Recipe>;
+
+export function recipeDigest(recipe: Recipe): Digest {
+  return digestOfJson(recipe);
+}
+
+/** A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-q4b32a`, `tail-10-fp32`. */
+export function recipeName({ pruning, quantization }: Recipe): string {
+  return `${pruningName(pruning)}-${quantizationName(quantization)}`;
+}
+
+function pruningName(pruning: Pruning): string {
+  if (pruning.method === "none") return "dense";
+  const percent = Number((pruning.sparsity * 100).toFixed(2));
+  if (pruning.method === "tail") return `tail-${percent}`;
+  const alignment = pruning.alignment === 32 ? "" : `-a${pruning.alignment}`;
+  return `${pruning.method}${pruning.refit ? "-refit" : ""}-${percent}${alignment}`;
+}
+
+function quantizationName(quantization: Quantization): string {
+  if (quantization.method === "none") return "fp32";
+  const { bits, blockSize, symmetric, accuracyLevel } = quantization;
+  return `q${bits}b${blockSize}${symmetric ? "" : "a"}${accuracyLevel === 4 ? "" : `-l${accuracyLevel}`}`;
+}

@@ -1,0 +1,50 @@
+import { z } from "zod";
+import { Digest } from "./digest.ts";
+import { Protocol, Quality } from "./quality.ts";
+import { Recipe } from "./recipe.ts";
+import { VariantShape } from "./shape.ts";
+
+/** What a stage cost. A counter that isn't there is null, never an estimate. */
+export const StageCost = z.strictObject({
+  seconds: z.number().nonnegative(),
+  peakMemoryBytes: z.int().nonnegative().nullable(),
+  energyJoules: z.number().nonnegative().nullable(),
+  /** The stage came from the cache: `seconds` is what it cost then. */
+  cached: z.boolean(),
+});
+
+/** `report.json` of an artifact: the last row, `exported`, is of the files that ship, run by ONNX Runtime. */
+export const EvaluationReport = z.strictObject({
+  schemaVersion: z.literal(1),
+  recipe: Recipe,
+  requestedSparsity: z.number().min(0).max(1),
+  achievedSparsity: z.number().min(0).max(1),
+  dense: z.strictObject({ quality: Quality, protocol: Protocol, parameters: z.int().positive() }),
+  stages: z.array(
+    z.strictObject({
+      stage: z.enum(["dense", "pruned", "quantized", "exported"]),
+      quality: Quality.nullable(),
+      protocol: Protocol.nullable(),
+      parameters: z.int().positive(),
+      sizeBytes: z.int().positive(),
+    }),
+  ),
+  costs: z.array(z.strictObject({ stage: z.string(), cost: StageCost })),
+  /** Facts a reader must know to trust the figures, e.g. that calibration text was sampled from the model itself. */
+  notes: z.array(z.string()),
+});
+export type EvaluationReport = z.infer<typeof EvaluationReport>;
+
+/** Result of a sensitivity job: every candidate's quality before it is built, on the same few thousand tokens. */
+export const SensitivityReport = z.strictObject({
+  schemaVersion: z.literal(1),
+  modelDigest: Digest,
+  protocol: Protocol,
+  dense: Quality,
+  candidates: z.array(
+    z.strictObject({ recipe: Recipe, recipeDigest: Digest, shape: VariantShape, quality: Quality, seconds: z.number() }),
+  ),
+  /** Candidates that can't be built on this model, with the reason. */
+  rejected: z.array(z.strictObject({ recipe: Recipe, reason: z.string() })),
+});
+export type SensitivityReport = z.infer<typeof SensitivityReport>;

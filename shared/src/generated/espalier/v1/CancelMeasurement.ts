@@ -1,0 +1,10 @@
+// Original file: /work/main/proto/espalier/v1/session.proto
+
+
+export interface CancelMeasurement {
+  'commandId'?: (string);
+}
+
+export interface CancelMeasurement__Output {
+  'commandId': (string);
+}

@@ -1,0 +1,12 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface CreateTokenRequest {
+  'lifetimeSeconds'?: (number);
+  'labels'?: ({[key: string]: string});
+}
+
+export interface CreateTokenRequest__Output {
+  'lifetimeSeconds': (number);
+  'labels': ({[key: string]: string});
+}

@@ -1,0 +1,8 @@
+// Original file: /work/main/proto/espalier/v1/session.proto
+
+
+export interface DiskWrite {
+}
+
+export interface DiskWrite__Output {
+}

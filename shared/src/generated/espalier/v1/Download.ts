@@ -1,0 +1,10 @@
+// Original file: /work/main/proto/espalier/v1/session.proto
+
+
+export interface Download {
+  'digests'?: (string)[];
+}
+
+export interface Download__Output {
+  'digests': (string)[];
+}

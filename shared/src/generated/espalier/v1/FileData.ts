@@ -1,0 +1,10 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface FileData {
+  'data'?: (Buffer | Uint8Array | string);
+}
+
+export interface FileData__Output {
+  'data': (Buffer);
+}

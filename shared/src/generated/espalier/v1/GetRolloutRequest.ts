@@ -1,0 +1,10 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface GetRolloutRequest {
+  'rollout'?: (string);
+}
+
+export interface GetRolloutRequest__Output {
+  'rollout': (string);
+}

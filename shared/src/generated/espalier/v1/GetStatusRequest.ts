@@ -1,0 +1,8 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface GetStatusRequest {
+}
+
+export interface GetStatusRequest__Output {
+}

@@ -1,0 +1,10 @@
+// Original file: /work/main/proto/espalier/v1/session.proto
+
+
+export interface KitRun {
+  'kitDigest'?: (string);
+}
+
+export interface KitRun__Output {
+  'kitDigest': (string);
+}

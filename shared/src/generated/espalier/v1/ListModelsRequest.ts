@@ -1,0 +1,8 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface ListModelsRequest {
+}
+
+export interface ListModelsRequest__Output {
+}

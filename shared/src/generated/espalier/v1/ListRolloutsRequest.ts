@@ -1,0 +1,8 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface ListRolloutsRequest {
+}
+
+export interface ListRolloutsRequest__Output {
+}

@@ -1,0 +1,11 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from '../../espalier/v1/Document.ts';
+
+export interface ListRolloutsResponse {
+  'states'?: (_espalier_v1_Document)[];
+}
+
+export interface ListRolloutsResponse__Output {
+  'states': (_espalier_v1_Document__Output)[];
+}

@@ -1,0 +1,18 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface MeasureDevicesRequest {
+  'selector'?: (string);
+  'model'?: (string);
+  'variantDigest'?: (string);
+  'promptTokens'?: (number);
+  'outputTokens'?: (number);
+}
+
+export interface MeasureDevicesRequest__Output {
+  'selector': (string);
+  'model': (string);
+  'variantDigest': (string);
+  'promptTokens': (number);
+  'outputTokens': (number);
+}

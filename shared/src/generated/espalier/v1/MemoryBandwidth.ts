@@ -1,0 +1,8 @@
+// Original file: /work/main/proto/espalier/v1/session.proto
+
+
+export interface MemoryBandwidth {
+}
+
+export interface MemoryBandwidth__Output {
+}

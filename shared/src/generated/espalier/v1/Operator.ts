@@ -1,0 +1,201 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { ControlRolloutRequest as _espalier_v1_ControlRolloutRequest, ControlRolloutRequest__Output as _espalier_v1_ControlRolloutRequest__Output } from '../../espalier/v1/ControlRolloutRequest.ts';
+import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from '../../espalier/v1/CreateTokenRequest.ts';
+import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from '../../espalier/v1/CreateTokenResponse.ts';
+import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from '../../espalier/v1/FileData.ts';
+import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutRequest__Output as _espalier_v1_GetRolloutRequest__Output } from '../../espalier/v1/GetRolloutRequest.ts';
+import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from '../../espalier/v1/GetStatusRequest.ts';
+import type { GetStatusResponse as _espalier_v1_GetStatusResponse, GetStatusResponse__Output as _espalier_v1_GetStatusResponse__Output } from '../../espalier/v1/GetStatusResponse.ts';
+import type { ImportResponse as _espalier_v1_ImportResponse, ImportResponse__Output as _espalier_v1_ImportResponse__Output } from '../../espalier/v1/ImportResponse.ts';
+import type { ListDevicesRequest as _espalier_v1_ListDevicesRequest, ListDevicesRequest__Output as _espalier_v1_ListDevicesRequest__Output } from '../../espalier/v1/ListDevicesRequest.ts';
+import type { ListDevicesResponse as _espalier_v1_ListDevicesResponse, ListDevicesResponse__Output as _espalier_v1_ListDevicesResponse__Output } from '../../espalier/v1/ListDevicesResponse.ts';
+import type { ListModelsRequest as _espalier_v1_ListModelsRequest, ListModelsRequest__Output as _espalier_v1_ListModelsRequest__Output } from '../../espalier/v1/ListModelsRequest.ts';
+import type { ListModelsResponse as _espalier_v1_ListModelsResponse, ListModelsResponse__Output as _espalier_v1_ListModelsResponse__Output } from '../../espalier/v1/ListModelsResponse.ts';
+import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from '../../espalier/v1/ListRolloutsRequest.ts';
+import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from '../../espalier/v1/ListRolloutsResponse.ts';
+import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from '../../espalier/v1/ListVariantsRequest.ts';
+import type { ListVariantsResponse as _espalier_v1_ListVariantsResponse, ListVariantsResponse__Output as _espalier_v1_ListVariantsResponse__Output } from '../../espalier/v1/ListVariantsResponse.ts';
+import type { MeasureDevicesEvent as _espalier_v1_MeasureDevicesEvent, MeasureDevicesEvent__Output as _espalier_v1_MeasureDevicesEvent__Output } from '../../espalier/v1/MeasureDevicesEvent.ts';
+import type { MeasureDevicesRequest as _espalier_v1_MeasureDevicesRequest, MeasureDevicesRequest__Output as _espalier_v1_MeasureDevicesRequest__Output } from '../../espalier/v1/MeasureDevicesRequest.ts';
+import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from '../../espalier/v1/PlanEvent.ts';
+import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from '../../espalier/v1/PlanRequest.ts';
+import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from '../../espalier/v1/ReadVariantFileRequest.ts';
+import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from '../../espalier/v1/RolloutResponse.ts';
+import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from '../../espalier/v1/StartRolloutRequest.ts';
+import type { UploadMessage as _espalier_v1_UploadMessage, UploadMessage__Output as _espalier_v1_UploadMessage__Output } from '../../espalier/v1/UploadMessage.ts';
+
+export interface OperatorClient extends grpc.Client {
+  ControlRollout(argument: _espalier_v1_ControlRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  ControlRollout(argument: _espalier_v1_ControlRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  ControlRollout(argument: _espalier_v1_ControlRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  ControlRollout(argument: _espalier_v1_ControlRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  controlRollout(argument: _espalier_v1_ControlRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  controlRollout(argument: _espalier_v1_ControlRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  controlRollout(argument: _espalier_v1_ControlRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  controlRollout(argument: _espalier_v1_ControlRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  
+  CreateToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  CreateToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  CreateToken(argument: _espalier_v1_CreateTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  CreateToken(argument: _espalier_v1_CreateTokenRequest, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  createToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  createToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  createToken(argument: _espalier_v1_CreateTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  createToken(argument: _espalier_v1_CreateTokenRequest, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  
+  GetRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  GetRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  GetRollout(argument: _espalier_v1_GetRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  GetRollout(argument: _espalier_v1_GetRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  getRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  getRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  getRollout(argument: _espalier_v1_GetRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  getRollout(argument: _espalier_v1_GetRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  
+  GetStatus(argument: _espalier_v1_GetStatusRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  GetStatus(argument: _espalier_v1_GetStatusRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  GetStatus(argument: _espalier_v1_GetStatusRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  GetStatus(argument: _espalier_v1_GetStatusRequest, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _espalier_v1_GetStatusRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _espalier_v1_GetStatusRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _espalier_v1_GetStatusRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _espalier_v1_GetStatusRequest, callback: grpc.requestCallback<_espalier_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  
+  ImportDataset(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  ImportDataset(metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  ImportDataset(options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  ImportDataset(callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importDataset(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importDataset(metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importDataset(options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importDataset(callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  
+  ImportModel(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  ImportModel(metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  ImportModel(options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  ImportModel(callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importModel(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importModel(metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importModel(options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  importModel(callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
+  
+  ListDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  ListDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  ListDevices(argument: _espalier_v1_ListDevicesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  ListDevices(argument: _espalier_v1_ListDevicesRequest, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  listDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  listDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  listDevices(argument: _espalier_v1_ListDevicesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  listDevices(argument: _espalier_v1_ListDevicesRequest, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListModels(argument: _espalier_v1_ListModelsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  ListModels(argument: _espalier_v1_ListModelsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  ListModels(argument: _espalier_v1_ListModelsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  ListModels(argument: _espalier_v1_ListModelsRequest, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  listModels(argument: _espalier_v1_ListModelsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  listModels(argument: _espalier_v1_ListModelsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  listModels(argument: _espalier_v1_ListModelsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  listModels(argument: _espalier_v1_ListModelsRequest, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  ListRollouts(argument: _espalier_v1_ListRolloutsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  ListRollouts(argument: _espalier_v1_ListRolloutsRequest, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  listRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  listRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  listRollouts(argument: _espalier_v1_ListRolloutsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  listRollouts(argument: _espalier_v1_ListRolloutsRequest, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListVariants(argument: _espalier_v1_ListVariantsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  ListVariants(argument: _espalier_v1_ListVariantsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  ListVariants(argument: _espalier_v1_ListVariantsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  ListVariants(argument: _espalier_v1_ListVariantsRequest, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  listVariants(argument: _espalier_v1_ListVariantsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  listVariants(argument: _espalier_v1_ListVariantsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  listVariants(argument: _espalier_v1_ListVariantsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  listVariants(argument: _espalier_v1_ListVariantsRequest, callback: grpc.requestCallback<_espalier_v1_ListVariantsResponse__Output>): grpc.ClientUnaryCall;
+  
+  MeasureDevices(argument: _espalier_v1_MeasureDevicesRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_MeasureDevicesEvent__Output>;
+  MeasureDevices(argument: _espalier_v1_MeasureDevicesRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_MeasureDevicesEvent__Output>;
+  measureDevices(argument: _espalier_v1_MeasureDevicesRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_MeasureDevicesEvent__Output>;
+  measureDevices(argument: _espalier_v1_MeasureDevicesRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_MeasureDevicesEvent__Output>;
+  
+  Plan(argument: _espalier_v1_PlanRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_PlanEvent__Output>;
+  Plan(argument: _espalier_v1_PlanRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_PlanEvent__Output>;
+  plan(argument: _espalier_v1_PlanRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_PlanEvent__Output>;
+  plan(argument: _espalier_v1_PlanRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_PlanEvent__Output>;
+  
+  ReadVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
+  ReadVariantFile(argument: _espalier_v1_ReadVariantFileRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
+  readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
+  readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
+  
+  StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  StartRollout(argument: _espalier_v1_StartRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  StartRollout(argument: _espalier_v1_StartRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  startRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  startRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  startRollout(argument: _espalier_v1_StartRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  startRollout(argument: _espalier_v1_StartRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  
+  WatchRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RolloutResponse__Output>;
+  WatchRollout(argument: _espalier_v1_GetRolloutRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RolloutResponse__Output>;
+  watchRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RolloutResponse__Output>;
+  watchRollout(argument: _espalier_v1_GetRolloutRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RolloutResponse__Output>;
+  
+}
+
+export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
+  ControlRollout: grpc.handleUnaryCall<_espalier_v1_ControlRolloutRequest__Output, _espalier_v1_RolloutResponse>;
+  
+  CreateToken: grpc.handleUnaryCall<_espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse>;
+  
+  GetRollout: grpc.handleUnaryCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
+  
+  GetStatus: grpc.handleUnaryCall<_espalier_v1_GetStatusRequest__Output, _espalier_v1_GetStatusResponse>;
+  
+  ImportDataset: grpc.handleClientStreamingCall<_espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse>;
+  
+  ImportModel: grpc.handleClientStreamingCall<_espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse>;
+  
+  ListDevices: grpc.handleUnaryCall<_espalier_v1_ListDevicesRequest__Output, _espalier_v1_ListDevicesResponse>;
+  
+  ListModels: grpc.handleUnaryCall<_espalier_v1_ListModelsRequest__Output, _espalier_v1_ListModelsResponse>;
+  
+  ListRollouts: grpc.handleUnaryCall<_espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse>;
+  
+  ListVariants: grpc.handleUnaryCall<_espalier_v1_ListVariantsRequest__Output, _espalier_v1_ListVariantsResponse>;
+  
+  MeasureDevices: grpc.handleServerStreamingCall<_espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent>;
+  
+  Plan: grpc.handleServerStreamingCall<_espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent>;
+  
+  ReadVariantFile: grpc.handleServerStreamingCall<_espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData>;
+  
+  StartRollout: grpc.handleUnaryCall<_espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse>;
+  
+  WatchRollout: grpc.handleServerStreamingCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
+  
+}
+
+export interface OperatorDefinition extends grpc.ServiceDefinition {
+  ControlRollout: MethodDefinition<_espalier_v1_ControlRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_ControlRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
+  CreateToken: MethodDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse__Output>
+  GetRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
+  GetStatus: MethodDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusResponse, _espalier_v1_GetStatusRequest__Output, _espalier_v1_GetStatusResponse__Output>
+  ImportDataset: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
+  ImportModel: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
+  ListDevices: MethodDefinition<_espalier_v1_ListDevicesRequest, _espalier_v1_ListDevicesResponse, _espalier_v1_ListDevicesRequest__Output, _espalier_v1_ListDevicesResponse__Output>
+  ListModels: MethodDefinition<_espalier_v1_ListModelsRequest, _espalier_v1_ListModelsResponse, _espalier_v1_ListModelsRequest__Output, _espalier_v1_ListModelsResponse__Output>
+  ListRollouts: MethodDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse__Output>
+  ListVariants: MethodDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsResponse, _espalier_v1_ListVariantsRequest__Output, _espalier_v1_ListVariantsResponse__Output>
+  MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>
+  Plan: MethodDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanEvent, _espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent__Output>
+  ReadVariantFile: MethodDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_FileData, _espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData__Output>
+  StartRollout: MethodDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
+  WatchRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
+}

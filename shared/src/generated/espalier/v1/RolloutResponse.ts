@@ -1,0 +1,11 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from '../../espalier/v1/Document.ts';
+
+export interface RolloutResponse {
+  'state'?: (_espalier_v1_Document | null);
+}
+
+export interface RolloutResponse__Output {
+  'state': (_espalier_v1_Document__Output | null);
+}

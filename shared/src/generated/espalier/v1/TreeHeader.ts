@@ -1,0 +1,10 @@
+// Original file: /work/main/proto/espalier/v1/operator.proto
+
+
+export interface TreeHeader {
+  'name'?: (string);
+}
+
+export interface TreeHeader__Output {
+  'name': (string);
+}

@@ -1,0 +1,77 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { ControlRolloutRequest as _espalier_v1_ControlRolloutRequest, ControlRolloutRequest__Output as _espalier_v1_ControlRolloutRequest__Output } from './espalier/v1/ControlRolloutRequest.ts';
+import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from './espalier/v1/CreateTokenRequest.ts';
+import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from './espalier/v1/CreateTokenResponse.ts';
+import type { Device as _espalier_v1_Device, Device__Output as _espalier_v1_Device__Output } from './espalier/v1/Device.ts';
+import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from './espalier/v1/Document.ts';
+import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from './espalier/v1/FileData.ts';
+import type { FileHeader as _espalier_v1_FileHeader, FileHeader__Output as _espalier_v1_FileHeader__Output } from './espalier/v1/FileHeader.ts';
+import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutRequest__Output as _espalier_v1_GetRolloutRequest__Output } from './espalier/v1/GetRolloutRequest.ts';
+import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from './espalier/v1/GetStatusRequest.ts';
+import type { GetStatusResponse as _espalier_v1_GetStatusResponse, GetStatusResponse__Output as _espalier_v1_GetStatusResponse__Output } from './espalier/v1/GetStatusResponse.ts';
+import type { ImportResponse as _espalier_v1_ImportResponse, ImportResponse__Output as _espalier_v1_ImportResponse__Output } from './espalier/v1/ImportResponse.ts';
+import type { ListDevicesRequest as _espalier_v1_ListDevicesRequest, ListDevicesRequest__Output as _espalier_v1_ListDevicesRequest__Output } from './espalier/v1/ListDevicesRequest.ts';
+import type { ListDevicesResponse as _espalier_v1_ListDevicesResponse, ListDevicesResponse__Output as _espalier_v1_ListDevicesResponse__Output } from './espalier/v1/ListDevicesResponse.ts';
+import type { ListModelsRequest as _espalier_v1_ListModelsRequest, ListModelsRequest__Output as _espalier_v1_ListModelsRequest__Output } from './espalier/v1/ListModelsRequest.ts';
+import type { ListModelsResponse as _espalier_v1_ListModelsResponse, ListModelsResponse__Output as _espalier_v1_ListModelsResponse__Output } from './espalier/v1/ListModelsResponse.ts';
+import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from './espalier/v1/ListRolloutsRequest.ts';
+import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from './espalier/v1/ListRolloutsResponse.ts';
+import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from './espalier/v1/ListVariantsRequest.ts';
+import type { ListVariantsResponse as _espalier_v1_ListVariantsResponse, ListVariantsResponse__Output as _espalier_v1_ListVariantsResponse__Output } from './espalier/v1/ListVariantsResponse.ts';
+import type { MeasureDevicesEvent as _espalier_v1_MeasureDevicesEvent, MeasureDevicesEvent__Output as _espalier_v1_MeasureDevicesEvent__Output } from './espalier/v1/MeasureDevicesEvent.ts';
+import type { MeasureDevicesRequest as _espalier_v1_MeasureDevicesRequest, MeasureDevicesRequest__Output as _espalier_v1_MeasureDevicesRequest__Output } from './espalier/v1/MeasureDevicesRequest.ts';
+import type { OperatorClient as _espalier_v1_OperatorClient, OperatorDefinition as _espalier_v1_OperatorDefinition } from './espalier/v1/Operator.ts';
+import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from './espalier/v1/PlanEvent.ts';
+import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from './espalier/v1/PlanRequest.ts';
+import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
+import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from './espalier/v1/RolloutResponse.ts';
+import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from './espalier/v1/StartRolloutRequest.ts';
+import type { StoredTree as _espalier_v1_StoredTree, StoredTree__Output as _espalier_v1_StoredTree__Output } from './espalier/v1/StoredTree.ts';
+import type { TreeHeader as _espalier_v1_TreeHeader, TreeHeader__Output as _espalier_v1_TreeHeader__Output } from './espalier/v1/TreeHeader.ts';
+import type { UploadMessage as _espalier_v1_UploadMessage, UploadMessage__Output as _espalier_v1_UploadMessage__Output } from './espalier/v1/UploadMessage.ts';
+import type { Variant as _espalier_v1_Variant, Variant__Output as _espalier_v1_Variant__Output } from './espalier/v1/Variant.ts';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  espalier: {
+    v1: {
+      ControlRolloutRequest: MessageTypeDefinition<_espalier_v1_ControlRolloutRequest, _espalier_v1_ControlRolloutRequest__Output>
+      CreateTokenRequest: MessageTypeDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenRequest__Output>
+      CreateTokenResponse: MessageTypeDefinition<_espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenResponse__Output>
+      Device: MessageTypeDefinition<_espalier_v1_Device, _espalier_v1_Device__Output>
+      Document: MessageTypeDefinition<_espalier_v1_Document, _espalier_v1_Document__Output>
+      FileData: MessageTypeDefinition<_espalier_v1_FileData, _espalier_v1_FileData__Output>
+      FileHeader: MessageTypeDefinition<_espalier_v1_FileHeader, _espalier_v1_FileHeader__Output>
+      GetRolloutRequest: MessageTypeDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_GetRolloutRequest__Output>
+      GetStatusRequest: MessageTypeDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusRequest__Output>
+      GetStatusResponse: MessageTypeDefinition<_espalier_v1_GetStatusResponse, _espalier_v1_GetStatusResponse__Output>
+      ImportResponse: MessageTypeDefinition<_espalier_v1_ImportResponse, _espalier_v1_ImportResponse__Output>
+      ListDevicesRequest: MessageTypeDefinition<_espalier_v1_ListDevicesRequest, _espalier_v1_ListDevicesRequest__Output>
+      ListDevicesResponse: MessageTypeDefinition<_espalier_v1_ListDevicesResponse, _espalier_v1_ListDevicesResponse__Output>
+      ListModelsRequest: MessageTypeDefinition<_espalier_v1_ListModelsRequest, _espalier_v1_ListModelsRequest__Output>
+      ListModelsResponse: MessageTypeDefinition<_espalier_v1_ListModelsResponse, _espalier_v1_ListModelsResponse__Output>
+      ListRolloutsRequest: MessageTypeDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsRequest__Output>
+      ListRolloutsResponse: MessageTypeDefinition<_espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsResponse__Output>
+      ListVariantsRequest: MessageTypeDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsRequest__Output>
+      ListVariantsResponse: MessageTypeDefinition<_espalier_v1_ListVariantsResponse, _espalier_v1_ListVariantsResponse__Output>
+      MeasureDevicesEvent: MessageTypeDefinition<_espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesEvent__Output>
+      MeasureDevicesRequest: MessageTypeDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesRequest__Output>
+      Operator: SubtypeConstructor<typeof grpc.Client, _espalier_v1_OperatorClient> & { service: _espalier_v1_OperatorDefinition }
+      PlanEvent: MessageTypeDefinition<_espalier_v1_PlanEvent, _espalier_v1_PlanEvent__Output>
+      PlanRequest: MessageTypeDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanRequest__Output>
+      ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
+      RolloutResponse: MessageTypeDefinition<_espalier_v1_RolloutResponse, _espalier_v1_RolloutResponse__Output>
+      StartRolloutRequest: MessageTypeDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_StartRolloutRequest__Output>
+      StoredTree: MessageTypeDefinition<_espalier_v1_StoredTree, _espalier_v1_StoredTree__Output>
+      TreeHeader: MessageTypeDefinition<_espalier_v1_TreeHeader, _espalier_v1_TreeHeader__Output>
+      UploadMessage: MessageTypeDefinition<_espalier_v1_UploadMessage, _espalier_v1_UploadMessage__Output>
+      Variant: MessageTypeDefinition<_espalier_v1_Variant, _espalier_v1_Variant__Output>
+    }
+  }
+}
+
