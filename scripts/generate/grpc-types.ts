@@ -14,9 +14,12 @@ export async function grpcTypes(root: string): Promise<Map<string, string>> {
     const generator = join(root, "node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js");
     const options = ["--longs=Number", "--enums=String", "--defaults", "--oneofs", "--grpcLib=@grpc/grpc-js"];
     const files = protos.map((name) => `espalier/v1/${name}`);
-    const includes = [`--includeDirs=${join(root, "proto")}`];
+    // Relative to the root, so that no path of one machine is written into the files.
+    const includes = ["--includeDirs=proto"];
     const suffix = ["--importFileExtension=.ts", "--targetFileExtension=.ts"];
-    await run(process.execPath, [generator, ...options, ...includes, ...suffix, `--outDir=${out}`, ...files]);
+    await run(process.execPath, [generator, ...options, ...includes, ...suffix, `--outDir=${out}`, ...files], {
+      cwd: root,
+    });
     const written = new Map<string, string>();
     for (const entry of await readdir(out, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;

@@ -3,8 +3,9 @@
  *
  *     node scripts/generate/main.ts [--check]
  */
-import { readdir, readFile, rm, writeFile, mkdir } from "node:fs/promises";
+
 import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { grpcTypes } from "./grpc-types.ts";
@@ -37,7 +38,8 @@ for (const { folder, make } of generators) {
     await writeFile(target, text);
   }
 }
-if (stale.length > 0) console.error(`${check ? "out of date" : "written"}:\n${stale.map((path) => `  ${path}`).join("\n")}`);
+if (stale.length > 0)
+  console.error(`${check ? "out of date" : "written"}:\n${stale.map((path) => `  ${path}`).join("\n")}`);
 if (check && stale.length > 0) {
   console.error("fix: node scripts/generate/main.ts");
   process.exitCode = 1;

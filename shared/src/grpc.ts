@@ -2,8 +2,8 @@ import { fileURLToPath } from "node:url";
 import { type GrpcObject, loadPackageDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import type { z } from "zod";
-import type { Document, Document__Output } from "./generated/espalier/v1/Document.ts";
 import type { ProtoGrpcType as EnrollmentPackage } from "./generated/enrollment.ts";
+import type { Document, Document__Output } from "./generated/espalier/v1/Document.ts";
 import type { ProtoGrpcType as OperatorPackage } from "./generated/operator.ts";
 import type { ProtoGrpcType as SessionPackage } from "./generated/session.ts";
 

@@ -5,7 +5,10 @@ import { Recipe } from "./recipe.ts";
 import { Limits } from "./rollout-spec.ts";
 
 /** A predicted quantity. The truth is expected within `value * (1 +- relativeUncertainty)`. */
-export const Prediction = z.strictObject({ value: z.number().nonnegative(), relativeUncertainty: z.number().nonnegative() });
+export const Prediction = z.strictObject({
+  value: z.number().nonnegative(),
+  relativeUncertainty: z.number().nonnegative(),
+});
 export type Prediction = z.infer<typeof Prediction>;
 
 export const VariantPrediction = z.strictObject({

@@ -42,7 +42,13 @@ export const SensitivityReport = z.strictObject({
   protocol: Protocol,
   dense: Quality,
   candidates: z.array(
-    z.strictObject({ recipe: Recipe, recipeDigest: Digest, shape: VariantShape, quality: Quality, seconds: z.number() }),
+    z.strictObject({
+      recipe: Recipe,
+      recipeDigest: Digest,
+      shape: VariantShape,
+      quality: Quality,
+      seconds: z.number(),
+    }),
   ),
   /** Candidates that can't be built on this model, with the reason. */
   rejected: z.array(z.strictObject({ recipe: Recipe, reason: z.string() })),

@@ -37,7 +37,10 @@ export const RolloutSpec = z.strictObject({
   promptTokens: z.int().min(8).max(4096).default(64),
   outputTokens: z.int().min(4).max(1024).default(24),
   /** Later entries win, limit by limit. */
-  overrides: z.array(z.strictObject({ selector: Selector, limits: Limits })).max(100).default([]),
+  overrides: z
+    .array(z.strictObject({ selector: Selector, limits: Limits }))
+    .max(100)
+    .default([]),
   qualityFloor: QualityFloor.prefault({}),
   maxVariants: z.int().min(1).max(16).default(4),
   /** Absent: the default grid. */

@@ -21,7 +21,16 @@ export const GateResult = z.strictObject({
 export type GateResult = z.infer<typeof GateResult>;
 
 /** Where a device stands in a rollout. All but the first three are terminal. */
-export const DevicePhase = z.enum(["pending", "assigned", "working", "active", "failed", "rolled-back", "offline", "skipped"]);
+export const DevicePhase = z.enum([
+  "pending",
+  "assigned",
+  "working",
+  "active",
+  "failed",
+  "rolled-back",
+  "offline",
+  "skipped",
+]);
 export type DevicePhase = z.infer<typeof DevicePhase>;
 
 export const RolloutDevice = z.strictObject({
@@ -38,7 +47,16 @@ export const RolloutDevice = z.strictObject({
 });
 export type RolloutDevice = z.infer<typeof RolloutDevice>;
 
-export const RolloutPhase = z.enum(["planning", "building", "rolling", "paused", "complete", "aborted", "failed", "rolled-back"]);
+export const RolloutPhase = z.enum([
+  "planning",
+  "building",
+  "rolling",
+  "paused",
+  "complete",
+  "aborted",
+  "failed",
+  "rolled-back",
+]);
 export type RolloutPhase = z.infer<typeof RolloutPhase>;
 
 export const RolloutState = z.strictObject({

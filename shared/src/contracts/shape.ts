@@ -22,9 +22,7 @@ export const VariantShape = z.strictObject({
   vocabularySize: z.int().positive(),
   contextLength: z.int().positive(),
   layers: z
-    .array(
-      z.strictObject({ heads: z.int().positive(), kvHeads: z.int().positive(), ffnSize: z.int().positive() }),
-    )
+    .array(z.strictObject({ heads: z.int().positive(), kvHeads: z.int().positive(), ffnSize: z.int().positive() }))
     .min(1)
     .max(1024),
   linearFormat: WeightFormat,

@@ -32,8 +32,6 @@ export const TelemetrySnapshot = z.strictObject({
   completionTokens: z.int().nonnegative(),
   memory: z.strictObject({ residentBytes: z.int().nonnegative(), peakBytes: z.int().nonnegative() }),
   /** From the last probe run of the active variant. */
-  probe: z
-    .strictObject({ agreementWithDense: z.number(), agreementWithBuilder: z.number(), atMs: z.int() })
-    .nullable(),
+  probe: z.strictObject({ agreementWithDense: z.number(), agreementWithBuilder: z.number(), atMs: z.int() }).nullable(),
 });
 export type TelemetrySnapshot = z.infer<typeof TelemetrySnapshot>;

@@ -1,7 +1,7 @@
-// Original file: /work/main/proto/espalier/v1/operator.proto
+// Original file: proto/espalier/v1/operator.proto
 
 
-// Original file: /work/main/proto/espalier/v1/operator.proto
+// Original file: proto/espalier/v1/operator.proto
 
 export const _espalier_v1_ControlRolloutRequest_Action = {
   ACTION_UNSPECIFIED: 'ACTION_UNSPECIFIED',

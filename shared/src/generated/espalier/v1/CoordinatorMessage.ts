@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 import type { Welcome as _espalier_v1_Welcome, Welcome__Output as _espalier_v1_Welcome__Output } from '../../espalier/v1/Welcome.ts';
 import type { MeasureCommand as _espalier_v1_MeasureCommand, MeasureCommand__Output as _espalier_v1_MeasureCommand__Output } from '../../espalier/v1/MeasureCommand.ts';

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 import type { Hello as _espalier_v1_Hello, Hello__Output as _espalier_v1_Hello__Output } from '../../espalier/v1/Hello.ts';
 import type { Heartbeat as _espalier_v1_Heartbeat, Heartbeat__Output as _espalier_v1_Heartbeat__Output } from '../../espalier/v1/Heartbeat.ts';

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'

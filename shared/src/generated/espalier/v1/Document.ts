@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/document.proto
+// Original file: proto/espalier/v1/document.proto
 
 
 export interface Document {

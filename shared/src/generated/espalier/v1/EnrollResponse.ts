@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/enrollment.proto
+// Original file: proto/espalier/v1/enrollment.proto
 
 
 export interface EnrollResponse {

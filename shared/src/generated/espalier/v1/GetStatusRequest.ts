@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/operator.proto
+// Original file: proto/espalier/v1/operator.proto
 
 
 export interface GetStatusRequest {

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/operator.proto
+// Original file: proto/espalier/v1/operator.proto
 
 import type { Device as _espalier_v1_Device, Device__Output as _espalier_v1_Device__Output } from '../../espalier/v1/Device.ts';
 

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/operator.proto
+// Original file: proto/espalier/v1/operator.proto
 
 import type { Variant as _espalier_v1_Variant, Variant__Output as _espalier_v1_Variant__Output } from '../../espalier/v1/Variant.ts';
 

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 import type { MeasurementItem as _espalier_v1_MeasurementItem, MeasurementItem__Output as _espalier_v1_MeasurementItem__Output } from '../../espalier/v1/MeasurementItem.ts';
 

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 import type { MemoryBandwidth as _espalier_v1_MemoryBandwidth, MemoryBandwidth__Output as _espalier_v1_MemoryBandwidth__Output } from '../../espalier/v1/MemoryBandwidth.ts';
 import type { DiskWrite as _espalier_v1_DiskWrite, DiskWrite__Output as _espalier_v1_DiskWrite__Output } from '../../espalier/v1/DiskWrite.ts';

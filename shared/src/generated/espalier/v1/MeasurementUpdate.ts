@@ -1,8 +1,8 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from '../../espalier/v1/Document.ts';
 
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 export const _espalier_v1_MeasurementUpdate_State = {
   STATE_UNSPECIFIED: 'STATE_UNSPECIFIED',

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/operator.proto
+// Original file: proto/espalier/v1/operator.proto
 
 import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from '../../espalier/v1/Document.ts';
 

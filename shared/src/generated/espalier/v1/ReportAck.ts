@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 
 export interface ReportAck {

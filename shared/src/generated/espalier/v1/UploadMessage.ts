@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/operator.proto
+// Original file: proto/espalier/v1/operator.proto
 
 import type { TreeHeader as _espalier_v1_TreeHeader, TreeHeader__Output as _espalier_v1_TreeHeader__Output } from '../../espalier/v1/TreeHeader.ts';
 import type { FileHeader as _espalier_v1_FileHeader, FileHeader__Output as _espalier_v1_FileHeader__Output } from '../../espalier/v1/FileHeader.ts';

@@ -1,4 +1,4 @@
-// Original file: /work/main/proto/espalier/v1/session.proto
+// Original file: proto/espalier/v1/session.proto
 
 import type { Generation as _espalier_v1_Generation, Generation__Output as _espalier_v1_Generation__Output } from '../../espalier/v1/Generation.ts';
 
