@@ -1,0 +1,1 @@
+"""Quality of a model against text and against the dense model."""

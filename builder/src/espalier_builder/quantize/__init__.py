@@ -1,0 +1,1 @@
+"""Weight quantization onto the grids that the runtime's kernels use."""

@@ -1,0 +1,1 @@
+"""Recovery of pruned models without gradients."""
