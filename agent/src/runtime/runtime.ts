@@ -1,0 +1,75 @@
+import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import type { Sampling } from "./sampling.ts";
+
+/** Which way the graph is run: the C API with the cache in place, or the Node binding, which copies the cache each step. */
+export type EngineKind = "ffi" | "binding";
+
+export interface GenerateRequest {
+  /** The prompt, at least one token. `tokens.length + maxTokens` must not exceed the runtime's `contextTokens`. */
+  readonly tokens: readonly number[];
+  /** Upper bound on generated tokens, at least 1. */
+  readonly maxTokens: number;
+  readonly sampling: Sampling;
+  /** Generation ends with the first of these; it is still yielded, with `finish: "stop"`. */
+  readonly stopTokenIds: readonly number[];
+}
+
+/** One generated token. The last one carries why generation ended. */
+export interface GeneratedToken {
+  readonly tokenId: number;
+  readonly finish: "stop" | "length" | null;
+}
+
+export interface TimeStepsRequest {
+  /** Tokens already in the cache before each timed run (not timed). */
+  readonly contextTokens: number;
+  /** Tokens the timed run adds: 1 is decode, a prompt's length with `contextTokens` 0 is prefill. */
+  readonly newTokens: number;
+  readonly repetitions: number;
+}
+
+/**
+ * A loaded variant. It owns one KV cache, so calls are served one after another in the order they were made.
+ * All methods reject with `RuntimeError`: `runtime-closed` after `close()`, `runtime-crashed` when the worker died,
+ * `context-overflow` when a request does not fit, `runtime-failed` when ONNX Runtime reports an error. Aborting a
+ * signal rejects with the signal's reason.
+ */
+export interface Runtime {
+  readonly engine: EngineKind;
+  /** From the start of loading to the end of the first (warm-up) run. */
+  readonly loadMs: number;
+  /** Capacity of the KV cache: prompt and answer together. */
+  readonly contextTokens: number;
+  readonly vocabularySize: number;
+  /** Tokens as they are chosen. Leaving the loop early cancels. */
+  generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GeneratedToken>;
+  /** Logits of the last position after a prefill of `tokens`, at the vocabulary `indices`. Shape [indices.length]. */
+  logitsAt(tokens: readonly number[], indices: readonly number[], signal?: AbortSignal): Promise<Float32Array>;
+  /** The most likely token after each prefix `tokens[0..i]` (teacher-forced). Shape [tokens.length]. */
+  topTokens(tokens: readonly number[], signal?: AbortSignal): Promise<Int32Array>;
+  /** Milliseconds of each repetition, in order, warm-up not included. */
+  timeSteps(request: TimeStepsRequest, signal?: AbortSignal): Promise<number[]>;
+  /** Rejects what is pending, frees the model and ends the worker. Calling it again does nothing. */
+  close(): Promise<void>;
+}
+
+export interface RuntimeOptions {
+  /** The artifact's folder. Graph and external data must be plain files inside it. */
+  readonly folder: string;
+  readonly graph: GraphContract;
+  /** Intra-operator threads. */
+  readonly threads: number;
+  /** Wanted capacity of the KV cache; at most the graph's `contextLength`. */
+  readonly contextTokens: number;
+  /** Idle threads spin instead of sleeping: about 1.2x faster on cores of one's own, slower on shared ones. Default false. */
+  readonly spinning?: boolean;
+  /** Default `auto`: the C API where its probe succeeds, else the binding with a warning. */
+  readonly engine?: EngineKind | "auto";
+  readonly log: RuntimeLog;
+}
+
+/** The part of a pino logger that the runtime uses. */
+export interface RuntimeLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
