@@ -24,6 +24,8 @@ export const Assignment = z.strictObject({
       modelName: z.string(),
       manifestBytes: z.int().positive(),
       totalBytes: z.int().positive(),
+      /** Lengths at which the device times the variant in its proof, so that gates compare like with like. */
+      timing: z.strictObject({ promptTokens: z.int().positive(), outputTokens: z.int().positive() }),
     })
     .nullable(),
   issuedAtMs: z.int(),

@@ -65,5 +65,7 @@ export const Plan = z.strictObject({
   devices: z.array(PlannedDevice),
   /** Quality of every candidate, chosen or not, best first. */
   frontier: z.array(PlannedVariant),
+  /** Facts a reader must know to trust the plan, e.g. how far a bounded search may be from the best portfolio. */
+  notes: z.array(z.string()),
 });
 export type Plan = z.infer<typeof Plan>;
