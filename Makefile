@@ -1,0 +1,66 @@
+# Every target installs what it needs first, into this checkout only: node_modules and .espalier.
+# Needed on the machine: git, make, npm with Node.js 20 or newer, Python 3.11 or newer.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# The Node that npm brings; only the setup itself starts on the machine's own.
+NODE   := $(CURDIR)/node_modules/node/bin/node
+PYTHON_ENV := $(CURDIR)/.espalier/venv/bin
+# What these tools start with `#!/usr/bin/env node` must find the same Node.
+ON_NODE := PATH="$(CURDIR)/node_modules/node/bin:$$PATH"
+
+TYPESCRIPT_WORKSPACES := shared coordinator agent cli deploy test
+SETUP := sh scripts/bootstrap/setup.sh
+
+# For `make demo`: MODEL and DATA are one's own model and texts, KEEP=1 leaves everything running.
+export MODEL DATA KEEP PYTHON
+
+.PHONY: help setup demo test test-typescript test-scripts test-python check format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install everything that this checkout needs, into this checkout
+	@$(SETUP)
+
+demo: ## the whole job on a real chat model (MODEL=tiny: a small one; MODEL=... DATA=...: your own; KEEP=1: leave it running)
+	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
+	@$(ON_NODE) $(NODE) test/demo/main.ts
+
+test: setup ## all tests that need no GPU and no large model
+	@status=0; \
+	for part in test-typescript test-scripts test-python; do $(MAKE) $$part || status=1; done; \
+	exit $$status
+
+# `find` never enters node_modules, where other packages keep tests of their own.
+test-typescript:
+	@$(ON_NODE) $(NODE) --test $$(find $(TYPESCRIPT_WORKSPACES) -name node_modules -prune -o -name '*.test.ts' -print | sort)
+
+test-scripts:
+	@$(ON_NODE) $(NODE) --test $$(find scripts -name node_modules -prune -o -name '*.test.mjs' -print -o -name '*.test.ts' -print | sort)
+
+test-python:
+	@cd builder && $(PYTHON_ENV)/python -m pytest
+
+check: setup ## lint, types, formatting, generated files (changes nothing)
+	@status=0; \
+	run() { echo "check: $$*" >&2; "$$@" || status=1; }; \
+	export $(ON_NODE); \
+	run $(NODE) node_modules/@biomejs/biome/bin/biome check .; \
+	run $(NODE) node_modules/typescript/bin/tsc --noEmit; \
+	run $(NODE) scripts/generate/main.ts --check; \
+	cd builder; \
+	run $(PYTHON_ENV)/ruff check .; \
+	run $(PYTHON_ENV)/ruff format --check .; \
+	run $(PYTHON_ENV)/mypy; \
+	exit $$status
+
+format: setup ## let the formatters rewrite the sources
+	@$(ON_NODE) $(NODE) node_modules/@biomejs/biome/bin/biome check --write .
+	@cd builder && $(PYTHON_ENV)/ruff check --fix . && $(PYTHON_ENV)/ruff format .
+
+clean: ## remove everything that make has installed or built here (make brings it back)
+	@rm -rf .espalier node_modules
+	@find . -name node_modules -prune -o -type d \( -name __pycache__ -o -name .pytest_cache -o -name .mypy_cache -o -name .ruff_cache -o -name '*.egg-info' \) -prune -exec rm -rf {} +
