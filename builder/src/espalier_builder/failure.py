@@ -1,0 +1,16 @@
+"""The one error type of the builder, so that a worker can report any failure by a stable code."""
+
+from __future__ import annotations
+
+
+class BuilderError(Exception):
+    """Something the user can act on.
+
+    `code` is stable and upper-snake-case (`CHECKPOINT_TRUNCATED`); the message names the thing (a file, a tensor, an
+    option) and what is wrong with it; `remedy` says what to do about it.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        super().__init__(f"{message}; {remedy}")
+        self.code = code
+        self.remedy = remedy
