@@ -1,0 +1,189 @@
+"""The builder's side of the contracts: validation by the generated JSON Schemas, canonical JSON, digests, recipes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import rfc8785
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from espalier_builder.failure import BuilderError
+
+
+PruningMethod = Literal["none", "magnitude", "cfsp", "cfsp-rel", "tail"]
+
+
+def validate(name: str, value: object) -> None:
+    """Check a JSON value against contract `name` (`Recipe`, `BuildJob`, ...).
+
+    Raises BuilderError `CONTRACT_VIOLATED` listing every violation with its path; KeyError for an unknown contract.
+    """
+    violations = sorted(_validator(name).iter_errors(value), key=lambda error: error.json_path)
+    if violations:
+        lines = "".join(f"\n  {error.json_path}: {_reason(error)}" for error in violations)
+        raise BuilderError("CONTRACT_VIOLATED", f"not a valid {name}:{lines}\n", f"see schemas/{name}.json")
+
+
+def canonical_json(value: object) -> bytes:
+    """RFC 8785: sorted keys, no spaces, numbers as JavaScript writes them. Raises ValueError for NaN and infinity."""
+    return rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """The content address of raw bytes: `sha256:<64 lower-case hex digits>`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def digest_of_json(value: object) -> str:
+    """The content address of a JSON value in canonical form, so that key order never changes it."""
+    return digest_of_bytes(canonical_json(value))
+
+
+def digest_of_file(path: Path) -> str:
+    """The content address of a file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    file = resources.files("espalier_builder") / "schemas" / f"{name}.json"
+    if not file.is_file():
+        raise KeyError(f"no contract is called {name!r}")
+    return Draft202012Validator(json.loads(file.read_text(encoding="utf8")))
+
+
+def _reason(error: ValidationError) -> str:
+    """Of a union, the violation of the member that the value comes closest to."""
+    closest: Any = best_match([error])
+    where = "" if closest.json_path == error.json_path else f" (at {closest.json_path})"
+    return f"{closest.message}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """`sparsity` is the share of all non-embedding parameters removed, whatever the method.
+
+    `alignment` (FFN widths are multiples of it) and `refit` (closed-form recovery) mean nothing to `none` and `tail`.
+    """
+
+    method: PruningMethod = "none"
+    sparsity: float = 0.0
+    alignment: int = 32
+    refit: bool = False
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Pruning:
+        return Pruning(**value)
+
+    def to_json(self) -> dict[str, Any]:
+        if self.method == "none":
+            return {"method": "none"}
+        if self.method == "tail":
+            return {"method": "tail", "sparsity": self.sparsity}
+        return {
+            "method": self.method,
+            "sparsity": self.sparsity,
+            "alignment": self.alignment,
+            "refit": self.refit,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """Format of the linear weights; the fields after `method` mean nothing to `none` (fp32)."""
+
+    method: Literal["none", "rtn"] = "none"
+    bits: Literal[4, 8] = 8
+    block_size: Literal[32, 128] = 128
+    symmetric: bool = True
+    accuracy_level: Literal[0, 4] = 4
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Quantization:
+        if value["method"] == "none":
+            return Quantization()
+        return Quantization(
+            method=value["method"],
+            bits=value["bits"],
+            block_size=value["blockSize"],
+            symmetric=value["symmetric"],
+            accuracy_level=value["accuracyLevel"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        if self.method == "none":
+            return {"method": "none"}
+        return {
+            "method": self.method,
+            "bits": self.bits,
+            "blockSize": self.block_size,
+            "symmetric": self.symmetric,
+            "accuracyLevel": self.accuracy_level,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A level: pruning, then recovery (refit belongs to pruning), then quantization."""
+
+    pruning: Pruning = Pruning()
+    quantization: Quantization = Quantization()
+
+    @staticmethod
+    def from_json(value: object) -> Recipe:
+        """Raises BuilderError `CONTRACT_VIOLATED` where the value is no `Recipe`."""
+        validate("Recipe", value)
+        fields: Any = value
+        return Recipe(Pruning.from_json(fields["pruning"]), Quantization.from_json(fields["quantization"]))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schemaVersion": 1,
+            "pruning": self.pruning.to_json(),
+            "quantization": self.quantization.to_json(),
+        }
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    return digest_of_json(recipe.to_json())
+
+
+def recipe_name(recipe: Recipe) -> str:
+    """A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-q4b32a`, `tail-10-fp32`.
+
+    Equal, letter for letter, to `recipeName` of shared/src/contracts/recipe.ts.
+    """
+    return f"{_pruning_name(recipe.pruning)}-{_quantization_name(recipe.quantization)}"
+
+
+def _pruning_name(pruning: Pruning) -> str:
+    if pruning.method == "none":
+        return "dense"
+    percent = _percent(pruning.sparsity)
+    if pruning.method == "tail":
+        return f"tail-{percent}"
+    alignment = "" if pruning.alignment == 32 else f"-a{pruning.alignment}"
+    return f"{pruning.method}{'-refit' if pruning.refit else ''}-{percent}{alignment}"
+
+
+def _percent(share: float) -> str:
+    """JavaScript's `Number((share * 100).toFixed(2))`: halves of the exact double away from zero, no trailing zeros."""
+    rounded = Decimal(share * 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"{rounded:f}".rstrip("0").rstrip(".")
+
+
+def _quantization_name(quantization: Quantization) -> str:
+    if quantization.method == "none":
+        return "fp32"
+    zero_points = "" if quantization.symmetric else "a"
+    level = "" if quantization.accuracy_level == 4 else f"-l{quantization.accuracy_level}"
+    return f"q{quantization.bits}b{quantization.block_size}{zero_points}{level}"

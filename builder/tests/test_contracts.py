@@ -1,0 +1,76 @@
+"""Contracts: every violation is listed, names and digests are stable."""
+
+from __future__ import annotations
+
+import pytest
+
+from espalier_builder.contracts import (
+    Pruning,
+    Quantization,
+    Recipe,
+    canonical_json,
+    digest_of_bytes,
+    digest_of_json,
+    recipe_digest,
+    recipe_name,
+    validate,
+)
+from espalier_builder.failure import BuilderError
+
+DENSE_8_BIT = Recipe(Pruning(), Quantization("rtn", 8, 128, True, 4))
+
+
+def test_canonical_json_writes_numbers_as_javascript_does() -> None:
+    assert canonical_json({"b": 1.0, "a": [1e21, 1e-7, 0.1, -0.0]}) == b'{"a":[1e+21,1e-7,0.1,0],"b":1}'
+
+
+def test_a_digest_ignores_key_order() -> None:
+    assert digest_of_json({"x": 1, "y": "é"}) == digest_of_json({"y": "é", "x": 1.0})
+    assert digest_of_bytes(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_every_violation_is_listed_with_its_path() -> None:
+    value = {"schemaVersion": 2, "pruning": {"method": "tail", "sparsity": 3}, "quantization": {"method": "none"}}
+    with pytest.raises(BuilderError) as caught:
+        validate("Recipe", value)
+    assert caught.value.code == "CONTRACT_VIOLATED"
+    assert "$.schemaVersion" in str(caught.value)
+    assert "$.pruning" in str(caught.value)
+
+
+def test_an_unknown_contract_is_a_programming_error() -> None:
+    with pytest.raises(KeyError, match="Recipes"):
+        validate("Recipes", {})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        (DENSE_8_BIT, "dense-q8b128"),
+        (Recipe(), "dense-fp32"),
+        (
+            Recipe(Pruning("cfsp-rel", 0.2, 32, True), Quantization("rtn", 4, 32, False, 4)),
+            "cfsp-rel-refit-20-q4b32a",
+        ),
+        (Recipe(Pruning("tail", 0.1)), "tail-10-fp32"),
+        (Recipe(Pruning("cfsp", 0.125, 8, False), Quantization("rtn", 8, 32, True, 0)), "cfsp-12.5-a8-q8b32-l0"),
+        (Recipe(Pruning("magnitude", 0.29, 32, False)), "magnitude-29-fp32"),
+        (Recipe(Pruning("magnitude", 0.30005, 32, False)), "magnitude-30-fp32"),
+        (Recipe(Pruning("magnitude", 0.12345, 32, False)), "magnitude-12.35-fp32"),
+    ],
+)
+def test_names_are_the_coordinators(recipe: Recipe, name: str) -> None:
+    assert recipe_name(recipe) == name
+
+
+def test_a_recipe_survives_json() -> None:
+    for recipe in (DENSE_8_BIT, Recipe(Pruning("tail", 0.1)), Recipe(Pruning("cfsp", 0.2, 8, True))):
+        assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_a_recipes_digest_is_that_of_its_canonical_json() -> None:
+    text = (
+        b'{"pruning":{"method":"none"},"quantization":{"accuracyLevel":4,"bits":8,"blockSize":128,"method":"rtn",'
+        b'"symmetric":true},"schemaVersion":1}'
+    )
+    assert recipe_digest(DENSE_8_BIT) == digest_of_bytes(text)
