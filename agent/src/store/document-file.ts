@@ -2,11 +2,11 @@ import { readFile, rename } from "node:fs/promises";
 import type { z } from "zod";
 import { writeDurably } from "./write-durably.ts";
 
-export interface DocumentFileDeps<Schema extends z.ZodType> {
+export interface DocumentFileDeps<Value> {
   readonly path: string;
-  readonly schema: Schema;
+  readonly schema: z.ZodType<Value>;
   /** The value when there is no file, or one that can't be read. */
-  readonly initial: () => z.infer<Schema>;
+  readonly initial: () => Value;
   readonly log: { warn(fields: object, message: string): void };
 }
 
@@ -20,10 +20,8 @@ export interface DocumentFile<Value> {
  * Opens a JSON file of a contract. A torn, empty or foreign file is moved aside (`<path>.broken`) and the initial value
  * taken: an agent must never stand still for a broken file, and what it lost the coordinator tells it again.
  */
-export async function openDocumentFile<Schema extends z.ZodType>(
-  deps: DocumentFileDeps<Schema>,
-): Promise<DocumentFile<z.infer<Schema>>> {
-  let value = await load(deps);
+export async function openDocumentFile<Value>(deps: DocumentFileDeps<Value>): Promise<DocumentFile<Value>> {
+  let value: Value = await load(deps);
   let tail: Promise<void> = Promise.resolve();
   return {
     get value() {
@@ -41,7 +39,7 @@ export async function openDocumentFile<Schema extends z.ZodType>(
   };
 }
 
-async function load<Schema extends z.ZodType>(deps: DocumentFileDeps<Schema>): Promise<z.infer<Schema>> {
+async function load<Value>(deps: DocumentFileDeps<Value>): Promise<Value> {
   let text: string;
   try {
     text = await readFile(deps.path, "utf8");
