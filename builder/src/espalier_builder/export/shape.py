@@ -1,0 +1,36 @@
+"""A variant's `VariantShape`: what its cost follows from, exact before anything is built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import LlamaForCausalLM
+
+from espalier_builder.contracts import Quantization
+from espalier_builder.export.decoder_spec import DecoderSpec, spec_of
+from espalier_builder.export.weight_layout import lay_out
+from espalier_builder.quantize.weight_format import VariantFormats, linear_format, variant_formats
+
+
+def variant_shape(model: LlamaForCausalLM, quantization: Quantization) -> dict[str, Any]:
+    """The `VariantShape` contract of `model` under `quantization`; `weightBytes` is the size of the external data file."""
+    spec = spec_of(model)
+    return shape_of(spec, variant_formats(linear_format(quantization), spec.hidden_size))
+
+
+def shape_of(spec: DecoderSpec, formats: VariantFormats) -> dict[str, Any]:
+    layout = lay_out(spec, formats)
+    return {
+        "hiddenSize": spec.hidden_size,
+        "headSize": spec.head_size,
+        "vocabularySize": spec.vocabulary_size,
+        "contextLength": spec.context_length,
+        "layers": [
+            {"heads": layer.heads, "kvHeads": layer.kv_heads, "ffnSize": layer.ffn_size} for layer in spec.layers
+        ],
+        "linearFormat": formats.linear.to_json(),
+        "embeddingFormat": formats.embedding.to_json(),
+        "nonEmbeddingParameters": spec.non_embedding_parameters,
+        "weightBytes": layout.total_bytes,
+        "embeddingBytes": layout.embedding_bytes,
+    }
