@@ -1,0 +1,54 @@
+import { SingleBar } from "cli-progress";
+import prettyBytes from "pretty-bytes";
+
+/** Progress of one long task on stderr: a bar on a terminal, a line per step elsewhere, so that logs stay readable. */
+export interface Progress {
+  update(fraction: number, message: string): void;
+  finish(message?: string): void;
+}
+
+export function startProgress(label: string, stream: NodeJS.WriteStream = process.stderr): Progress {
+  return stream.isTTY ? barProgress(label, stream) : lineProgress(label, stream);
+}
+
+function barProgress(label: string, stream: NodeJS.WriteStream): Progress {
+  const bar = new SingleBar({
+    format: `${label} {bar} {percentage}% | {duration_formatted} | {message}`,
+    stream,
+    hideCursor: true,
+    barsize: 24,
+    forceRedraw: true,
+  });
+  bar.start(1000, 0, { message: "" });
+  return {
+    update: (fraction, message) => bar.update(Math.round(fraction * 1000), { message: message.slice(0, 60) }),
+    finish(message) {
+      if (message !== undefined) bar.update(1000, { message });
+      bar.stop();
+    },
+  };
+}
+
+function lineProgress(label: string, stream: NodeJS.WriteStream): Progress {
+  let last = "";
+  let lastTenth = -1;
+  return {
+    update(fraction, message) {
+      const tenth = Math.floor(fraction * 10);
+      if (message === last && tenth === lastTenth) return;
+      last = message;
+      lastTenth = tenth;
+      stream.write(`${label}: ${Math.round(fraction * 100)} % ${message}\n`);
+    },
+    finish(message) {
+      if (message !== undefined) stream.write(`${label}: ${message}\n`);
+    },
+  };
+}
+
+/** Bytes done and total, rate and time left, for transfers. */
+export function transferMessage(doneBytes: number, totalBytes: number, elapsedMs: number): string {
+  const rate = elapsedMs > 0 ? doneBytes / (elapsedMs / 1000) : 0;
+  const leftSeconds = rate > 0 ? Math.ceil((totalBytes - doneBytes) / rate) : 0;
+  return `${prettyBytes(doneBytes)}/${prettyBytes(totalBytes)} ${prettyBytes(rate)}/s, ${leftSeconds} s left`;
+}

@@ -1,0 +1,119 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AgentEndpoints, CoordinatorEndpoints } from "@espalier/shared/contracts/context";
+import type { CreateTokenResponse__Output } from "@espalier/shared/generated/espalier/v1/CreateTokenResponse";
+import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
+import type { z } from "zod";
+import { connect, unary } from "../client.ts";
+import type { AgentSpec } from "./agent-spec.ts";
+import { type Binaries, checkoutFolder } from "./binaries.ts";
+import { ManagedProcess, type ProcessCommand } from "./managed-process.ts";
+
+export interface StackOptions {
+  dataFolder: string;
+  binaries: Binaries;
+  /** Ports that must be the same at each start; 0 or absent lets the coordinator choose once and keep them. */
+  httpPort?: number;
+  onUnexpectedExit(name: string, reason: string, logPath: string): void;
+}
+
+/** Espalier on one machine: a coordinator with its embedded broker, one builder, any number of agents. */
+export interface Stack {
+  readonly endpoints: CoordinatorEndpoints;
+  readonly contextPath: string;
+  readonly client: OperatorClient;
+  /** Starts an agent, which enrolls itself on its first start. */
+  startAgent(spec: AgentSpec): Promise<AgentEndpoints>;
+  /** Ends everything, agents first. */
+  stop(): Promise<void>;
+}
+
+const startDeadlineMs = 60_000;
+
+/** Starts coordinator and builder and waits until they can be used. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { dataFolder, binaries } = options;
+  const logFolder = join(dataFolder, "logs");
+  await mkdir(logFolder, { recursive: true });
+  const processes: ManagedProcess[] = [];
+  const start = (name: string, file: string, args: string[]): ManagedProcess => {
+    const command: ProcessCommand = { name, file, args, logPath: join(logFolder, `${name}.log`) };
+    const child = new ManagedProcess(command, (reason) => options.onUnexpectedExit(name, reason, command.logPath));
+    processes.push(child);
+    return child;
+  };
+  const stop = async () => {
+    for (const child of processes.reverse()) await child.stop();
+  };
+  try {
+    const folder = join(dataFolder, "coordinator");
+    const coordinator = start("coordinator", binaries.node, [
+      join(checkoutFolder, "coordinator/src/main.ts"),
+      ...["--data", folder, "--nats-server", binaries.natsServer],
+      ...(options.httpPort === undefined ? [] : ["--http-port", String(options.httpPort)]),
+    ]);
+    const endpoints = await coordinator.ready(
+      () => readOwn(join(folder, "endpoints.json"), CoordinatorEndpoints, coordinator.pid),
+      startDeadlineMs,
+    );
+    start("builder", binaries.python, [
+      ...["-m", "espalier_builder", "worker", "--nats", endpoints.natsUrls.join(",")],
+      ...["--creds", endpoints.builderCredsPath, "--cache", join(dataFolder, "builder-cache")],
+    ]);
+    const contextPath = join(folder, "context.json");
+    const client = connect(contextPath);
+    const startAgent = (spec: AgentSpec) => launchAgent(spec, { dataFolder, binaries, endpoints, client, start });
+    return {
+      endpoints,
+      contextPath,
+      client,
+      startAgent,
+      async stop() {
+        client.close();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface AgentLaunch {
+  dataFolder: string;
+  binaries: Binaries;
+  endpoints: CoordinatorEndpoints;
+  client: OperatorClient;
+  start(name: string, file: string, args: string[]): ManagedProcess;
+}
+
+async function launchAgent(spec: AgentSpec, launch: AgentLaunch): Promise<AgentEndpoints> {
+  const folder = join(launch.dataFolder, "agents", spec.name);
+  await mkdir(folder, { recursive: true });
+  const budget = Object.entries(spec.budget).flatMap(([key, value]) => [`--${key}`, value]);
+  const labels = Object.entries(spec.labels).flatMap(([key, value]) => ["--label", `${key}=${value}`]);
+  // An agent that has its certificate ignores the token.
+  const token = await unary<CreateTokenResponse__Output>((done) =>
+    launch.client.createToken({ lifetimeSeconds: 600, labels: spec.labels }, done),
+  );
+  const agent = launch.start(spec.name, launch.binaries.node, [
+    join(checkoutFolder, "agent/src/main.ts"),
+    ...["--data", folder, "--name", spec.name, "--enroll", launch.endpoints.enrollmentAddress],
+    ...["--authority", launch.endpoints.authorityPath, "--token", token.token],
+    ...budget,
+    ...labels,
+  ]);
+  return agent.ready(() => readOwn(join(folder, "agent.json"), AgentEndpoints, agent.pid), startDeadlineMs);
+}
+
+/** The file that process `pid` wrote; a file left by an earlier process is not it. */
+async function readOwn<Schema extends z.ZodType<{ pid: number }>>(
+  path: string,
+  schema: Schema,
+  pid: number | undefined,
+): Promise<z.infer<Schema> | undefined> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const value = schema.parse(JSON.parse(text));
+  return value.pid === pid ? value : undefined;
+}
