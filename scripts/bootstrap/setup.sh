@@ -17,9 +17,10 @@ command -v npm >/dev/null 2>&1 || stop "npm is not on PATH" "install npm (Debian
 
 mkdir -p "$root/.espalier" || stop "$root/.espalier cannot be created" "make the checkout writable for $(id -un)"
 
-# The kernel frees the lock when its holder dies, so a killed setup never blocks the next one.
+# The kernel frees the lock when the last process of a setup is gone, so a killed one never blocks the next,
+# and a pip that outlived it is waited for.
 if command -v flock >/dev/null 2>&1; then
   flock --nonblock "$root/.espalier/lock" true || echo "espalier setup: waiting for another setup in this checkout" >&2
-  exec flock --close "$root/.espalier/lock" node "$root/scripts/bootstrap/main.mjs" "$@"
+  exec flock "$root/.espalier/lock" node "$root/scripts/bootstrap/main.mjs" "$@"
 fi
 exec node "$root/scripts/bootstrap/main.mjs" "$@"
