@@ -1,0 +1,20 @@
+import type { Queries } from "./database.ts";
+
+/** Null when the key was never set. */
+export async function readMeta(db: Queries, key: string): Promise<string | null> {
+  const row = await db.selectFrom("meta").select("value").where("key", "=", key).executeTakeFirst();
+  return row?.value ?? null;
+}
+
+export async function writeMeta(db: Queries, key: string, value: string): Promise<void> {
+  await db
+    .insertInto("meta")
+    .values({ key, value })
+    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value }))
+    .execute();
+}
+
+/** The epoch of generations (ARCHITECTURE.md): whoever restores the database from a backup raises it by one. */
+export async function readEpoch(db: Queries): Promise<number> {
+  return Number((await readMeta(db, "epoch")) ?? "1");
+}

@@ -1,0 +1,39 @@
+import { randomUUIDv7 } from "node:crypto";
+import type { Queries, StoreTransaction } from "./database.ts";
+
+/**
+ * What must still reach NATS. An entry only names its subject; the sender reads the truth when it sends, so that the
+ * latest decision wins however late or often an entry is sent.
+ * - `job`: publish the build job with this id, its inputs first
+ * - `assignment`: put the current assignment of this device, its artifact first
+ * - `artifact`: put the manifest or kit with this digest and its chunks into the artifacts bucket
+ */
+export type OutboxKind = "job" | "assignment" | "artifact";
+
+export interface OutboxEntry {
+  readonly id: string;
+  readonly kind: OutboxKind;
+  readonly subject: string;
+}
+
+/** Belongs in the transaction that decides; the sender is woken by `Outbox.wake()` and polls as well. */
+export async function enqueue(
+  transaction: StoreTransaction,
+  entry: { kind: OutboxKind; subject: string; nowMs: number },
+): Promise<void> {
+  await transaction
+    .insertInto("outbox")
+    .values({ id: randomUUIDv7(), kind: entry.kind, subject: entry.subject, createdAtMs: entry.nowMs })
+    .execute();
+}
+
+/** Oldest first. */
+export async function pendingOutbox(db: Queries, limit: number): Promise<OutboxEntry[]> {
+  const rows = await db.selectFrom("outbox").selectAll().orderBy("id").limit(limit).execute();
+  return rows.map(({ id, kind, subject }) => ({ id, kind: kind as OutboxKind, subject }));
+}
+
+/** An entry that was sent is gone: the outbox holds only what is owed. */
+export async function removeFromOutbox(db: Queries, id: string): Promise<void> {
+  await db.deleteFrom("outbox").where("id", "=", id).execute();
+}
