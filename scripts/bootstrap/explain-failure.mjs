@@ -8,7 +8,7 @@ const CAUSES = [
     remedy: "free disk space (also in the temporary folder, $TMPDIR), then run the command again",
   },
   {
-    signs: /EACCES|EPERM|Permission denied/,
+    signs: /EACCES|EPERM|EROFS|Permission denied|Read-only file system/,
     cause: "a file or folder is not writable",
     remedy:
       "make the checkout and its .espalier and node_modules folders writable for this user (were they made by root?)",

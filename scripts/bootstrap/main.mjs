@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { aptMirror } from "./apt-mirror.mjs";
 import { demoModelStep } from "./demo-model-step.mjs";
 import { publishEnvironment, withdrawEnvironment } from "./environment-file.mjs";
+import { explainFailure } from "./explain-failure.mjs";
 import { supportedArchitecture } from "./machine.mjs";
 import { nodePackagesStep } from "./node-packages-step.mjs";
 import { Problem } from "./problem.mjs";
@@ -60,7 +61,10 @@ async function main() {
 try {
   await main();
 } catch (error) {
-  if (!(error instanceof Problem)) throw error;
-  say(error.message);
+  // A failed system call is the machine's (a full disk, a read-only folder); anything else is a mistake of ours.
+  const problem =
+    error.syscall === undefined ? error : explainFailure({ what: "the setup", code: 1, output: error.message });
+  if (!(problem instanceof Problem)) throw error;
+  say(problem.message);
   process.exitCode = 1;
 }

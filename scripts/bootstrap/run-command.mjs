@@ -27,7 +27,12 @@ export async function tryCommand(command, args, { cwd, env = process.env, log, t
   }, HEARTBEAT_MS);
   try {
     const code = await new Promise((resolve) => {
-      const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], timeout: timeoutMs });
+      const child = spawn(command, args, {
+        cwd,
+        env,
+        stdio: ["ignore", "pipe", "pipe", ...setupLock()],
+        timeout: timeoutMs,
+      });
       const keep = (chunk) => {
         output = (output + chunk).slice(-KEPT_OUTPUT_CHARS);
         logFile?.write(chunk);
@@ -45,6 +50,12 @@ export async function tryCommand(command, args, { cwd, env = process.env, log, t
     clearInterval(heartbeat);
     if (logFile !== undefined) await new Promise((resolve) => logFile.end(resolve));
   }
+}
+
+/** setup.sh's lock, held by each command too: two setups must not meet in one folder, even if the first was killed. */
+function setupLock() {
+  const descriptor = Number.parseInt(process.env.ESPALIER_LOCK_FD ?? "", 10);
+  return Number.isNaN(descriptor) ? [] : [descriptor];
 }
 
 /**

@@ -17,10 +17,14 @@ command -v npm >/dev/null 2>&1 || stop "npm is not on PATH" "install npm (Debian
 
 mkdir -p "$root/.espalier" || stop "$root/.espalier cannot be created" "make the checkout writable for $(id -un)"
 
-# The kernel frees the lock when the last process of a setup is gone, so a killed one never blocks the next,
-# and a pip that outlived it is waited for.
+# The kernel frees the lock when the last process that holds it is gone: a killed setup never blocks the next one,
+# and the commands that main.mjs starts hold it too, so that a pip which outlived its setup is waited for.
 if command -v flock >/dev/null 2>&1; then
-  flock --nonblock "$root/.espalier/lock" true || echo "espalier setup: waiting for another setup in this checkout" >&2
-  exec flock "$root/.espalier/lock" node "$root/scripts/bootstrap/main.mjs" "$@"
+  exec 9>"$root/.espalier/lock"
+  if ! flock --nonblock 9; then
+    echo "espalier setup: waiting for another setup in this checkout" >&2
+    flock 9
+  fi
+  export ESPALIER_LOCK_FD=9
 fi
 exec node "$root/scripts/bootstrap/main.mjs" "$@"

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, cp, mkdir, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -55,4 +55,25 @@ test("a machine with both hands over to the bootstrap", async (t) => {
   const { code, output } = await setup();
   assert.equal(code, 0, output);
   assert.match(output, /handed over: .*scripts\/bootstrap\/main\.mjs/);
+});
+
+test("a second setup waits until the commands of a killed first one are gone", async (t) => {
+  const folder = await scratchFolder(t);
+  const script = join(folder, "scripts", "bootstrap", "setup.sh");
+  const here = dirname(fileURLToPath(import.meta.url));
+  await cp(here, dirname(script), { recursive: true });
+  const events = join(folder, "events");
+  // Starts a command that outlives it, as a pip does whose setup was killed.
+  await writeFile(
+    join(folder, "scripts", "bootstrap", "main.mjs"),
+    `import { tryCommand } from "./run-command.mjs";
+     if (process.argv[2] === "first") {
+       tryCommand("/bin/sh", ["-c", "sleep 1; echo orphan done >> '${events}'"]);
+       setTimeout(() => process.kill(process.pid, "SIGKILL"), 200);
+     } else await tryCommand("/bin/sh", ["-c", "echo second >> '${events}'"]);`,
+  );
+  await tryCommand("/bin/sh", [script, "first"]);
+  const second = await tryCommand("/bin/sh", [script, "second"]);
+  assert.match(second.output, /waiting for another setup/);
+  assert.equal(await readFile(events, "utf8"), "orphan done\nsecond\n");
 });
