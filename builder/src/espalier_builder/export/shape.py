@@ -13,7 +13,7 @@ from espalier_builder.quantize.weight_format import VariantFormats, linear_forma
 
 
 def variant_shape(model: LlamaForCausalLM, quantization: Quantization) -> dict[str, Any]:
-    """The `VariantShape` contract of `model` under `quantization`; `weightBytes` is the size of the external data file."""
+    """The `VariantShape` contract of `model` under `quantization`. `weightBytes`: the size of the weights file."""
     spec = spec_of(model)
     return shape_of(spec, variant_formats(linear_format(quantization), spec.hidden_size))
 

@@ -1,8 +1,8 @@
 """Where every tensor lies in `model.onnx.data`: known from sizes and formats alone, before any weight is read.
 
 Tensors come in groups (rotary tables, embedding, one layer's attention, one layer's FFN, head). Chunks are cut where a
-group ends, so variants that share a group's bytes share its chunks; every group starts on an aligned offset and is padded
-to one, hence its bytes don't depend on what comes before.
+group ends, so variants that share a group's bytes share its chunks; every group starts on an aligned offset and is
+padded to one, hence its bytes don't depend on what comes before.
 """
 
 from __future__ import annotations
@@ -94,10 +94,9 @@ def lay_out(spec: DecoderSpec, formats: VariantFormats) -> WeightLayout:
         ("embedding", _matrix("embedding", spec.vocabulary_size, spec.hidden_size, formats.embedding)),
     ]
     for index, layer in enumerate(spec.layers):
-        groups.append(
-            (f"layers.{index}.attention", _attention(f"layers.{index}.attention", spec, layer, formats.linear))
-        )
-        groups.append((f"layers.{index}.ffn", _ffn(f"layers.{index}.ffn", spec, layer, formats.linear)))
+        attention, ffn = f"layers.{index}.attention", f"layers.{index}.ffn"
+        groups.append((attention, _attention(attention, spec, layer, formats.linear)))
+        groups.append((ffn, _ffn(ffn, spec, layer, formats.linear)))
     head = [_vector("norm", spec.hidden_size)]
     if not spec.tied:
         head += _matrix("head", spec.vocabulary_size, spec.hidden_size, formats.embedding)
@@ -129,7 +128,7 @@ def _vector(name: str, size: int) -> _Unplaced:
 def _matrix(
     name: str, rows: int, columns: int, weight_format: WeightFormat = FP32, *, bias: bool = False
 ) -> list[_Unplaced]:
-    """A matrix `[rows, columns]` (outputs, inputs) as one tensor, or as data, scales and zero points (quantize/rtn.py)."""
+    """A matrix `[rows, columns]` (outputs, inputs): one tensor, or data, scales and zero points (quantize/rtn.py)."""
     tail = [_vector(f"{name}.bias", rows)] if bias else []
     if not weight_format.quantized:
         return [_Unplaced(f"{name}.weight", "float32", (rows, columns)), *tail]

@@ -35,6 +35,6 @@ def dequantized(model: LlamaForCausalLM, formats: VariantFormats) -> LlamaForCau
     return result
 
 
-def _round_in_place(weight: torch.nn.Parameter, weight_format: WeightFormat) -> None:
+def _round_in_place(weight: torch.Tensor, weight_format: WeightFormat) -> None:
     if weight_format.quantized:
         weight.copy_(quantize_rtn(weight, weight_format).dequantize())

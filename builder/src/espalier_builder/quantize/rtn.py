@@ -1,8 +1,9 @@
 """Round to nearest on the grids of ONNX Runtime's MatMulNBits: 4 or 8 bits, blocks along the input columns.
 
-A weight is `(code - zeroPoint) * scale` with one scale (and, asymmetric, one zero point) per row and block. Layout is the
-operator's own (onnxruntime docs/ContribOperators.md, com.microsoft.MatMulNBits): `data [rows, blocks, block * bits / 8]`
-with the even column in a byte's low half, `scales [rows, blocks]`, `zero_points [rows, ceil(blocks * bits / 8)]`.
+A weight is `(code - zeroPoint) * scale` with one scale (and, asymmetric, one zero point) per row and block. The layout
+is the operator's own (com.microsoft.MatMulNBits in ONNX Runtime's docs/ContribOperators.md):
+`data [rows, blocks, block * bits / 8]` with the even column in a byte's low half, `scales [rows, blocks]`,
+`zero_points [rows, ceil(blocks * bits / 8)]`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class QuantizedMatrix:
 def quantize_rtn(weight: Tensor, weight_format: WeightFormat) -> QuantizedMatrix:
     """Quantizes `weight [R, C]`. Columns past C in the last block are stored as exact zeros.
 
-    Symmetric: the entry of largest magnitude lands on the lowest code (as in llama.cpp's q4_0), so the whole range serves.
+    Symmetric: the entry of largest magnitude lands on the lowest code (as in llama.cpp's q4_0): the whole range serves.
     Asymmetric: minimum and maximum, with zero among them, land on the outer codes.
     Raises BuilderError `WEIGHTS_NOT_FINITE`.
     """

@@ -1,0 +1,128 @@
+"""The decoder as an ONNX graph, version 1 of ARCHITECTURE.md: contrib operators of ONNX Runtime, weights outside.
+
+T new tokens, R rows of logits, H hidden size, D head size, V vocabulary, C capacity of the KV cache.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto, helper
+
+from espalier_builder.export.decoder_spec import DecoderSpec, LayerSpec
+from espalier_builder.export.graph_nodes import GraphNodes
+from espalier_builder.export.weight_layout import WeightLayout
+from espalier_builder.quantize.weight_format import VariantFormats
+
+GRAPH_FILE = "model.onnx"
+GRAPH_VERSION = 1
+OPSET = 21
+_IR_VERSION = 10
+# GroupQueryAttention of ONNX Runtime 1.30 on CPUs rotates heads of such sizes only.
+_ROTARY_INSIDE_MULTIPLE = 16
+
+
+def build_graph(spec: DecoderSpec, formats: VariantFormats, layout: WeightLayout) -> onnx.ModelProto:
+    """The graph of a decoder of these sizes; weights are references into the external data that `layout` describes."""
+    nodes = GraphNodes(layout)
+    embedded = nodes.embed("embedding", "input_ids", spec.vocabulary_size, spec.hidden_size, formats.embedding)
+    normed = nodes.norm("layers.0.attention.norm", embedded, spec.norm_epsilon)
+    residual = embedded
+    for index, layer in enumerate(spec.layers):
+        prefix = f"layers.{index}"
+        attended = _attention(nodes, spec, layer, index, normed, formats)
+        normed, residual = nodes.skip_norm(f"{prefix}.ffn.norm", attended, residual, spec.norm_epsilon)
+        fed = _ffn(nodes, spec, layer, f"{prefix}.ffn", normed, formats)
+        following = "norm" if index + 1 == len(spec.layers) else f"layers.{index + 1}.attention.norm"
+        normed, residual = nodes.skip_norm(following, fed, residual, spec.norm_epsilon)
+    # [1, T, H] -> [1, R, H]: the head runs on the wanted rows only.
+    wanted = nodes.add("Gather", [normed, "logits_positions"], axis=1)
+    head = "embedding" if spec.tied else "head"
+    nodes.linear(head, wanted, spec.vocabulary_size, spec.hidden_size, formats.embedding, output="logits")
+    graph = helper.make_graph(nodes.nodes, "decoder", _inputs(spec), _outputs(spec), initializer=nodes.initializers())
+    return helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)],
+        ir_version=_IR_VERSION,
+        producer_name="espalier-builder",
+    )
+
+
+def _attention(
+    nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, index: int, normed: str, formats: VariantFormats
+) -> str:
+    prefix = f"layers.{index}.attention"
+    query = layer.heads * spec.head_size
+    packed = (layer.heads + 2 * layer.kv_heads) * spec.head_size
+    qkv = nodes.linear(f"{prefix}.qkv", normed, packed, spec.hidden_size, formats.linear, bias=layer.qkv_bias)
+    attended = f"{prefix}.attended"
+    inside = spec.head_size % _ROTARY_INSIDE_MULTIPLE == 0
+    inputs = [qkv, "", ""] if inside else _rotated_outside(nodes, spec, layer, prefix, qkv)
+    cache = [f"past_key_values.{index}.key", f"past_key_values.{index}.value"]
+    nodes.add(
+        "GroupQueryAttention",
+        [*inputs, *cache, "seqlens_k", "total_sequence_length", *(nodes.rotary_inputs() if inside else [])],
+        outputs=[attended, f"present.{index}.key", f"present.{index}.value"],
+        domain="com.microsoft",
+        num_heads=layer.heads,
+        kv_num_heads=layer.kv_heads,
+        do_rotary=int(inside),
+        rotary_interleaved=0,
+    )
+    return nodes.linear(f"{prefix}.output", attended, spec.hidden_size, query, formats.linear, bias=layer.output_bias)
+
+
+def _rotated_outside(nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, prefix: str, qkv: str) -> list[str]:
+    """Query, key and value `[1, T, heads * D]`, two of them rotated, for head sizes that GroupQueryAttention refuses."""
+    parts = [f"{prefix}.{part}" for part in ("query", "key", "value")]
+    sizes = nodes.constant(
+        f"{prefix}.split", [heads * spec.head_size for heads in (layer.heads, layer.kv_heads, layer.kv_heads)]
+    )
+    nodes.add("Split", [qkv, sizes], outputs=parts, axis=-1)
+    query, key, value = parts
+    rotated = [
+        nodes.add("RotaryEmbedding", [part, nodes.first_position(), *nodes.rotary_inputs()], domain="com.microsoft")
+        for part in (query, key)
+    ]
+    return [*rotated, value]
+
+
+def _ffn(
+    nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, prefix: str, normed: str, formats: VariantFormats
+) -> str:
+    packed = nodes.linear(
+        f"{prefix}.gate_up", normed, 2 * layer.ffn_size, spec.hidden_size, formats.linear, bias=layer.gate_up_bias
+    )
+    # [1, T, 2F] -> gate, up [1, T, F]
+    gate, up = f"{prefix}.gate", f"{prefix}.up"
+    nodes.add("Split", [packed], outputs=[gate, up], axis=-1, num_outputs=2)
+    activated = nodes.add("Mul", [gate, nodes.add("Sigmoid", [gate])])
+    product = nodes.add("Mul", [activated, up])
+    return nodes.linear(
+        f"{prefix}.down", product, spec.hidden_size, layer.ffn_size, formats.linear, bias=layer.down_bias
+    )
+
+
+def _inputs(spec: DecoderSpec) -> list[onnx.ValueInfoProto]:
+    return [
+        helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "T"]),
+        helper.make_tensor_value_info("logits_positions", TensorProto.INT64, ["R"]),
+        helper.make_tensor_value_info("seqlens_k", TensorProto.INT32, [1]),
+        helper.make_tensor_value_info("total_sequence_length", TensorProto.INT32, []),
+        *_cache_values(spec, "past_key_values", "C"),
+    ]
+
+
+def _outputs(spec: DecoderSpec) -> list[onnx.ValueInfoProto]:
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, "R", spec.vocabulary_size])
+    # Equal to C where the cache is written in place; grown by T where it isn't.
+    return [logits, *_cache_values(spec, "present", "C_present")]
+
+
+def _cache_values(spec: DecoderSpec, name: str, capacity: str) -> list[onnx.ValueInfoProto]:
+    return [
+        helper.make_tensor_value_info(
+            f"{name}.{index}.{part}", TensorProto.FLOAT, [1, layer.kv_heads, capacity, spec.head_size]
+        )
+        for index, layer in enumerate(spec.layers)
+        for part in ("key", "value")
+    ]
