@@ -1,0 +1,133 @@
+import { createHash } from "node:crypto";
+import type { Digest } from "@espalier/shared/contracts/digest";
+import { maxChunkBytes } from "@espalier/shared/contracts/files";
+import { EspalierError } from "@espalier/shared/errors";
+import { hex, objectBuckets } from "@espalier/shared/nats-names";
+import {
+  AckPolicy,
+  type ConsumerMessages,
+  DeliverPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+} from "@nats-io/jetstream";
+import { type NatsConnection, nanos, nuid } from "@nats-io/transport-node";
+import { z } from "zod";
+
+const bucket = objectBuckets.artifacts;
+const stream = `OBJ_${bucket}`;
+/** A broker that sends nothing for this long has stalled. */
+const stallMs = 5_000;
+
+/** What the object store keeps of an object under its metadata subject (ADR-20). */
+const ObjectEntry = z.object({
+  nuid: z.string().regex(/^[A-Za-z0-9]{1,64}$/),
+  size: z.int().nonnegative(),
+  chunks: z.int().nonnegative(),
+  deleted: z.boolean().optional(),
+});
+
+/** Reads the bucket that all devices may read. */
+export interface ArtifactBucket {
+  /**
+   * The bytes of one object, whose SHA-256 is its name. At most `maxBytes` are taken from the broker.
+   * @throws {EspalierError} `object.missing`, `object.oversize`, `object.stalled`, `object.corrupt`;
+   *   errors of the connection as they are. All may pass by themselves: the caller decides when to try again.
+   */
+  read(digest: Digest, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+}
+
+/**
+ * Reads with an own pull consumer per object: the object store's `get()` has no backpressure and stalls where the user
+ * may not publish flow control. An object is at most 4 MiB, so one pull of all its messages is the window.
+ */
+export function createArtifactBucket(connection: NatsConnection): ArtifactBucket {
+  const client = jetstream(connection);
+  const managing = jetstreamManager(connection, { checkAPI: false });
+  managing.catch(() => undefined);
+
+  return {
+    async read(digest, maxBytes, signal) {
+      signal.throwIfAborted();
+      const manager = await managing;
+      const entry = await readEntry(manager, digest);
+      const limitBytes = Math.min(maxBytes, maxChunkBytes);
+      if (entry.size > limitBytes)
+        throw new EspalierError(
+          "object.oversize",
+          `Object ${hex(digest)} in bucket ${bucket} has ${entry.size} bytes; at most ${limitBytes} are expected.`,
+          { fields: { digest, sizeBytes: entry.size, limitBytes } },
+        );
+      const bytes = await pull({ client, manager, digest, entry, signal });
+      const found = createHash("sha256").update(bytes).digest("hex");
+      if (found !== hex(digest))
+        throw new EspalierError("object.corrupt", `Object ${hex(digest)} in bucket ${bucket} hashes to ${found}.`, {
+          fields: { digest },
+        });
+      return bytes;
+    },
+  };
+}
+
+async function readEntry(manager: JetStreamManager, digest: Digest): Promise<z.infer<typeof ObjectEntry>> {
+  const name = Buffer.from(hex(digest)).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
+  const message = await manager.direct.getMessage(stream, { last_by_subj: `$O.${bucket}.M.${name}` });
+  const entry = message === null ? null : ObjectEntry.parse(message.json());
+  if (entry === null || entry.deleted === true)
+    throw new EspalierError("object.missing", `Bucket ${bucket} holds no object ${hex(digest)} (yet).`, {
+      fields: { digest },
+    });
+  return entry;
+}
+
+interface PullTask {
+  readonly client: JetStreamClient;
+  readonly manager: JetStreamManager;
+  readonly digest: Digest;
+  readonly entry: z.infer<typeof ObjectEntry>;
+  readonly signal: AbortSignal;
+}
+
+async function pull({ client, manager, digest, entry, signal }: PullTask): Promise<Uint8Array> {
+  const bytes = new Uint8Array(entry.size);
+  if (entry.size === 0) return bytes;
+  const info = await manager.consumers.add(stream, {
+    name: nuid.next(),
+    filter_subject: `$O.${bucket}.C.${entry.nuid}`,
+    deliver_policy: DeliverPolicy.All,
+    ack_policy: AckPolicy.None,
+    mem_storage: true,
+    num_replicas: 1,
+    inactive_threshold: nanos(10_000),
+  });
+  let messages: ConsumerMessages | undefined;
+  const abort = (): void => messages?.stop();
+  signal.addEventListener("abort", abort, { once: true });
+  let filled = 0;
+  try {
+    messages = await client.consumers
+      .getConsumerFromInfo(info)
+      .fetch({ max_messages: Math.max(1, entry.chunks), expires: stallMs });
+    for await (const message of messages) {
+      signal.throwIfAborted();
+      if (filled + message.data.length > entry.size) break;
+      bytes.set(message.data, filled);
+      filled += message.data.length;
+      if (filled === entry.size) break;
+    }
+    signal.throwIfAborted();
+  } finally {
+    signal.removeEventListener("abort", abort);
+    messages?.stop();
+    // Only tidiness: the server drops an unused consumer after 10 s by itself.
+    manager.consumers.delete(stream, info.name).catch(() => undefined);
+  }
+  if (filled < entry.size)
+    throw new EspalierError(
+      "object.stalled",
+      `Object ${hex(digest)} ended after ${filled} of ${entry.size} bytes within ${stallMs} ms.`,
+      { fields: { digest, receivedBytes: filled, sizeBytes: entry.size } },
+    );
+  return bytes;
+}
