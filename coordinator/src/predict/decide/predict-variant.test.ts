@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  formats,
+  ordinaryCosts,
+  shapeOf,
+  syntheticKit,
+  syntheticProfile,
+  syntheticTimings,
+  trueDecodeMs,
+  truePrefillMs,
+} from "../testing/synthetic-device.ts";
+import { fitDevice } from "./device-model.ts";
+import { kvCacheBytes } from "./layer-cost.ts";
+import { type PredictionRequest, predictVariant } from "./predict-variant.ts";
+
+const kit = syntheticKit();
+const { measurements } = syntheticProfile({ deviceId: "d", kit });
+
+function requestFor(overrides: Partial<PredictionRequest> = {}): PredictionRequest {
+  return {
+    formats: fitDevice(kit, measurements),
+    measurements,
+    shape: shapeOf(formats.q8b128, 30, 1536),
+    promptTokens: 64,
+    outputTokens: 24,
+    contextTokens: 2048,
+    artifactBytes: 150e6,
+    previousArtifactBytes: 0,
+    ...overrides,
+  };
+}
+
+function predict(overrides: Partial<PredictionRequest> = {}) {
+  const result = predictVariant(requestFor(overrides));
+  assert.ok(result.ok, "the prediction was refused");
+  return result.prediction;
+}
+
+const near = (value: number, truth: number, tolerance: number) =>
+  assert.ok(Math.abs(value / truth - 1) < tolerance, `${value} is not within ${tolerance} of ${truth}`);
+
+test("time per output token of a shape the kit never ran is what the device's costs say", () => {
+  for (const shape of [shapeOf(formats.q4b32a, 30, 1536), shapeOf(formats.q4b128a, 24, 1024)]) {
+    const contexts = Array.from({ length: 23 }, (_, i) => 65 + i);
+    const truth = contexts.reduce((sum, c) => sum + trueDecodeMs(ordinaryCosts, shape, c), 0) / contexts.length;
+    near(predict({ shape }).tpotMs.value, truth, 1e-6);
+  }
+});
+
+test("time to first token is the cost of prefill at the prompt's length", () => {
+  const shape = shapeOf(formats.q8b128, 30, 1200);
+  near(predict({ shape }).ttftMs.value, truePrefillMs(ordinaryCosts, shape, 64), 1e-6);
+});
+
+test("layers of different FFN sizes count each by its own", () => {
+  const even = shapeOf(formats.q8b128, 30, 1024);
+  const uneven = { ...even, layers: even.layers.map((layer, i) => ({ ...layer, ffnSize: i % 2 === 0 ? 512 : 1536 })) };
+  near(predict({ shape: uneven }).tpotMs.value, predict({ shape: even }).tpotMs.value, 1e-9);
+});
+
+test("uncertainty has a floor, and grows with the spread of the samples and beyond the measured lengths", () => {
+  const calm = predict().tpotMs.relativeUncertainty;
+  assert.ok(calm >= 0.05);
+  const noisy = {
+    ...measurements,
+    kit: { kitDigest: measurements.kit!.kitDigest, timings: syntheticTimings(kit, ordinaryCosts, 0.2) },
+  };
+  const spread = predict({ formats: fitDevice(kit, noisy), measurements: noisy }).tpotMs.relativeUncertainty;
+  assert.ok(spread > calm + 0.15, `${spread} after ${calm}`);
+  assert.ok(predict({ promptTokens: 1024 }).ttftMs.relativeUncertainty > predict().ttftMs.relativeUncertainty + 0.2);
+});
+
+test("one measured FFN size still predicts other widths, with more uncertainty", () => {
+  const narrow = syntheticKit([
+    { depth: 2, ffnSize: 1536 },
+    { depth: 6, ffnSize: 1536 },
+  ]);
+  const profile = syntheticProfile({ deviceId: "d", kit: narrow });
+  const request = { formats: fitDevice(narrow, profile.measurements), measurements: profile.measurements };
+  const full = predict({ ...request, shape: shapeOf(formats.q8b128, 30, 1536) });
+  near(full.tpotMs.value, predict().tpotMs.value, 0.001);
+  const half = predict({ ...request, shape: shapeOf(formats.q8b128, 30, 768) });
+  assert.ok(half.tpotMs.value < full.tpotMs.value);
+  assert.ok(half.tpotMs.relativeUncertainty > 0.1);
+});
+
+test("peak memory is base, weights, KV cache and working memory", () => {
+  const shape = shapeOf(formats.q4b32a, 30, 1536);
+  const truth = 90e6 + 1e6 + 1.1 * shape.weightBytes + kvCacheBytes(shape, 2048) + 5e6;
+  near(predict({ shape }).peakMemoryBytes.value, truth, 0.001);
+  assert.equal(kvCacheBytes(shape, 1), 30 * 2 * 4 * 3 * 64);
+});
+
+test("disk counts the variant that is kept for rollback, and download time follows the measured rate", () => {
+  const prediction = predict({ previousArtifactBytes: 50e6 });
+  assert.equal(prediction.diskBytes.value, 200e6);
+  assert.equal(prediction.downloadSeconds?.value, 1.5);
+});
+
+test("a format that was not measured is refused by kind, not guessed", () => {
+  const shape = {
+    ...shapeOf(formats.q8b128, 30, 1536),
+    linearFormat: { bits: 32, blockSize: 0, symmetric: true, accuracyLevel: 0 } as const,
+  };
+  const result = predictVariant(requestFor({ shape }));
+  assert.ok(!result.ok && result.problem === "format-not-measured");
+  assert.match(result.message, /fp32/);
+});
+
+test("a shape of another hidden size or other heads is refused", () => {
+  const shape = shapeOf(formats.q8b128, 30, 1536);
+  for (const other of [
+    { ...shape, hiddenSize: 1024 },
+    { ...shape, layers: [{ heads: 8, kvHeads: 8, ffnSize: 1536 }] },
+  ]) {
+    const result = predictVariant(requestFor({ shape: other }));
+    assert.ok(!result.ok && result.problem === "shape-differs");
+  }
+});
+
+test("a device that never told its memory without a model is refused", () => {
+  const result = predictVariant(requestFor({ measurements: { ...measurements, baseMemoryBytes: null } }));
+  assert.ok(!result.ok && result.problem === "memory-not-measured");
+});
