@@ -1,24 +1,25 @@
+import { EspalierError } from "@espalier/shared/errors";
+
 export type RuntimeErrorCode =
   /** Graph or external data is not a plain file inside the artifact's folder. */
-  | "unsafe-model-file"
+  | "runtime.unsafe-file"
   /** ONNX Runtime could not create the session, or the graph is not of the manifest's shape. */
-  | "load-failed"
+  | "runtime.load-failed"
   /** ONNX Runtime failed in a run. */
-  | "runtime-failed"
-  /** A request does not fit the KV cache or names tokens outside the vocabulary. */
-  | "context-overflow"
-  | "invalid-request"
+  | "runtime.run-failed"
+  /** A request does not fit the KV cache. */
+  | "runtime.context-overflow"
+  /** A request names no token, a token outside the vocabulary, or a count below 1. */
+  | "runtime.invalid-request"
   /** The worker died. */
-  | "runtime-crashed"
-  | "runtime-closed";
+  | "runtime.crashed"
+  | "runtime.closed";
 
-/** An error of the model runtime. `code` is stable; the message names the thing and the remedy. */
-export class RuntimeError extends Error {
-  readonly code: RuntimeErrorCode;
-
-  constructor(code: RuntimeErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "RuntimeError";
-    this.code = code;
-  }
+/** An `EspalierError` with one of the runtime's codes. */
+export function runtimeError(
+  code: RuntimeErrorCode,
+  message: string,
+  options: { fields?: Record<string, string | number>; remedy?: string; cause?: unknown } = {},
+): EspalierError {
+  return new EspalierError(code, message, options);
 }

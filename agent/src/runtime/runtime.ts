@@ -30,9 +30,9 @@ export interface TimeStepsRequest {
 
 /**
  * A loaded variant. It owns one KV cache, so calls are served one after another in the order they were made.
- * All methods reject with `RuntimeError`: `runtime-closed` after `close()`, `runtime-crashed` when the worker died,
- * `context-overflow` when a request does not fit, `runtime-failed` when ONNX Runtime reports an error. Aborting a
- * signal rejects with the signal's reason.
+ * All methods reject with an `EspalierError` whose code is a `RuntimeErrorCode`: `runtime.closed` after `close()`,
+ * `runtime.crashed` when the worker died, `runtime.context-overflow` or `runtime.invalid-request` when a request does
+ * not fit, `runtime.run-failed` when ONNX Runtime reports an error. Aborting a signal rejects with its reason.
  */
 export interface Runtime {
   readonly engine: EngineKind;
@@ -57,6 +57,8 @@ export interface RuntimeOptions {
   /** The artifact's folder. Graph and external data must be plain files inside it. */
   readonly folder: string;
   readonly graph: GraphContract;
+  /** External data the graph refers to, relative to `folder`. Default `<graph file>.data`. */
+  readonly dataFiles?: readonly string[];
   /** Intra-operator threads. */
   readonly threads: number;
   /** Wanted capacity of the KV cache; at most the graph's `contextLength`. */

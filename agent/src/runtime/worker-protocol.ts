@@ -1,0 +1,36 @@
+import type { EngineOptions } from "./engine.ts";
+import type { EngineKind, GeneratedToken, GenerateRequest, TimeStepsRequest } from "./runtime.ts";
+
+/** What the worker is started with. */
+export interface WorkerSetup {
+  readonly engineOptions: EngineOptions;
+  readonly wanted: EngineKind | "auto";
+}
+
+/** One method of `Runtime` with its arguments. */
+export type Call =
+  | { readonly method: "generate"; readonly request: GenerateRequest }
+  | { readonly method: "logitsAt"; readonly tokens: readonly number[]; readonly indices: readonly number[] }
+  | { readonly method: "topTokens"; readonly tokens: readonly number[] }
+  | { readonly method: "timeSteps"; readonly request: TimeStepsRequest };
+
+export type ToWorker =
+  /** `cancelFlag` [1]: the main thread stores 1 to cancel; the worker reads it between runs without leaving its loop. */
+  | { readonly kind: "call"; readonly id: number; readonly cancelFlag: Int32Array; readonly call: Call }
+  | { readonly kind: "close" };
+
+export type CallResult = Float32Array | Int32Array | number[];
+
+export type FromWorker =
+  | {
+      readonly kind: "ready";
+      readonly engine: EngineKind;
+      readonly loadMs: number;
+      readonly fallbackReason: string | null;
+    }
+  | { readonly kind: "load-failed"; readonly message: string }
+  | { readonly kind: "token"; readonly id: number; readonly token: GeneratedToken }
+  /** The call's end; null for `generate`, whose tokens came before. */
+  | { readonly kind: "result"; readonly id: number; readonly result: CallResult | null }
+  | { readonly kind: "failed"; readonly id: number; readonly message: string }
+  | { readonly kind: "cancelled"; readonly id: number };
