@@ -17,7 +17,6 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from espalier_builder.failure import BuilderError
 
-
 PruningMethod = Literal["none", "magnitude", "cfsp", "cfsp-rel", "tail"]
 
 

@@ -1,0 +1,20 @@
+"""A checkpoint in memory: what every later stage starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`model` is fp32, in evaluation mode and without gradients; nobody changes it in place.
+
+    `notes` are facts about the source that a reader of any figure must know, e.g. that its weights lie on a 4-bit grid.
+    """
+
+    model: LlamaForCausalLM
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    notes: tuple[str, ...] = ()

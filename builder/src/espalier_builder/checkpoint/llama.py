@@ -1,0 +1,116 @@
+"""A LLaMA whose layers may differ in FFN width, built from a configuration and named tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+from espalier_builder.failure import BuilderError
+
+Json = dict[str, Any]
+HEAD = "lm_head.weight"
+EMBEDDING = "model.embed_tokens.weight"
+
+
+def build_llama(config: Json, tensors: dict[str, Tensor], source: str) -> LlamaForCausalLM:
+    """The model in fp32 evaluation mode, sharing the tensors' memory where they are fp32 already.
+
+    `config` is a transformers LLaMA configuration whose `intermediate_size` may be a list, one width a layer.
+    Raises BuilderError naming `source` and the tensor: `TENSOR_MISSING`, `TENSOR_UNEXPECTED`, `TENSOR_SHAPE`,
+    `TENSOR_NOT_FINITE`, `CONFIG_INVALID`.
+    """
+    widths = config.get("intermediate_size")
+    try:
+        llama_config = LlamaConfig(
+            **{**config, "intermediate_size": max(widths) if isinstance(widths, list) else widths}
+        )
+        with torch.device("meta"):
+            model = LlamaForCausalLM(llama_config)
+    except Exception as error:  # transformers raises many types here, each for a configuration it can't build
+        raise BuilderError(
+            "CONFIG_INVALID", f"{source}: the configuration describes no LLaMA ({error})", "repair config.json"
+        ) from error
+    if isinstance(widths, list):
+        resize_ffn(model, widths, source)
+
+    weights = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith("rotary_emb.inv_freq")}
+    if llama_config.tie_word_embeddings or HEAD not in weights:
+        weights.pop(HEAD, None)
+        model.config.tie_word_embeddings = True
+        model.lm_head.weight = model.model.embed_tokens.weight
+    _require_fitting(model, weights, source)
+    _require_finite(weights, source)
+    model.load_state_dict(weights, strict=False, assign=True)
+    if model.config.tie_word_embeddings:
+        model.lm_head.weight = model.model.embed_tokens.weight
+    model.model.rotary_emb = LlamaRotaryEmbedding(model.config)
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def resize_ffn(model: LlamaForCausalLM, widths: list[int], source: str) -> None:
+    """Give layer i the FFN width `widths[i]`, on the meta device and without weights."""
+    if len(widths) != len(model.model.layers) or min(widths) < 1:
+        raise BuilderError(
+            "CONFIG_INVALID",
+            f"{source}: intermediate_size lists {len(widths)} widths for {len(model.model.layers)} layers",
+            "list one positive width a layer",
+        )
+    hidden = model.config.hidden_size
+    bias = model.config.mlp_bias
+    for layer, width in zip(model.model.layers, widths, strict=True):
+        mlp = layer.mlp
+        mlp.gate_proj = nn.Linear(hidden, width, bias=bias, device="meta")
+        mlp.up_proj = nn.Linear(hidden, width, bias=bias, device="meta")
+        mlp.down_proj = nn.Linear(width, hidden, bias=bias, device="meta")
+        mlp.intermediate_size = width
+
+
+def ffn_widths(model: LlamaForCausalLM) -> list[int]:
+    return [layer.mlp.down_proj.in_features for layer in model.model.layers]
+
+
+def non_embedding_parameters(model: LlamaForCausalLM) -> int:
+    """Parameters outside embedding and head, norms and biases included: what sparsity is a share of."""
+    outside = {id(model.model.embed_tokens.weight), id(model.lm_head.weight)}
+    return sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in outside)
+
+
+def all_parameters(model: LlamaForCausalLM) -> int:
+    """All parameters, a tied embedding and head counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _require_fitting(model: LlamaForCausalLM, weights: dict[str, Tensor], source: str) -> None:
+    wanted = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    if model.config.tie_word_embeddings:
+        wanted.pop(HEAD, None)
+    for name in sorted(wanted.keys() - weights.keys()):
+        raise BuilderError("TENSOR_MISSING", f"{source}: tensor {name} is missing", "fetch the checkpoint again")
+    for name in sorted(weights.keys() - wanted.keys()):
+        raise BuilderError(
+            "TENSOR_UNEXPECTED",
+            f"{source}: tensor {name} belongs to no part of a LLaMA",
+            "only plain LLaMA-family checkpoints are supported",
+        )
+    for name, shape in wanted.items():
+        if tuple(weights[name].shape) != shape:
+            raise BuilderError(
+                "TENSOR_SHAPE",
+                f"{source}: tensor {name} is {list(weights[name].shape)}, the configuration says {list(shape)}",
+                "config.json and weights belong to different models; fetch both again",
+            )
+
+
+def _require_finite(weights: dict[str, Tensor], source: str) -> None:
+    for name, weight in weights.items():
+        if not bool(weight.isfinite().all()):
+            raise BuilderError(
+                "TENSOR_NOT_FINITE",
+                f"{source}: tensor {name} holds NaN or infinity",
+                "the checkpoint is damaged or its training diverged; use another",
+            )

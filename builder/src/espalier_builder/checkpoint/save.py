@@ -1,0 +1,35 @@
+"""Writing checkpoints that transformers' tools and `load` can read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.checkpoint.llama import HEAD, ffn_widths
+
+
+def save(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write config.json, model.safetensors (fp32, standard names, a tied head left out) and the tokenizer.
+
+    Where layers differ in FFN width, `intermediate_size` of config.json is a list, one width a layer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = checkpoint.model
+    config = model.config.to_diff_dict()
+    widths = ffn_widths(model)
+    config |= {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "num_hidden_layers": len(widths),
+        "intermediate_size": widths[0] if len(set(widths)) == 1 else widths,
+        "tie_word_embeddings": model.config.tie_word_embeddings,
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if model.config.tie_word_embeddings:
+        tensors = {name: tensor for name, tensor in tensors.items() if name != HEAD}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    checkpoint.tokenizer.save_pretrained(str(folder))
