@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { digestOfJson } from "@espalier/shared/contracts/digest";
+import type { Proof } from "@espalier/shared/contracts/proof";
+import type { RolloutDevice, Verdict } from "@espalier/shared/contracts/rollout-state";
+import { failuresGate } from "./failures-gate.ts";
+import {
+  latencyObjectiveGate,
+  latencyPredictionGate,
+  memoryObjectiveGate,
+  type Observed,
+  probeGate,
+} from "./measured-gates.ts";
+import { worstVerdict } from "./verdict.ts";
+
+const lengths = { promptTokens: 64, outputTokens: 24 };
+
+function proof({
+  tpotMs = 20,
+  ttftMs = 200,
+  memory = 300,
+  agreement = 0.98 as number | null,
+  promptTokens = 64,
+} = {}): Proof {
+  const sample = (median: number) => ({ median, p90: median * 1.1, relativeSpread: 0.05, repetitions: 5 });
+  return {
+    schemaVersion: 1,
+    firstLogitsCosine: 1,
+    agreementWithBuilder: agreement,
+    agreementWithDense: 0.9,
+    positions: 100,
+    timing: {
+      artifactDigest: digestOfJson("a"),
+      promptTokens,
+      outputTokens: 24,
+      ttftMs: sample(ttftMs),
+      tpotMs: sample(tpotMs),
+      peakMemoryBytes: memory,
+      loadMs: 1,
+    },
+  };
+}
+
+const prediction = {
+  tpotMs: { value: 20, relativeUncertainty: 0.1 },
+  ttftMs: { value: 200, relativeUncertainty: 0.1 },
+  peakMemoryBytes: { value: 300, relativeUncertainty: 0.1 },
+  diskBytes: { value: 1, relativeUncertainty: 0.1 },
+  downloadSeconds: null,
+};
+const observed = (limits: Observed["limits"], given: Proof | null): Observed => ({
+  name: "d",
+  limits,
+  prediction,
+  proof: given,
+});
+
+describe("latency against the objective", () => {
+  const rows: [string, Observed[], Verdict][] = [
+    ["passes when the 90th percentile keeps the limit", [observed({ tpotP90Ms: 22.1 }, proof())], "pass"],
+    [
+      "fails when the median keeps the limit and the 90th percentile doesn't",
+      [observed({ tpotP90Ms: 21 }, proof())],
+      "fail",
+    ],
+    ["fails on the time to first token alone", [observed({ ttftP90Ms: 210 }, proof())], "fail"],
+    [
+      "fails by the worst device",
+      [observed({ tpotP90Ms: 30 }, proof()), observed({ tpotP90Ms: 30 }, proof({ tpotMs: 40 }))],
+      "fail",
+    ],
+    ["passes where no limit is set", [observed({}, null)], "pass"],
+    ["is inconclusive without a timing", [observed({ tpotP90Ms: 30 }, null)], "inconclusive"],
+    [
+      "is inconclusive when other lengths were timed",
+      [observed({ tpotP90Ms: 30 }, proof({ promptTokens: 16 }))],
+      "inconclusive",
+    ],
+  ];
+  for (const [name, devices, verdict] of rows) {
+    test(name, () => assert.equal(latencyObjectiveGate("class", devices, lengths).verdict, verdict));
+  }
+});
+
+describe("latency against the prediction", () => {
+  const spec = {
+    ...lengths,
+    gates: { maxFailureShare: 0, maxPredictionError: 0.5, minProbeAgreement: 0.9, deviceDeadlineSeconds: 60 },
+  };
+  const rows: [string, Proof | null, Verdict][] = [
+    ["passes near the prediction", proof({ tpotMs: 28 }), "pass"],
+    ["is inconclusive when much slower", proof({ tpotMs: 31 }), "inconclusive"],
+    ["is inconclusive when much faster", proof({ tpotMs: 9 }), "inconclusive"],
+    ["is inconclusive without a timing", null, "inconclusive"],
+  ];
+  for (const [name, given, verdict] of rows) {
+    test(name, () => assert.equal(latencyPredictionGate("class", [observed({}, given)], spec).verdict, verdict));
+  }
+  test("stores the worst error with its values", () => {
+    const gate = latencyPredictionGate("class", [observed({}, proof()), observed({}, proof({ tpotMs: 25 }))], spec);
+    assert.deepEqual([gate.measured, gate.allowed, gate.evidence], [0.25, 0.5, 2]);
+    assert.match(gate.message, /25.0 ms per output token, predicted 20.0 ms/);
+  });
+});
+
+describe("memory and probe", () => {
+  test("memory over the limit fails, at the limit passes", () => {
+    assert.equal(memoryObjectiveGate("c", [observed({ peakMemoryBytes: 299 }, proof())]).verdict, "fail");
+    assert.equal(memoryObjectiveGate("c", [observed({ peakMemoryBytes: 300 }, proof())]).verdict, "pass");
+    assert.equal(memoryObjectiveGate("c", [observed({ peakMemoryBytes: 300 }, null)]).verdict, "inconclusive");
+  });
+  test("agreement under the floor on any device fails, none measured is inconclusive", () => {
+    assert.equal(
+      probeGate("c", [observed({}, proof()), observed({}, proof({ agreement: 0.89 }))], 0.9).verdict,
+      "fail",
+    );
+    assert.equal(probeGate("c", [observed({}, proof({ agreement: 0.9 }))], 0.9).verdict, "pass");
+    assert.equal(probeGate("c", [observed({}, proof({ agreement: null }))], 0.9).verdict, "inconclusive");
+  });
+});
+
+describe("failures", () => {
+  const device = (phase: RolloutDevice["phase"]): RolloutDevice => ({
+    deviceId: "d",
+    name: "d",
+    wave: 0,
+    phase,
+    artifactDigest: null,
+    previousArtifactDigest: null,
+    assignedAtMs: 0,
+    progress: "",
+    reason: "the probe set failed",
+    proof: null,
+  });
+  const rows: [string, RolloutDevice["phase"][], number, Verdict][] = [
+    ["pass at exactly the allowed share", ["failed", "active", "active", "active"], 0.25, "pass"],
+    ["fail beyond it", ["failed", "failed", "active", "active"], 0.25, "fail"],
+    ["fail with one failure where none is allowed", ["failed", "active"], 0, "fail"],
+    ["are inconclusive when every device is offline", ["offline", "offline"], 0, "inconclusive"],
+    ["don't count an offline device as failed", ["offline", "active"], 0, "pass"],
+  ];
+  for (const [name, phases, share, verdict] of rows) {
+    test(name, () => assert.equal(failuresGate(phases.map(device), share).verdict, verdict));
+  }
+});
+
+test("the worst verdict wins, and a known failure outranks an error", () => {
+  const of = (...verdicts: Verdict[]) => worstVerdict(verdicts.map((verdict) => ({ verdict })));
+  assert.equal(of(), "pass");
+  assert.equal(of("pass", "inconclusive"), "inconclusive");
+  assert.equal(of("inconclusive", "error", "pass"), "error");
+  assert.equal(of("error", "fail", "inconclusive"), "fail");
+});

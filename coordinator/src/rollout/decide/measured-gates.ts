@@ -1,0 +1,150 @@
+import type { VariantPrediction } from "@espalier/shared/contracts/plan";
+import type { VariantTiming } from "@espalier/shared/contracts/profile";
+import type { Proof } from "@espalier/shared/contracts/proof";
+import type { Limits, RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
+import type { GateResult, Verdict } from "@espalier/shared/contracts/rollout-state";
+
+/** One active device of a class: what was allowed, what was predicted, what it measured. */
+export interface Observed {
+  name: string;
+  limits: Limits;
+  prediction: VariantPrediction | null;
+  proof: Proof | null;
+}
+
+type Lengths = Pick<RolloutSpec, "promptTokens" | "outputTokens">;
+
+/** A measured value over what it is compared with. */
+interface Ratio {
+  name: string;
+  what: string;
+  measured: number;
+  allowed: number;
+}
+
+/** A timing of other lengths than the spec's says nothing about its limits; real prompts vary a little (ours: 25 %). */
+const lengthTolerance = 0.25;
+
+/** The 90th percentiles that devices measured against their limits. A limit without a measurement is inconclusive. */
+export function latencyObjectiveGate(subject: string, devices: readonly Observed[], lengths: Lengths): GateResult {
+  const limited = devices.filter(({ limits }) => limits.tpotP90Ms !== undefined || limits.ttftP90Ms !== undefined);
+  const ratios = limited.flatMap((device) => {
+    const timing = comparableTiming(device, lengths);
+    if (timing === null) return [];
+    return [
+      ...ratio(device.name, "time per output token", timing.tpotMs.p90, device.limits.tpotP90Ms),
+      ...ratio(device.name, "time to first token", timing.ttftMs.p90, device.limits.ttftP90Ms),
+    ];
+  });
+  const evidence = limited.filter((device) => comparableTiming(device, lengths) !== null).length;
+  return byWorstRatio("latency-objective", subject, {
+    ratios,
+    evidence,
+    demanded: limited.length,
+    over: "fail",
+    unit: "ms",
+  });
+}
+
+/** Medians against predictions: a device that is far off its prediction, either way, is not understood. */
+export function latencyPredictionGate(
+  subject: string,
+  devices: readonly Observed[],
+  spec: Lengths & Pick<RolloutSpec, "gates">,
+): GateResult {
+  const { maxPredictionError } = spec.gates;
+  const errors = devices.flatMap((device) => {
+    const timing = comparableTiming(device, spec);
+    if (timing === null || device.prediction === null) return [];
+    const predicted = device.prediction.tpotMs.value;
+    return [
+      {
+        name: device.name,
+        measured: timing.tpotMs.median,
+        predicted,
+        error: Math.abs(timing.tpotMs.median / predicted - 1),
+      },
+    ];
+  });
+  const worst = errors.sort((a, b) => b.error - a.error)[0];
+  const base = { gate: "latency-prediction", subject, allowed: maxPredictionError, evidence: errors.length } as const;
+  if (worst === undefined) {
+    return {
+      ...base,
+      verdict: "inconclusive",
+      measured: null,
+      message: "no device timed its variant at the lengths of the plan",
+    };
+  }
+  const message = `${worst.name} takes ${worst.measured.toFixed(1)} ms per output token, predicted ${worst.predicted.toFixed(1)} ms`;
+  return {
+    ...base,
+    verdict: worst.error > maxPredictionError ? "inconclusive" : "pass",
+    measured: worst.error,
+    message,
+  };
+}
+
+/** Peak resident memory against objective and owner's budget. */
+export function memoryObjectiveGate(subject: string, devices: readonly Observed[]): GateResult {
+  const limited = devices.filter(({ limits }) => limits.peakMemoryBytes !== undefined);
+  const ratios = limited.flatMap(({ name, limits, proof }) =>
+    ratio(name, "peak memory", proof?.timing?.peakMemoryBytes, limits.peakMemoryBytes),
+  );
+  return byWorstRatio("memory-objective", subject, {
+    ratios,
+    evidence: ratios.length,
+    demanded: limited.length,
+    over: "fail",
+    unit: "bytes",
+  });
+}
+
+/** The probe set on the device must choose the builder's tokens. */
+export function probeGate(subject: string, devices: readonly Observed[], minAgreement: number): GateResult {
+  const agreements = devices.flatMap(({ name, proof }) =>
+    proof === null || proof.agreementWithBuilder === null ? [] : [{ name, agreement: proof.agreementWithBuilder }],
+  );
+  const worst = agreements.sort((a, b) => a.agreement - b.agreement)[0];
+  const base = { gate: "probe", subject, allowed: minAgreement, evidence: agreements.length } as const;
+  if (worst === undefined)
+    return { ...base, verdict: "inconclusive", measured: null, message: "no device ran the probe set" };
+  const message = `${worst.name} chooses the builder's token at ${(worst.agreement * 100).toFixed(1)} % of the probe's positions`;
+  return { ...base, verdict: worst.agreement < minAgreement ? "fail" : "pass", measured: worst.agreement, message };
+}
+
+function comparableTiming({ proof }: Observed, { promptTokens, outputTokens }: Lengths): VariantTiming | null {
+  const timing = proof?.timing ?? null;
+  if (timing === null) return null;
+  const near = (measured: number, wanted: number) => Math.abs(measured / wanted - 1) <= lengthTolerance;
+  return near(timing.promptTokens, promptTokens) && near(timing.outputTokens, outputTokens) ? timing : null;
+}
+
+function ratio(name: string, what: string, measured: number | undefined, allowed: number | undefined): Ratio[] {
+  return measured === undefined || allowed === undefined ? [] : [{ name, what, measured, allowed }];
+}
+
+function byWorstRatio(
+  gate: GateResult["gate"],
+  subject: string,
+  from: { ratios: readonly Ratio[]; evidence: number; demanded: number; over: Verdict; unit: "ms" | "bytes" },
+): GateResult {
+  const worst = [...from.ratios].sort((a, b) => b.measured / b.allowed - a.measured / a.allowed)[0];
+  const base = { gate, subject, evidence: from.evidence } as const;
+  if (from.demanded === 0)
+    return { ...base, verdict: "pass", measured: null, allowed: null, message: "no limit is set" };
+  if (worst === undefined) {
+    return {
+      ...base,
+      verdict: "inconclusive",
+      measured: null,
+      allowed: null,
+      message: "a limit is set, but no device measured it",
+    };
+  }
+  const show = (value: number) =>
+    from.unit === "ms" ? `${value.toFixed(1)} ms` : `${(value / 2 ** 20).toFixed(1)} MiB`;
+  const verdict = worst.measured > worst.allowed ? from.over : "pass";
+  const message = `${worst.name}: ${worst.what} ${show(worst.measured)}, allowed ${show(worst.allowed)}`;
+  return { ...base, verdict, measured: worst.measured, allowed: worst.allowed, message };
+}
