@@ -34,16 +34,17 @@ export class TextTokenizer {
     return [...this.#bos, ...this.#encode(text)];
   }
 
-  /** A conversation up to where the assistant's answer begins. Throws `chat.refused` or `chat.none`. */
-  encodeChat(messages: readonly ChatMessage[]): number[] {
-    return this.#encode(this.renderChat(messages));
-  }
-
+  /** A conversation as text, up to where the assistant's answer begins. Throws `chat.refused` or `chat.none`. */
   renderChat(messages: readonly ChatMessage[]): string {
     if (this.#chat === null) {
       throw new EspalierError("chat.none", "This model has no chat template", { remedy: "Use /v1/completions." });
     }
     return this.#chat.render(messages);
+  }
+
+  /** Tokens of a rendered conversation; its special tokens are written out in it. */
+  encodeRendered(text: string): number[] {
+    return this.#encode(text);
   }
 
   /** No text of this length has fewer tokens: tells cheaply that a long one can't fit. */

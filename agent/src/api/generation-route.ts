@@ -1,0 +1,138 @@
+import { randomInt, randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { z } from "zod";
+import type { TextTokenizer } from "../text/tokenizer.ts";
+import type { Admission } from "./admission.ts";
+import { answer } from "./answer.ts";
+import { ApiError, sendJson, toApiError } from "./api-error.ts";
+import { EventStream } from "./event-stream.ts";
+import { type GenerationPlan, planGeneration } from "./generation-plan.ts";
+import type { ModelSlot, ServedModel } from "./model-slot.ts";
+import type { RequestObservation } from "./observation.ts";
+import { readJsonBody } from "./read-body.ts";
+import { RequestClock } from "./request-clock.ts";
+import { type GenerationRequest, parseRequest } from "./request-schema.ts";
+import type { AnswerHeader, ResponseFormat } from "./response-format.ts";
+
+export interface GenerationRouteOptions<Request extends GenerationRequest> {
+  readonly slot: ModelSlot;
+  readonly admission: Admission;
+  readonly schema: z.ZodType<Request>;
+  readonly format: ResponseFormat;
+  readonly encode: (request: Request, tokenizer: TextTokenizer, contextTokens: number) => number[];
+  /** Tokens to generate when the request doesn't say; null fills the context. */
+  readonly defaultMaxTokens: number | null;
+  readonly nowMs: () => number;
+  readonly onRequestDone: (observation: RequestObservation) => void;
+}
+
+/**
+ * One of the two generating endpoints. A request that got as far as generation is observed exactly once; one that is
+ * refused before (4xx, 503) isn't, for it says nothing about the model.
+ */
+export function generationRoute<Request extends GenerationRequest>(options: GenerationRouteOptions<Request>) {
+  return async (message: IncomingMessage, response: ServerResponse, closing: AbortSignal): Promise<void> => {
+    const clock = new RequestClock(options.nowMs);
+    const request = parseRequest(options.schema, await readJsonBody(message));
+    const lease = options.slot.acquire();
+    if (lease === null) throw noModel();
+    try {
+      const leave = options.admission.enter();
+      try {
+        const plan = prepare(options, request, lease.model);
+        clock.promptTokens = plan.promptTokens.length;
+        await generate({ options, request, model: lease.model, plan, clock, response, closing });
+      } finally {
+        leave(clock.elapsedMs());
+      }
+    } finally {
+      lease.release();
+    }
+  };
+}
+
+export function noModel(): ApiError {
+  return new ApiError(503, "no_model", "No model is active on this device yet", { headers: { "retry-after": "5" } });
+}
+
+function prepare<Request extends GenerationRequest>(
+  options: GenerationRouteOptions<Request>,
+  request: Request,
+  model: ServedModel,
+): GenerationPlan {
+  const wanted = request.model ?? model.modelName;
+  if (wanted !== model.modelName && wanted !== model.variantName) {
+    throw new ApiError(404, "model_not_found", `This device serves ${model.modelName}, not ${wanted}`, {
+      param: "model",
+    });
+  }
+  const { contextTokens } = model.runtime;
+  return planGeneration(request, {
+    promptTokens: options.encode(request, model.tokenizer, contextTokens),
+    contextTokens,
+    defaultMaxTokens: options.defaultMaxTokens,
+    randomSeed: randomInt(2 ** 32),
+  });
+}
+
+interface Generation<Request extends GenerationRequest> {
+  readonly options: GenerationRouteOptions<Request>;
+  readonly request: Request;
+  readonly model: ServedModel;
+  readonly plan: GenerationPlan;
+  readonly clock: RequestClock;
+  readonly response: ServerResponse;
+  /** Aborted when the server closes. */
+  readonly closing: AbortSignal;
+}
+
+/** Generates, answers and observes. A client that goes away cancels. */
+async function generate<Request extends GenerationRequest>(generation: Generation<Request>): Promise<void> {
+  const { options, response, clock, closing } = generation;
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort(new Error("the client went away"));
+  response.once("close", onClose);
+  const signal = AbortSignal.any([gone.signal, closing]);
+  try {
+    await respond(generation, signal);
+    options.onRequestDone(clock.observation("succeeded"));
+  } catch (error) {
+    options.onRequestDone(clock.observation(signal.aborted ? "cancelled" : "failed"));
+    if (!gone.signal.aborted) throw error;
+  } finally {
+    response.off("close", onClose);
+  }
+}
+
+async function respond<Request extends GenerationRequest>(generation: Generation<Request>, signal: AbortSignal) {
+  const { options, request, model, plan, clock, response } = generation;
+  const header: AnswerHeader = {
+    id: `${options.format.idPrefix}${randomUUID()}`,
+    createdSeconds: Math.floor(Date.now() / 1000),
+    modelName: model.modelName,
+    fingerprint: model.artifactDigest,
+  };
+  const pieces = answer(model, plan, () => clock.token(), signal);
+  const usage = () => ({ promptTokens: clock.promptTokens, completionTokens: clock.completionTokens });
+  if (request.stream !== true) {
+    let text = "";
+    for await (const piece of pieces) {
+      text += piece.text;
+      if (piece.finish !== null) sendJson(response, 200, options.format.whole(header, text, piece.finish, usage()));
+    }
+    return;
+  }
+  const events = new EventStream(response);
+  try {
+    let isFirst = true;
+    for await (const piece of pieces) {
+      events.send(options.format.piece(header, piece, isFirst));
+      isFirst = false;
+    }
+    if (request.stream_options?.include_usage === true) events.send(options.format.usage(header, usage()));
+    events.end();
+  } catch (error) {
+    events.fail(toApiError(error).body());
+    throw error;
+  }
+}
