@@ -8,12 +8,17 @@ export const streams = {
   buildEvents: "BUILD_EVENTS",
   /** Jobs that no builder will try again, with the reason: `{ job, reason, attempts }`. */
   buildDead: "BUILD_DEAD",
+  /** The broker's own word that a job was delivered as often as allowed and never acknowledged. */
+  buildAdvisories: "BUILD_ADVISORIES",
   /** The last TelemetrySnapshot of each device. */
   telemetry: "TELEMETRY",
 } as const;
 
 /** The durable consumer that all builders share. */
 export const buildConsumer = "builders";
+
+/** The coordinator's durable consumer on BUILD_EVENTS, BUILD_DEAD and BUILD_ADVISORIES. */
+export const coordinatorConsumer = "coordinator";
 
 /** KV bucket: device id -> Assignment. */
 export const assignmentBucket = "assignments";
@@ -36,6 +41,7 @@ export const subjects = {
   allBuildJobs: "espalier.build.job.*",
   allBuildEvents: "espalier.build.event.*",
   allBuildDead: "espalier.build.dead.*",
+  buildAdvisories: `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${streams.buildJobs}.*`,
   allTelemetry: "espalier.telemetry.*",
 } as const;
 
