@@ -5,6 +5,8 @@ T new tokens, R rows of logits, H hidden size, D head size, V vocabulary, C capa
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx
 from onnx import TensorProto, helper
 
@@ -47,6 +49,19 @@ def build_graph(spec: DecoderSpec, formats: VariantFormats, layout: WeightLayout
     )
 
 
+def graph_contract(spec: DecoderSpec) -> dict[str, Any]:
+    """The `GraphContract`: how the graph is called."""
+    return {
+        "file": GRAPH_FILE,
+        "version": GRAPH_VERSION,
+        "opset": OPSET,
+        "kvDtype": "float32",
+        "contextLength": spec.context_length,
+        "layers": [{"kvHeads": layer.kv_heads, "headSize": spec.head_size} for layer in spec.layers],
+        "vocabularySize": spec.vocabulary_size,
+    }
+
+
 def _attention(
     nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, index: int, normed: str, formats: VariantFormats
 ) -> str:
@@ -72,7 +87,7 @@ def _attention(
 
 
 def _rotated_outside(nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, prefix: str, qkv: str) -> list[str]:
-    """Query, key and value `[1, T, heads * D]`, two of them rotated, for head sizes that GroupQueryAttention refuses."""
+    """Query, key and value `[1, T, heads * D]`, two of them rotated: for head sizes that the attention refuses."""
     parts = [f"{prefix}.{part}" for part in ("query", "key", "value")]
     sizes = nodes.constant(
         f"{prefix}.split", [heads * spec.head_size for heads in (layer.heads, layer.kv_heads, layer.kv_heads)]

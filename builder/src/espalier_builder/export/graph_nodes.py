@@ -84,7 +84,7 @@ class GraphNodes:
     def embed(self, name: str, ids: str, rows: int, columns: int, weight_format: WeightFormat) -> str:
         """Rows `ids [1, T]` of the matrix `name [rows, columns]`: `[1, T, columns]`.
 
-        A quantized matrix is read where the head's MatMulNBits reads it: the layouts of both operators are the same bytes
+        A quantized matrix is read where the head's MatMulNBits reads it: both operators' layouts are the same bytes
         once a row's padding is counted as columns, which a Slice cuts off again.
         """
         if not weight_format.quantized:

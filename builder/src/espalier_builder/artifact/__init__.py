@@ -1,0 +1,1 @@
+"""The files of a variant, and the manifest that names them."""

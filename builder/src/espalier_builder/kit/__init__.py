@@ -1,0 +1,1 @@
+"""Measurement kits: what a device times to learn the cost of a variant's parts."""

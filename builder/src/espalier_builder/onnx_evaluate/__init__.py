@@ -1,0 +1,1 @@
+"""The exported files in ONNX Runtime: what a device will run."""
