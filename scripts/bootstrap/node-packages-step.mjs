@@ -79,6 +79,9 @@ export function missingPackages(lock, installed) {
 export function npmEnvironment(home, environment) {
   return {
     npm_config_cache: join(home, "cache", "npm"),
+    // npm's own pauses of 10 to 60 s, per package, make a missing network look like a hang.
+    npm_config_fetch_retry_mintimeout: "1000",
+    npm_config_fetch_retry_maxtimeout: "5000",
     ...environment,
     // The CPU files come with the package; its install script would fetch GPU libraries.
     ONNXRUNTIME_NODE_INSTALL: "skip",

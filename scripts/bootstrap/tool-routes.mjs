@@ -42,7 +42,7 @@ export function routeFromMirror(mirror) {
           unpacked = await mirror.unpack(suite, packageName);
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
-          failures.add(error.what);
+          failures.add(inOneLine(error.what));
           continue;
         }
         yield join(unpacked, member);
@@ -76,6 +76,12 @@ export function routeFromRelease({ folder, arch, say, fetchFile = download }) {
       yield member;
     },
   };
+}
+
+/** Three suites fail alike; what failed and apt's last word on it are enough of each. */
+function inOneLine(what) {
+  const lines = what.split("\n").map((line) => line.replace(/^\s*\|?\s*/, ""));
+  return lines.length === 1 || /\): /.test(lines[0]) ? lines[0] : `${lines[0]}: ${lines.at(-1)}`;
 }
 
 async function isExecutable(path) {
