@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { grafanaDashboards } from "../../deploy/src/grafana.ts";
 import { grpcTypes } from "./grpc-types.ts";
 import { jsonSchemas } from "./json-schemas.ts";
 
@@ -17,6 +18,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const generators = [
   { folder: "shared/src/generated", make: () => grpcTypes(root) },
   { folder: "builder/src/espalier_builder/schemas", make: () => jsonSchemas() },
+  { folder: "deploy/grafana/dashboards", make: () => grafanaDashboards() },
 ];
 
 const check = process.argv.includes("--check");
