@@ -1,0 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Repeats an assertion that other processes make true until it holds; after the deadline its own error is thrown. */
+export async function eventually<Value>(assertion: () => Promise<Value>, deadlineMs = 30_000): Promise<Value> {
+  const until = performance.now() + deadlineMs;
+  for (;;) {
+    try {
+      return await assertion();
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await sleep(200);
+    }
+  }
+}
