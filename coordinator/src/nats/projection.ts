@@ -21,6 +21,8 @@ import type { Topology } from "./topology.ts";
 export interface Projection {
   /** Puts a manifest or kit and its chunks where devices read. */
   putArtifact(digest: Digest): Promise<void>;
+  /** Puts a single blob where devices read. */
+  putArtifactBlob(digest: Digest): Promise<void>;
   /** Puts the job's model and datasets where builders read, then queues it; a job still queued stays queued once. */
   publishJob(job: BuildJob, messageId: string): Promise<void>;
   /** Puts the artifact, then the assignment. */
@@ -58,6 +60,7 @@ export function createProjection(parts: {
 
   return {
     putArtifact,
+    putArtifactBlob: (digest) => putObject(topology().artifacts, blobs, digest),
     putAssignment,
     async publishJob(job, messageId) {
       for (const digest of inputsOf(job)) {

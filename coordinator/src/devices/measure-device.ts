@@ -1,0 +1,140 @@
+import type { Digest } from "@espalier/shared/contracts/digest";
+import { type DeviceProfile, Measurements } from "@espalier/shared/contracts/profile";
+import { EspalierError } from "@espalier/shared/errors";
+import type { MeasurementItem } from "@espalier/shared/generated/espalier/v1/MeasurementItem";
+import type { MeasurementUpdate__Output } from "@espalier/shared/generated/espalier/v1/MeasurementUpdate";
+import { fromDocument } from "@espalier/shared/grpc";
+import type { SessionHub } from "../grpc/session/hub.ts";
+import { findDevice } from "../store/devices.ts";
+import { recordEvent } from "../store/events.ts";
+import type { Store } from "../store/open.ts";
+import { findProfile, saveProfile } from "../store/profiles.ts";
+import { mergeMeasurements } from "./merge-measurements.ts";
+
+/** How a measurement of a device stands; the last of a run is `succeeded`, `failed` or `cancelled`. */
+export interface MeasureProgress {
+  readonly deviceId: string;
+  readonly state: "waiting" | "running" | "succeeded" | "failed" | "cancelled";
+  readonly message: string;
+  /** 0..1 */
+  readonly fraction: number;
+  /** With `succeeded`: what was measured now; the device's profile has been updated with it. */
+  readonly measurements: Measurements | null;
+}
+
+/** Measures devices and keeps their profiles. Runs of one device follow one another. */
+export interface DeviceMeasurer {
+  /**
+   * The standard suite: memory bandwidth, disk, download and the kit's graphs.
+   * @throws {EspalierError} `device.unknown`, `device.offline`; the signal's reason
+   */
+  withKit(deviceId: string, kitDigest: Digest, signal: AbortSignal): AsyncIterable<MeasureProgress>;
+  /** Times a built variant by the serving path without activating it. */
+  withVariant(
+    deviceId: string,
+    run: { artifactDigest: Digest; promptTokens: number; outputTokens: number },
+    signal: AbortSignal,
+  ): AsyncIterable<MeasureProgress>;
+}
+
+const stateNames: Readonly<Record<MeasurementUpdate__Output["state"], MeasureProgress["state"]>> = {
+  STATE_UNSPECIFIED: "running",
+  STATE_WAITING: "waiting",
+  STATE_RUNNING: "running",
+  STATE_SUCCEEDED: "succeeded",
+  STATE_FAILED: "failed",
+  STATE_CANCELLED: "cancelled",
+};
+
+export function createDeviceMeasurer(parts: {
+  store: Store;
+  hub: Pick<SessionHub, "measure">;
+  /** Makes sure that devices can fetch a kit or variant. */
+  putArtifact: (digest: Digest) => Promise<void>;
+  /** Makes sure that the objects for timing downloads are there. */
+  putDownloadProbe: () => Promise<Digest[]>;
+  now: () => number;
+}): DeviceMeasurer {
+  const { store, hub, now } = parts;
+  /** The end of the last run asked for, by device. */
+  const lastRun = new Map<string, Promise<void>>();
+
+  async function* run(
+    deviceId: string,
+    items: MeasurementItem[],
+    signal: AbortSignal,
+  ): AsyncGenerator<MeasureProgress> {
+    if ((await findDevice(store.db, deviceId)) === null) {
+      throw new EspalierError("device.unknown", `there is no device ${deviceId}`, { fields: { deviceId } });
+    }
+    const before = lastRun.get(deviceId);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    lastRun.set(deviceId, promise);
+    try {
+      if (before !== undefined) {
+        yield {
+          deviceId,
+          state: "waiting",
+          message: "another measurement goes first",
+          fraction: 0,
+          measurements: null,
+        };
+        await before;
+      }
+      for await (const update of hub.measure(deviceId, items, signal)) yield await applied(deviceId, update);
+    } finally {
+      resolve();
+      if (lastRun.get(deviceId) === promise) lastRun.delete(deviceId);
+    }
+  }
+
+  async function applied(deviceId: string, update: MeasurementUpdate__Output): Promise<MeasureProgress> {
+    const { message, fraction } = update;
+    const state = stateNames[update.state];
+    const progress = { deviceId, state, message, fraction, measurements: null };
+    if (state !== "succeeded") return progress;
+    if (update.measurements === null) {
+      return { ...progress, state: "failed", message: "the device reported success without measurements" };
+    }
+    const measurements = fromDocument(update.measurements, Measurements);
+    await keep(deviceId, measurements);
+    return { ...progress, measurements };
+  }
+
+  async function keep(deviceId: string, measurements: Measurements): Promise<void> {
+    await store.inTransaction(async (transaction) => {
+      const device = await findDevice(transaction, deviceId);
+      if (device === null || device.inventory === null || device.budget === null || device.enforcement === null) return;
+      const before = await findProfile(transaction, deviceId);
+      const profile: DeviceProfile = {
+        schemaVersion: 1,
+        deviceId,
+        measuredAtMs: now(),
+        inventory: device.inventory,
+        budget: device.budget,
+        enforcement: device.enforcement,
+        measurements: mergeMeasurements(before, device.budget, measurements),
+      };
+      await saveProfile(transaction, profile);
+      await recordEvent(transaction, { atMs: now(), deviceId, kind: "device.measured", message: "measured" });
+    });
+  }
+
+  return {
+    async *withKit(deviceId, kitDigest, signal) {
+      await parts.putArtifact(kitDigest);
+      const digests = await parts.putDownloadProbe();
+      const items: MeasurementItem[] = [
+        { memoryBandwidth: {} },
+        { diskWrite: {} },
+        { download: { digests } },
+        { kit: { kitDigest } },
+      ];
+      yield* run(deviceId, items, signal);
+    },
+    async *withVariant(deviceId, variant, signal) {
+      await parts.putArtifact(variant.artifactDigest);
+      yield* run(deviceId, [{ variant }], signal);
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Budget, DeviceProfile, Measurements } from "@espalier/shared/contracts/profile";
+
+/**
+ * What is known of a device after measuring again: new parts replace old ones, parts that were not asked for stay. Under
+ * another budget nothing old holds, so nothing stays.
+ */
+export function mergeMeasurements(before: DeviceProfile | null, budget: Budget, now: Measurements): Measurements {
+  if (before === null || !isDeepStrictEqual(before.budget, budget)) return now;
+  const old = before.measurements;
+  const timedNow = new Set(now.variants.map(({ artifactDigest }) => artifactDigest));
+  return {
+    memoryBandwidthBytesPerSecond: now.memoryBandwidthBytesPerSecond ?? old.memoryBandwidthBytesPerSecond,
+    diskWriteBytesPerSecond: now.diskWriteBytesPerSecond ?? old.diskWriteBytesPerSecond,
+    downloadBytesPerSecond: now.downloadBytesPerSecond ?? old.downloadBytesPerSecond,
+    kit: now.kit ?? old.kit,
+    baseMemoryBytes: now.baseMemoryBytes ?? old.baseMemoryBytes,
+    variants: [...old.variants.filter(({ artifactDigest }) => !timedNow.has(artifactDigest)), ...now.variants],
+  };
+}

@@ -1,0 +1,41 @@
+import type { EnrollmentHandlers } from "@espalier/shared/generated/espalier/v1/Enrollment";
+import type { EnrollRequest__Output } from "@espalier/shared/generated/espalier/v1/EnrollRequest";
+import type { EnrollResponse } from "@espalier/shared/generated/espalier/v1/EnrollResponse";
+import type { Logger } from "@espalier/shared/logging";
+import type { Enroll } from "../identity/enroll.ts";
+import { peerAddress } from "./caller.ts";
+import { toServiceError } from "./status-of.ts";
+
+/** Serves the one call that a machine without a certificate may make. */
+export function enrollmentHandlers(parts: {
+  enroll: Enroll;
+  /** Where an enrolled device finds the coordinator. */
+  endpoints: () => { natsUrls: string[]; sessionAddress: string };
+  authorityPem: string;
+  log: Logger;
+}): EnrollmentHandlers {
+  const { enroll, endpoints, authorityPem, log } = parts;
+
+  async function answer(request: EnrollRequest__Output, peer: string): Promise<EnrollResponse> {
+    const enrolled = await enroll(
+      {
+        token: request.token,
+        csrPem: request.csrPem,
+        requestedName: request.requestedName,
+        labels: request.labels,
+        natsPublicKey: request.natsPublicKey,
+      },
+      peer,
+    );
+    return { ...enrolled, authorityPem, ...endpoints() };
+  }
+
+  return {
+    Enroll(call, callback) {
+      answer(call.request, peerAddress(call)).then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toServiceError(error, log)),
+      );
+    },
+  };
+}
