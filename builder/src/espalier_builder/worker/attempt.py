@@ -1,0 +1,97 @@
+"""One delivery of a job: fetch its inputs, run it in a child, hand in what it made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nats.js import JetStreamContext
+
+from espalier_builder.failure import BuilderError
+from espalier_builder.worker.blob_bucket import BlobBucket
+from espalier_builder.worker.child import REQUEST_FILE, Failed, JobChild, Succeeded
+from espalier_builder.worker.deliver import deliver
+from espalier_builder.worker.fetch_tree import fetch_tree
+from espalier_builder.worker.job_events import JobEvents, Step
+from espalier_builder.worker.names import INBOX_BUCKET, INPUTS_BUCKET
+
+# Shares of a job's progress: fetching its inputs, working, handing in.
+_WORK_STARTS, _WORK_ENDS = 0.05, 0.95
+
+# What a job of each kind leaves in its folder, by the names that artifacts and kits use.
+RESULT_DOCUMENTS = {"build": "manifest.json", "kit": "kit.json", "sensitivity": "sensitivity.json"}
+RESULT_FOLDER = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSettings:
+    """`cache` keeps fetched inputs, finished stages and the work of running jobs."""
+
+    cache: Path
+    job_timeout_seconds: float
+    device: str
+
+
+async def attempt_job(
+    job: dict[str, Any], jetstream: JetStreamContext, events: JobEvents, settings: AttemptSettings
+) -> Succeeded | Failed:
+    """Never raises for anything that the job or the broker can cause, but is cancellable: the child ends with it."""
+    work_root = settings.cache / "work"
+    work_root.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=work_root, prefix="job-"))
+    try:
+        await _write_request(job, jetstream, events, settings, work)
+        outcome = await _run(work, events, settings)
+        if isinstance(outcome, Failed):
+            return outcome
+        digest = await deliver(
+            BlobBucket(jetstream, INBOX_BUCKET),
+            work / RESULT_FOLDER,
+            RESULT_DOCUMENTS[job["kind"]],
+            lambda share: events.report(Step("deliver", _WORK_ENDS + (1 - _WORK_ENDS) * share)),
+        )
+        return Succeeded(digest)
+    except BuilderError as error:
+        # Inputs may arrive later and a broker may recover: unlike the job's own errors these are worth another try.
+        return Failed(f"{error.code}: {error}", final=False)
+    except Exception as error:
+        return Failed(f"{type(error).__name__}: {error}", final=False)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+async def _write_request(
+    job: dict[str, Any], jetstream: JetStreamContext, events: JobEvents, settings: AttemptSettings, work: Path
+) -> None:
+    inputs, trees = BlobBucket(jetstream, INPUTS_BUCKET), settings.cache / "trees"
+
+    async def fetch(digest: str | None) -> str | None:
+        if digest is None:
+            return None
+        return str(
+            await fetch_tree(inputs, digest, trees, lambda share: events.report(Step("fetch", share * _WORK_STARTS)))
+        )
+
+    request = {
+        "job": job,
+        "modelFolder": await fetch(job["modelDigest"]),
+        "calibrationFolder": await fetch(job.get("calibrationDigest")),
+        "evaluationFolder": await fetch(job.get("evaluationDigest")),
+        "stagesFolder": str(settings.cache / "stages"),
+        "outFolder": str(work / RESULT_FOLDER),
+        "device": settings.device,
+    }
+    (work / REQUEST_FILE).write_text(json.dumps(request), encoding="utf8")
+
+
+async def _run(work: Path, events: JobEvents, settings: AttemptSettings) -> Succeeded | Failed:
+    def on_step(step: Step) -> None:
+        fraction = _WORK_STARTS + (_WORK_ENDS - _WORK_STARTS) * step.fraction
+        events.report(Step(step.stage, fraction, step.message))
+
+    child = await JobChild.start(work, on_step)
+    return await child.outcome(settings.job_timeout_seconds)
