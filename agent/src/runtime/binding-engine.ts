@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { cacheShape, cacheTensors, type Engine, type EngineOptions } from "./engine.ts";
+import { cacheShape, cacheTensors, checkSignature, type Engine, type EngineOptions } from "./engine.ts";
 
 /**
  * Runs the graph through onnxruntime-node's own binding. The cache is written in place too, but the binding copies
@@ -34,6 +34,7 @@ export class BindingEngine implements Engine {
       logSeverityLevel: 3,
       extra: { session: { intra_op: { allow_spinning: options.spinning ? "1" : "0" } } },
     });
+    checkSignature(options.graph, session.inputNames.length, session.outputNames.length);
     return new BindingEngine(session, options);
   }
 

@@ -43,3 +43,14 @@ export function cacheShape(graph: GraphContract, layer: number, capacity: number
   if (sizes === undefined) throw new RangeError(`the graph has no layer ${layer}`);
   return [1, sizes.kvHeads, capacity, sizes.headSize];
 }
+
+/** Throws when the session's inputs and outputs are not those of a graph with this many layers. */
+export function checkSignature(graph: GraphContract, inputs: number, outputs: number): void {
+  const cacheCount = 2 * graph.layers.length;
+  const [expectedInputs, expectedOutputs] = [4 + cacheCount, 1 + cacheCount];
+  if (inputs === expectedInputs && outputs === expectedOutputs) return;
+  throw new Error(
+    `the graph has ${inputs} inputs and ${outputs} outputs, but ${graph.layers.length} layers make ` +
+      `${expectedInputs} and ${expectedOutputs}`,
+  );
+}

@@ -1,4 +1,4 @@
-import { cacheShape, cacheTensors, type Engine, type EngineOptions } from "./engine.ts";
+import { cacheShape, cacheTensors, checkSignature, type Engine, type EngineOptions } from "./engine.ts";
 import { elementType, float32Buffer, int32Buffer, int64Buffer, type NativeBuffer, type OrtApi } from "./ort-c-api.ts";
 
 /** Shapes of runs that stay bound: decode, prefill's piece, and the two latest others. */
@@ -158,7 +158,15 @@ function createSession(api: OrtApi, env: bigint, options: EngineOptions): bigint
     for (const [key, value] of Object.entries(sessionConfig(options))) {
       api.call("AddSessionConfigEntry", sessionOptions, key, value);
     }
-    return api.create("CreateSession", env, options.modelFile, sessionOptions);
+    const session = api.create("CreateSession", env, options.modelFile, sessionOptions);
+    const count = (name: "SessionGetInputCount" | "SessionGetOutputCount") => Number(api.create(name, session));
+    try {
+      checkSignature(options.graph, count("SessionGetInputCount"), count("SessionGetOutputCount"));
+    } catch (error) {
+      api.release("ReleaseSession", session);
+      throw error;
+    }
+    return session;
   } finally {
     api.release("ReleaseSessionOptions", sessionOptions);
   }
