@@ -1,0 +1,153 @@
+import { isDeepStrictEqual } from "node:util";
+import { FileTree } from "@espalier/shared/contracts/files";
+import { Kit } from "@espalier/shared/contracts/kit";
+import { Manifest } from "@espalier/shared/contracts/manifest";
+import type { Plan } from "@espalier/shared/contracts/plan";
+import type { DeviceProfile } from "@espalier/shared/contracts/profile";
+import { recipeName } from "@espalier/shared/contracts/recipe";
+import type { SensitivityReport } from "@espalier/shared/contracts/report";
+import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
+import { matchesSelector } from "@espalier/shared/selector";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import { readDocument } from "../blobs/read-tree.ts";
+import { composeBuild } from "../builds/compose-job.ts";
+import { listDevices, type StoredDevice } from "../store/devices.ts";
+import type { StoredKit } from "../store/kits.ts";
+import type { Store } from "../store/open.ts";
+import { findProfile } from "../store/profiles.ts";
+import { findVariant, findVariantByBuild } from "../store/variants.ts";
+import { type Candidate, floorBreaches } from "./decide/candidate.ts";
+import { exportedQuality } from "./decide/exported-quality.ts";
+import { makePlan, type PlanDevice } from "./decide/make-plan.ts";
+import type { ResolvedSpec } from "./resolve-spec.ts";
+
+/** Tokens that an agent's KV cache has room for by default: prompt and answer together. */
+export const servedContextTokens = 2048;
+
+/** Graph, probe set, report and configuration of an artifact that isn't built, besides the model's own small files (ours). */
+const artifactOverheadBytes = 4 * 2 ** 20;
+
+export interface PlanInputs {
+  resolved: ResolvedSpec;
+  kit: StoredKit;
+  sensitivity: SensitivityReport;
+  /** Whether a device is connected, for the reason why it was not measured. */
+  isOnline: (deviceId: string) => boolean;
+}
+
+export interface Planner {
+  /** Plans with every candidate; the quality of those that are built comes from their reports. */
+  plan(inputs: PlanInputs): Promise<Plan>;
+  /**
+   * Plans again after the variants of `previous` were built: with built variants only, unless one that was chosen fell
+   * below the quality floor and others must be considered.
+   */
+  planAgain(inputs: PlanInputs, previous: Plan): Promise<Plan>;
+}
+
+export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore }): Planner {
+  async function candidatesOf({ resolved, sensitivity }: PlanInputs): Promise<Candidate[]> {
+    const candidates: Candidate[] = [];
+    for (const { recipe, recipeDigest, shape, quality } of sensitivity.candidates) {
+      const base = { recipe, recipeDigest, name: recipeName(recipe) };
+      const built = await findVariantByBuild(store.db, composeBuild(resolved.settings, recipe).jobId);
+      const reported = built === null ? null : exportedQuality(built.report);
+      if (built === null || reported === null) {
+        candidates.push({
+          ...base,
+          shape,
+          quality,
+          qualitySource: "sensitivity",
+          dense: sensitivity.dense,
+          artifact: null,
+        });
+        continue;
+      }
+      const manifest = await readDocument(blobs, built.artifactDigest, Manifest);
+      candidates.push({
+        ...base,
+        shape: manifest.shape,
+        quality: reported,
+        qualitySource: "report",
+        dense: built.report.dense.quality,
+        artifact: { digest: built.artifactDigest, totalBytes: built.totalBytes },
+      });
+    }
+    return candidates;
+  }
+
+  async function devicesOf({ resolved, kit, isOnline }: PlanInputs): Promise<PlanDevice[]> {
+    const devices: PlanDevice[] = [];
+    for (const device of selectDevices(await listDevices(store.db), resolved.spec)) {
+      const profile = await findProfile(store.db, device.id);
+      const measured = isMeasured(device, profile, kit);
+      const active = device.activeArtifactDigest;
+      devices.push({
+        deviceId: device.id,
+        name: device.name,
+        labels: device.labels,
+        profile: measured ? profile : null,
+        missing: isOnline(device.id) ? "not measured with the kit of this model" : "offline and not measured",
+        active:
+          active === null
+            ? null
+            : { artifactDigest: active, totalBytes: (await findVariant(store.db, active))?.totalBytes ?? 0 },
+      });
+    }
+    return devices;
+  }
+
+  async function planWith(inputs: PlanInputs, candidates: readonly Candidate[]): Promise<Plan> {
+    const { spec, settings, modelName } = inputs.resolved;
+    const tree = await readDocument(blobs, settings.model.digest, FileTree);
+    const smallFiles = tree.files.filter(({ path }) => !/\.(safetensors|gguf)$/.test(path));
+    return makePlan({
+      spec,
+      modelDigest: settings.model.digest,
+      modelName,
+      kit: await readDocument(blobs, inputs.kit.digest, Kit),
+      candidates,
+      devices: await devicesOf(inputs),
+      contextTokens: servedContextTokens,
+      companionBytes: smallFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, artifactOverheadBytes),
+    });
+  }
+
+  return {
+    plan: async (inputs) => planWith(inputs, await candidatesOf(inputs)),
+    async planAgain(inputs, previous) {
+      const candidates = await candidatesOf(inputs);
+      const built = await planWith(
+        inputs,
+        candidates.filter(({ artifact }) => artifact !== null),
+      );
+      const served = ({ devices }: Plan) => devices.filter(({ choice }) => choice !== null).length;
+      const chosen = candidates.filter((c) =>
+        previous.variants.some(({ recipeDigest }) => recipeDigest === c.recipeDigest),
+      );
+      const { qualityFloor } = inputs.resolved.spec;
+      const allAboveFloor = chosen.every((c) => floorBreaches(c.quality, c.dense, qualityFloor).length === 0);
+      return allAboveFloor && served(built) >= served(previous) ? built : planWith(inputs, candidates);
+    },
+  };
+}
+
+export function selectDevices(
+  devices: readonly StoredDevice[],
+  { selector }: Pick<RolloutSpec, "selector">,
+): StoredDevice[] {
+  return devices.filter(({ labels }) => matchesSelector(selector, labels));
+}
+
+/** Whether a profile still says what the device does: timed with this kit, under the budget it has now. */
+export function isMeasured(
+  device: Pick<StoredDevice, "budget">,
+  profile: DeviceProfile | null,
+  kit: Pick<StoredKit, "digest">,
+): boolean {
+  return (
+    profile !== null &&
+    profile.measurements.kit?.kitDigest === kit.digest &&
+    (device.budget === null || isDeepStrictEqual(device.budget, profile.budget))
+  );
+}
