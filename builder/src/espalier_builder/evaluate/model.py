@@ -1,0 +1,45 @@
+"""Quality of a PyTorch model against text and against the dense model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+from espalier_builder.evaluate.forward import scored_logits
+from espalier_builder.evaluate.quality import Quality, QualityAccumulator
+from espalier_builder.text.windows import EvaluationWindows
+
+
+class LogitsSource(Protocol):
+    """Where the dense model's logits come from: `of(i)` is `[R, V]` of window i (see `DenseLogits`)."""
+
+    def of(self, window: int) -> Tensor: ...
+
+
+@torch.inference_mode()
+def evaluate_model(
+    model: LlamaForCausalLM,
+    windows: EvaluationWindows,
+    dense_logits: LogitsSource,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Quality:
+    """Figures over all windows, in fp32. Raises what `QualityAccumulator` raises."""
+    accumulator = QualityAccumulator()
+    for index, window in enumerate(windows.windows):
+        logits = scored_logits(model, window)
+        accumulator.add(dense_logits.of(index).to(logits.device), logits, window.targets.to(logits.device))
+        progress((index + 1) / len(windows.windows))
+    return accumulator.quality(text_bytes=windows.text_bytes)
+
+
+def evaluate_reference(windows: EvaluationWindows, reference: LogitsSource) -> Quality:
+    """The dense model against itself: agreement 1, KL 0, and its perplexity."""
+    accumulator = QualityAccumulator()
+    for index, window in enumerate(windows.windows):
+        logits = reference.of(index)
+        accumulator.add(logits, logits, window.targets)
+    return accumulator.quality(text_bytes=windows.text_bytes)

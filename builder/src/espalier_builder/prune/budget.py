@@ -1,0 +1,77 @@
+"""How many FFN neurons each layer keeps, so that the whole model meets one budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from espalier_builder.failure import BuilderError
+
+
+@dataclass(frozen=True, slots=True)
+class FfnBudget:
+    """`parameters`: non-embedding ones of the dense model. `per_neuron`: parameters that leave with one FFN neuron."""
+
+    widths: tuple[int, ...]
+    parameters: int
+    per_neuron: int
+
+    def achieved(self, kept: list[int]) -> float:
+        """Share of all non-embedding parameters removed when layer i keeps `kept[i]` neurons."""
+        return (sum(self.widths) - sum(kept)) * self.per_neuron / self.parameters
+
+
+def allocate(budget: FfnBudget, sparsity: float, importance: list[float], alignment: int) -> list[int]:
+    """Widths per layer: multiples of `alignment`, in proportion to `importance`, whose sum meets the global budget.
+
+    Layer l ideally keeps the share `importance_l / mean * (1 - p)` of its neurons, p being the share of all FFN neurons
+    that must go. Where a layer would keep more than all of its neurons, deviations shrink alike until none does and the
+    mean stays (CFSP, section 3.2). Whole alignments are handed out by largest remainder, so rounding never moves the
+    sum: at least `sparsity` is removed, by less than one alignment more than asked.
+
+    Raises BuilderError `BUDGET_IMPOSSIBLE` where the FFNs don't hold that much, `ALIGNMENT_TOO_LARGE` where a layer is
+    narrower than one alignment.
+    """
+    total = sum(budget.widths)
+    if min(budget.widths) < alignment:
+        raise BuilderError(
+            "ALIGNMENT_TOO_LARGE",
+            f"alignment {alignment} is wider than a layer of {min(budget.widths)} FFN neurons",
+            "use a smaller alignment",
+        )
+    removed = math.ceil(sparsity * budget.parameters / budget.per_neuron - 1e-9)
+    units = (total - removed) // alignment
+    if units < len(budget.widths):
+        most = (total - len(budget.widths) * alignment) * budget.per_neuron / budget.parameters
+        raise BuilderError(
+            "BUDGET_IMPOSSIBLE",
+            f"sparsity {sparsity:g} asks for {removed} of {total} FFN neurons; FFNs alone give at most {most:.3f}",
+            "use a lower sparsity, or `tail`",
+        )
+    ideal = _ideal_units(budget.widths, units, importance, alignment)
+    return [count * alignment for count in _largest_remainder(ideal, units, budget.widths, alignment)]
+
+
+def _ideal_units(widths: tuple[int, ...], units: int, importance: list[float], alignment: int) -> list[float]:
+    total = sum(widths)
+    mean = sum(score * width for score, width in zip(importance, widths, strict=True)) / total
+    keep = units * alignment / total
+    deviations = [score / mean * keep - keep for score in importance]
+    room, highest = 1 - keep, max(deviations)
+    shrink = min(1.0, room / highest) if highest > 0 else 1.0
+    return [
+        (keep + shrink * deviation) * width / alignment for deviation, width in zip(deviations, widths, strict=True)
+    ]
+
+
+def _largest_remainder(ideal: list[float], units: int, widths: tuple[int, ...], alignment: int) -> list[int]:
+    """Whole units near `ideal` that sum to `units`; every layer gets at least one and at most what it holds."""
+    most = [width // alignment for width in widths]
+    counts = [min(cap, max(1, math.floor(share + 1e-9))) for share, cap in zip(ideal, most, strict=True)]
+    while (missing := units - sum(counts)) != 0:
+        step = 1 if missing > 0 else -1
+        open_layers = [layer for layer, count in enumerate(counts) if (count < most[layer] if step > 0 else count > 1)]
+        # Ties go to the earlier layer, so that the result never depends on the machine.
+        chosen = max(open_layers, key=lambda layer: (step * (ideal[layer] - counts[layer]), -layer))
+        counts[chosen] += step
+    return counts

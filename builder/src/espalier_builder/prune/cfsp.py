@@ -1,0 +1,55 @@
+"""CFSP: coarse-to-fine activation-aware structured pruning of FFN neurons (arXiv:2409.13199), as published and ours.
+
+Shapes: H hidden size, F FFN width. Weights are `[out, in]`: down `[H, F]`, up and gate `[F, H]`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+# The authors' code divides the sum of angles over tokens by this, so their contrast grows with the calibration set:
+# 13.1 x the mean angle at the paper's 131,072 tokens.
+PUBLISHED_DIVISOR = 10_000
+OUR_CONTRAST = 13.1
+
+
+def published_contrast(tokens: int) -> float:
+    """Contrast between layers that the authors' code arrives at for a calibration set of `tokens`."""
+    return tokens / PUBLISHED_DIVISOR
+
+
+def coarse_importance(angles: tuple[float, ...], contrast: float) -> list[float]:
+    """`sigmoid(contrast * (angle_l - mean angle))` per layer: layers that turn the hidden state more keep more."""
+    mean = sum(angles) / len(angles)
+    return [1 / (1 + math.exp(-contrast * (angle - mean))) for angle in angles]
+
+
+def cfsp_scores(down: Tensor, up: Tensor, gate: Tensor, activation: Tensor) -> Tensor:
+    """Score `[F]` as published ("three_w_one_wa"): each neuron's column is normalised by its own sum over H.
+
+    Averaging over H afterwards cancels the weights: the order is that of `activation` `[F]` alone.
+    """
+    by_activation = down.abs() * activation
+    importance = (
+        by_activation / by_activation.sum(0) + up.T.abs() / up.T.abs().sum(0) + gate.T.abs() / gate.T.abs().sum(0)
+    )
+    return (importance * activation).mean(0)
+
+
+def cfsp_rel_scores(down: Tensor, up: Tensor, gate: Tensor, activation: Tensor) -> Tensor:
+    """Score `[F]` with each weight relative to other neurons' (normalised over F, not over H), so weights count."""
+    by_activation = down.abs() * activation
+    importance = (
+        by_activation / by_activation.sum(1, keepdim=True)
+        + up.T.abs() / up.T.abs().sum(1, keepdim=True)
+        + gate.T.abs() / gate.T.abs().sum(1, keepdim=True)
+    )
+    return (importance * activation).mean(0)
+
+
+def without_nan(scores: Tensor) -> Tensor:
+    """A neuron that never fires, or whose weights are all zero, divides 0 by 0 above: it scores lowest."""
+    return torch.nan_to_num(scores, nan=0.0)

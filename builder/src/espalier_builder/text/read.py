@@ -1,0 +1,75 @@
+"""Reading documents from the files and folders that a user names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from espalier_builder.failure import BuilderError
+
+Role = Literal["calibration", "evaluation"]
+SUFFIXES = (".jsonl", ".txt")
+WORDS: dict[Role, tuple[str, ...]] = {"calibration": ("train",), "evaluation": ("valid", "eval", "test")}
+
+
+def read_documents(path: Path, role: Role) -> list[str]:
+    """Non-empty documents of a `.jsonl` file (`{"text": ...}` a line), a `.txt` file (one document) or a folder.
+
+    In a folder `role` decides: calibration reads `train.jsonl` (or the only file with `train` in its name), evaluation
+    `valid.jsonl` (or the only one with `valid`, `eval` or `test`).
+    Raises BuilderError: `TEXT_NOT_FOUND`, `TEXT_AMBIGUOUS`, `TEXT_INVALID` (with the line), `TEXT_EMPTY`.
+    """
+    file = _file_in(path, role) if path.is_dir() else path
+    if not file.is_file():
+        raise BuilderError(
+            "TEXT_NOT_FOUND", f"{file} does not exist", "name a .jsonl or .txt file, or a folder of them"
+        )
+    if file.suffix not in SUFFIXES:
+        raise BuilderError(
+            "TEXT_INVALID", f"{file} is neither .jsonl nor .txt", "give one JSON object a line in .jsonl"
+        )
+    try:
+        content = file.read_text(encoding="utf8")
+    except UnicodeDecodeError as error:
+        raise BuilderError("TEXT_INVALID", f"{file} is no UTF-8 ({error})", "save it as UTF-8") from error
+    documents = [content] if file.suffix == ".txt" else _parse_lines(content, file)
+    documents = [document for document in documents if document.strip()]
+    if not documents:
+        raise BuilderError("TEXT_EMPTY", f"{file} holds no text", "give a file with text in it")
+    return documents
+
+
+def _file_in(folder: Path, role: Role) -> Path:
+    words = WORDS[role]
+    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+    exact = [file for file in files if file.stem == words[0]]
+    found = exact or [file for file in files if any(word in file.stem for word in words)]
+    if not found and len(files) == 1:
+        found = files
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(file.name for file in found or files) or "nothing"
+    raise BuilderError(
+        "TEXT_AMBIGUOUS" if found else "TEXT_NOT_FOUND",
+        f"{folder} has no one text for {role}: found {names}",
+        f"name the file itself, or call it {words[0]}.jsonl",
+    )
+
+
+def _parse_lines(content: str, file: Path) -> list[str]:
+    documents = []
+    # JSON strings may hold U+2028, at which `splitlines` would cut.
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            text = json.loads(line)["text"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise BuilderError(
+                "TEXT_INVALID", f'{file}, line {number} is not {{"text": ...}} ({error})', "repair the line"
+            ) from error
+        if not isinstance(text, str):
+            raise BuilderError("TEXT_INVALID", f"{file}, line {number}: text is no string", "repair the line")
+        documents.append(text)
+    return documents

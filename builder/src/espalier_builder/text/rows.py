@@ -1,0 +1,54 @@
+"""Calibration text as rows of token ids."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from espalier_builder.failure import BuilderError
+
+# A larger text is cut here: rows are drawn at random, so more of it changes nothing but the time to tokenize it.
+MOST_TOKENS = 4_000_000
+
+
+def document_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """BOS and the document's tokens; a tokenizer without BOS marks the start with EOS, or not at all."""
+    mark = start_id(tokenizer)
+    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    return ids if mark is None else [mark, *ids]
+
+
+def start_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The token that opens a document."""
+    bos: int | None = tokenizer.bos_token_id
+    eos: int | None = tokenizer.eos_token_id
+    return eos if bos is None else bos
+
+
+def calibration_rows(
+    tokenizer: PreTrainedTokenizerBase, documents: list[str], *, length: int, tokens: int, seed: int
+) -> Tensor:
+    """`[N, length]` windows at seeded random places of the stream BOS, document, BOS, document, ...; N * length is
+    `tokens` rounded to whole rows, at least one.
+
+    This is how the published methods' loaders draw their calibration sets (Wanda, SparseGPT, CFSP).
+    Raises BuilderError `TEXT_TOO_SHORT` where the stream is shorter than one row.
+    """
+    stream: list[int] = []
+    for document in documents:
+        stream += document_ids(tokenizer, document)
+        if len(stream) >= MOST_TOKENS:
+            break
+    if len(stream) <= length:
+        raise BuilderError(
+            "TEXT_TOO_SHORT",
+            f"the calibration text has {len(stream)} tokens, a row takes {length + 1}",
+            "give more text or a shorter sequence length",
+        )
+    chance = random.Random(seed)
+    count = max(1, round(tokens / length))
+    starts = [chance.randint(0, len(stream) - length - 1) for _ in range(count)]
+    return torch.tensor([stream[start : start + length] for start in starts])

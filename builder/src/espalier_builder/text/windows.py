@@ -1,0 +1,83 @@
+"""Evaluation text as windows in which every token is scored once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from espalier_builder.failure import BuilderError
+from espalier_builder.text.rows import start_id
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`inputs` `[T]` token ids; row `positions[i]` of their logits is scored against `targets[i]`, both `[R]`, R <= T.
+
+    Positions that would predict the mark between two documents aren't scored: no text foretells it.
+    """
+
+    inputs: Tensor
+    positions: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationWindows:
+    """`tokens` scored targets, which spell `text_bytes` bytes of UTF-8; a window takes at most `length` tokens."""
+
+    windows: tuple[Window, ...]
+    length: int
+    tokens: int
+    text_bytes: int
+
+
+def evaluation_windows(
+    tokenizer: PreTrainedTokenizerBase, documents: list[str], *, length: int, tokens: int
+) -> EvaluationWindows:
+    """Cut the stream BOS, document, BOS, document, ... into windows that don't overlap, until `tokens` are scored.
+
+    A window's last input predicts the first token of the next window, so each token of the documents is a target
+    exactly once. Raises BuilderError `TEXT_TOO_SHORT` for less than two tokens.
+    """
+    mark = start_id(tokenizer)
+    stream: list[int] = []
+    scored: list[bool] = []
+    text_bytes = room = 0
+    for document in documents:
+        room = tokens - sum(scored)
+        if room <= 0:
+            break
+        encoded = tokenizer(document, add_special_tokens=False, return_offsets_mapping=True)
+        ids = encoded.input_ids[:room]
+        if not ids:
+            continue
+        if mark is not None:
+            stream.append(mark)
+            scored.append(False)
+        stream += ids
+        # Without a mark nothing foretells the very first token.
+        first_is_scored = mark is not None or len(stream) > len(ids)
+        scored += [first_is_scored] + [True] * (len(ids) - 1)
+        start = 0 if first_is_scored else encoded.offset_mapping[0][1]
+        text_bytes += len(document[start : encoded.offset_mapping[len(ids) - 1][1]].encode())
+    if sum(scored) < 1 or text_bytes == 0:
+        raise BuilderError("TEXT_TOO_SHORT", "the evaluation text has less than 2 tokens", "give more text")
+    windows = [
+        _window(stream[start : start + length + 1], scored[start + 1 : start + length + 1])
+        for start in range(0, len(stream) - 1, length)
+    ]
+    return EvaluationWindows(
+        windows=tuple(window for window in windows if len(window.targets) > 0),
+        length=length,
+        tokens=sum(scored),
+        text_bytes=text_bytes,
+    )
+
+
+def _window(ids: list[int], scored: list[bool]) -> Window:
+    """`ids` holds one token more than the inputs; `scored[i]` says whether `ids[i + 1]` is a target."""
+    positions = torch.tensor(scored).nonzero().flatten()
+    return Window(inputs=torch.tensor(ids[:-1]), positions=positions, targets=torch.tensor(ids[1:])[positions])
