@@ -1,0 +1,45 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+const readText = async (path: string): Promise<string | null> => {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch {
+    return null;
+  }
+};
+const list = async (path: string): Promise<string[]> => readdir(path).catch(() => []);
+
+/** What feeds the machine, from /sys/class/power_supply: an online mains supply wins over a battery. */
+export async function readPowerSource(sys: string): Promise<"mains" | "battery" | "unknown"> {
+  const folder = join(sys, "class/power_supply");
+  let battery = false;
+  for (const name of await list(folder)) {
+    const type = await readText(join(folder, name, "type"));
+    if (type === "Mains" && (await readText(join(folder, name, "online"))) === "1") return "mains";
+    battery ||= type === "Battery" && (await readText(join(folder, name, "scope"))) !== "Device";
+  }
+  return battery ? "battery" : "unknown";
+}
+
+/** The hottest thermal zone; null where there is none. */
+export async function readThermalCelsius(sys: string): Promise<number | null> {
+  const folder = join(sys, "class/thermal");
+  const celsius: number[] = [];
+  for (const name of await list(folder)) {
+    if (!name.startsWith("thermal_zone")) continue;
+    const milli = Number((await readText(join(folder, name, "temp"))) ?? Number.NaN);
+    if (Number.isFinite(milli) && milli > 0) celsius.push(milli / 1000);
+  }
+  return celsius.length === 0 ? null : Math.max(...celsius);
+}
+
+/** The first RAPL energy counter that this process may read; null where there is none. */
+export async function readEnergyCounter(sys: string): Promise<string | null> {
+  const folder = join(sys, "class/powercap");
+  for (const name of (await list(folder)).sort()) {
+    const counter = join(folder, name, "energy_uj");
+    if (name.includes("rapl") && (await readText(counter)) !== null) return counter;
+  }
+  return null;
+}

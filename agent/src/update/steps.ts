@@ -1,0 +1,230 @@
+import type { Generation } from "@espalier/shared/contracts/assignment";
+import type { Digest } from "@espalier/shared/contracts/digest";
+import { EspalierError, messageOf } from "@espalier/shared/errors";
+import type { ModelSlot } from "../api/model-slot.ts";
+import type { ChunkStore } from "../download/chunk-store.ts";
+import { type ObtainDeps, obtainVariant } from "../download/obtain-variant.ts";
+import type { HostLock } from "../measure/host-lock.ts";
+import { timeGeneration } from "../measure/time-generation.ts";
+import type { Installed, StateStore } from "./agent-state.ts";
+import type { AssignedVariant, Step } from "./decide/next-step.ts";
+import * as transitions from "./decide/transitions.ts";
+import { type LoadDeps, type LoadedVariant, loadVariant } from "./load-variant.ts";
+import { firstLogitsCosine } from "./probe.ts";
+import { nothingProven, prove } from "./prove.ts";
+import type { Reporter } from "./reporter.ts";
+import { leastVariantBytes, type MemoryWindow, type VariantMemory } from "./variant-memory.ts";
+
+export interface StepDeps {
+  readonly state: StateStore;
+  readonly slot: ModelSlot;
+  readonly obtain: ObtainDeps;
+  readonly load: LoadDeps;
+  readonly chunks: ChunkStore;
+  readonly memory: VariantMemory;
+  readonly memoryBudgetBytes: number | null;
+  readonly hostLock: HostLock;
+  readonly reporter: Reporter;
+  /** A variant began to serve, or none does: telemetry is published at once. */
+  readonly onServing: (installed: Installed | null) => void;
+  readonly clock: { now(): number };
+  readonly log: { warn(fields: object, message: string): void };
+}
+
+/** One executor per action; a new step doesn't compile until it is handled. */
+export type Executors = {
+  readonly [Action in Exclude<Step["action"], "wait">]: (
+    step: Extract<Step, { action: Action }>,
+    signal: AbortSignal,
+  ) => Promise<void>;
+};
+
+export function createExecutors(deps: StepDeps): Executors {
+  const { state, slot, reporter, clock, memory } = deps;
+  const windows = new WeakMap<object, MemoryWindow>();
+
+  /** Serves a variant from now on; requests that run on the replaced one end on it. */
+  const serve = async (loaded: LoadedVariant, installed: Installed, window: MemoryWindow): Promise<void> => {
+    const replaced = slot.current;
+    const model = { ...installed, variantName: installed.name, runtime: loaded.runtime, tokenizer: loaded.tokenizer };
+    windows.set(model, window);
+    const drained = slot.swap(model);
+    deps.onServing(installed);
+    await drained;
+    if (replaced !== null) windows.get(replaced)?.end();
+  };
+  const serveNothing = async (): Promise<void> => {
+    const replaced = slot.current;
+    await slot.swap(null);
+    if (replaced !== null) windows.get(replaced)?.end();
+  };
+
+  const fail = async (
+    about: { generation: Generation; artifactDigest: Digest },
+    reason: string,
+    proof = nothingProven,
+  ): Promise<void> => {
+    await state.change((now) => transitions.failed(now, { ...about, reason, atMs: clock.now() }));
+    await reporter.state(about, "failed", { reason, proof });
+  };
+
+  return {
+    async restore() {
+      const installed = state.value.active;
+      if (installed === null) return;
+      const { artifactDigest } = installed;
+      await state.change((now) => ({ ...now, restoreAttempts: now.restoreAttempts + 1 }));
+      const window = memory.open(artifactDigest);
+      try {
+        const loaded = await loadVariant(deps.load, artifactDigest);
+        try {
+          await checkFirstLogits(loaded);
+        } catch (error) {
+          await loaded.runtime.close();
+          throw error;
+        }
+        window.peakAloneBytes();
+        await serve(loaded, installed, window);
+        await state.change((now) => ({ ...now, restoreAttempts: 0 }));
+      } catch (error) {
+        window.end();
+        throw error;
+      }
+    },
+
+    async demote({ reason, fetchAgain }) {
+      const { active, assignment } = state.value;
+      if (active === null) return;
+      const { artifactDigest } = active;
+      await serveNothing();
+      await deps.obtain.variants.remove(artifactDigest);
+      await state.change((now) => transitions.demoted(now, fetchAgain));
+      deps.log.warn({ artifactDigest, reason }, "the active variant can't be loaded any more");
+      if (assignment?.variant?.artifactDigest === artifactDigest && !fetchAgain)
+        await reporter.state({ generation: assignment.generation, artifactDigest }, "failed", {
+          reason: `the active variant can't be loaded any more: ${reason}`,
+          proof: active.proof,
+        });
+    },
+
+    fail: ({ generation, digest, reason }) => fail({ generation, artifactDigest: digest }, reason),
+
+    async clear({ generation }) {
+      await state.change((now) => transitions.cleared(now, generation));
+      await serveNothing();
+      deps.onServing(null);
+      await reporter.state({ generation, artifactDigest: null }, "idle");
+    },
+
+    async settle({ generation }) {
+      const { active } = state.value;
+      if (active === null) return;
+      await state.change((now) => transitions.settledUnchanged(now, generation));
+      const { artifactDigest, proof } = active;
+      await reporter.state({ generation, artifactDigest }, "active", { reason: "already active", proof });
+    },
+
+    async obtain({ generation, variant }, signal) {
+      const about = { generation, artifactDigest: variant.artifactDigest };
+      await reporter.state(about, "assigned");
+      await obtainVariant(deps.obtain, variant, (progress) => reporter.progress(about, progress), signal);
+    },
+
+    async prove({ generation, variant }, signal) {
+      const about = { generation, artifactDigest: variant.artifactDigest };
+      await reporter.state(about, "proving");
+      const refusal = await makeMemoryRoom(variant);
+      if (refusal !== null) return fail(about, refusal);
+      await state.change((now) => transitions.trialBegun(now, generation, variant.artifactDigest));
+      const window = memory.open(variant.artifactDigest);
+      let loaded: LoadedVariant | undefined;
+      try {
+        loaded = await loadVariant(deps.load, variant.artifactDigest);
+        const { proof, reason } = await proveLoaded(loaded, variant, window, signal);
+        signal.throwIfAborted();
+        if (reason !== null) {
+          await loaded.runtime.close();
+          window.end();
+          return await fail(about, reason, proof);
+        }
+        const installed: Installed = {
+          artifactDigest: variant.artifactDigest,
+          name: variant.name,
+          modelName: variant.modelName,
+          activatedAtMs: clock.now(),
+          proof,
+        };
+        await state.change((now) => transitions.activated(now, generation, installed));
+        await serve(loaded, installed, window);
+        await reporter.state(about, "active", { proof });
+      } catch (error) {
+        if (slot.current?.runtime !== loaded?.runtime || loaded === undefined) {
+          await loaded?.runtime.close();
+          window.end();
+        }
+        if (signal.aborted) {
+          await state.change(transitions.trialAbandoned);
+          throw error;
+        }
+        if (state.value.settled !== generation) return fail(about, `loading or proving failed: ${messageOf(error)}`);
+        throw error;
+      }
+    },
+
+    async collect({ remove }) {
+      for (const artifactDigest of remove) await deps.obtain.variants.remove(artifactDigest);
+      await deps.chunks.retain(new Set());
+    },
+  };
+
+  async function proveLoaded(
+    loaded: LoadedVariant,
+    variant: AssignedVariant,
+    window: MemoryWindow,
+    signal: AbortSignal,
+  ) {
+    const { runtime, probe } = loaded;
+    const text = probe.prompts.flatMap(({ tokens }) => tokens);
+    const { promptTokens, outputTokens } = variant.timing;
+    const { artifactDigest } = variant;
+    const peakMemoryBytes = (): number => window.peakAloneBytes();
+    const time = async (): Promise<Awaited<ReturnType<typeof timeGeneration>>> => {
+      const release = await deps.hostLock.acquire(signal, () => undefined);
+      try {
+        const task = { artifactDigest, runtime, text, promptTokens, outputTokens, peakMemoryBytes };
+        return await timeGeneration(task, signal);
+      } finally {
+        await release();
+      }
+    };
+    return prove({ runtime, probe, time, memoryBudgetBytes: deps.memoryBudgetBytes }, signal);
+  }
+
+  /**
+   * Refuses what can't fit the owner's memory budget even alone. Where it fits alone but not beside the active variant,
+   * that one stops serving meanwhile; should the new one fail, it is restored.
+   */
+  async function makeMemoryRoom({ artifactDigest }: AssignedVariant): Promise<string | null> {
+    const manifest = deps.obtain.variants.manifest(artifactDigest);
+    if (deps.memoryBudgetBytes === null || manifest === undefined) return null;
+    const neededBytes = leastVariantBytes(manifest.shape, deps.load.contextTokens);
+    const aloneBytes = memory.baseBytes() + neededBytes;
+    if (aloneBytes > deps.memoryBudgetBytes)
+      return `needs at least ${aloneBytes} bytes of memory (agent ${memory.baseBytes()}, weights and KV cache ${neededBytes}); the owner's budget is ${deps.memoryBudgetBytes}`;
+    if (slot.current !== null && process.memoryUsage.rss() + neededBytes > deps.memoryBudgetBytes) {
+      deps.log.warn({ neededBytes }, "no memory for two variants: serving stops while the new one is proven");
+      await serveNothing();
+    }
+    return null;
+  }
+}
+
+/** After every load: an artifact that loads but computes something else must not serve. */
+async function checkFirstLogits({ runtime, probe }: LoadedVariant): Promise<void> {
+  const cosine = await firstLogitsCosine(runtime, probe, new AbortController().signal);
+  if (!(cosine >= probe.firstLogits.minCosine))
+    throw new EspalierError(
+      "variant.first-logits",
+      `First logits have cosine ${cosine} with the builder's; at least ${probe.firstLogits.minCosine} is needed.`,
+    );
+}
