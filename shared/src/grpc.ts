@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type GrpcObject, loadPackageDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
@@ -20,6 +21,18 @@ export function loadServices(): Services {
   );
   const root: GrpcObject & { espalier?: { v1?: unknown } } = loadPackageDefinition(definition);
   return root.espalier?.v1 as Services;
+}
+
+/** A name in every coordinator's certificate, whatever its address. */
+export const coordinatorTlsName = "coordinator.espalier.internal";
+
+/**
+ * Channel options that TLS to this `host:port` needs. Node sends no address as a server name, so a coordinator reached
+ * by its address is known by its fixed name; only certificates of the fleet's own authority carry it.
+ */
+export function tlsChannelOptions(address: string): { "grpc.ssl_target_name_override"?: string } {
+  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+  return isIP(host) === 0 ? {} : { "grpc.ssl_target_name_override": coordinatorTlsName };
 }
 
 /** Wraps a value of a zod contract for gRPC. */

@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { EspalierError } from "@espalier/shared/errors";
+import { coordinatorTlsName } from "@espalier/shared/grpc";
 import * as x509 from "@peculiar/x509";
 import { readIfPresent, writePrivateFile } from "./private-file.ts";
 import { type Identity, spiffeUri } from "./spiffe.ts";
@@ -84,7 +85,10 @@ export async function openAuthority(options: {
     issueServer: (hosts) =>
       issueWithNewKey({
         name: "espalier-coordinator",
-        names: [...new Set(hosts)].map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
+        names: [...new Set([coordinatorTlsName, ...hosts])].map((value) => ({
+          type: isIP(value) === 0 ? "dns" : "ip",
+          value,
+        })),
         usage: x509.ExtendedKeyUsage.serverAuth,
         days: serverDays,
       }),

@@ -4,13 +4,12 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { Assignment } from "@espalier/shared/contracts/assignment";
 import { BuildJob } from "@espalier/shared/contracts/build";
-import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
+import { canonicalJson, type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import { Kit } from "@espalier/shared/contracts/kit";
 import { hasCode } from "@espalier/shared/errors";
 import { createLogger } from "@espalier/shared/logging";
 import { buildConsumer, streams } from "@espalier/shared/nats-names";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import canonicalize from "canonicalize";
 import { openBlobStore } from "../blobs/blob-store.ts";
 import { assignDevice } from "../store/assignments.ts";
 import { insertDevice } from "../store/device-changes.ts";
@@ -105,7 +104,7 @@ async function storeKit({ blobs }: Pick<Parts, "blobs">): Promise<{ digest: Dige
       { path: "g.onnx", sizeBytes: bytes.length, digest: chunk, chunks: [{ digest: chunk, sizeBytes: bytes.length }] },
     ],
   };
-  return { digest: await blobs.put(Buffer.from(canonicalize(Kit.parse(kit)) ?? "")), chunk };
+  return { digest: await blobs.put(Buffer.from(canonicalJson(Kit.parse(kit)))), chunk };
 }
 
 async function storeDataset({ blobs }: Pick<Parts, "blobs">, text: string): Promise<Digest> {
@@ -117,7 +116,7 @@ async function storeDataset({ blobs }: Pick<Parts, "blobs">, text: string): Prom
     digest: chunk,
     chunks: [{ digest: chunk, sizeBytes: bytes.length }],
   };
-  return blobs.put(Buffer.from(canonicalize({ schemaVersion: 1, kind: "model", name: text, files: [file] }) ?? ""));
+  return blobs.put(Buffer.from(canonicalJson({ schemaVersion: 1, kind: "model", name: text, files: [file] })));
 }
 
 async function assign({ store }: Pick<Parts, "store">, artifactDigest: Digest | null): Promise<Assignment> {

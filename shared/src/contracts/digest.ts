@@ -11,9 +11,14 @@ export function digestOfBytes(bytes: Uint8Array | string): Digest {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
-/** The content address of a JSON value in canonical form (RFC 8785), so that key order never changes it. */
-export function digestOfJson(value: unknown): Digest {
+/** A JSON value in canonical form (RFC 8785): the bytes that its digest names. */
+export function canonicalJson(value: unknown): string {
   const text = canonicalize(value);
-  if (text === undefined) throw new TypeError("digestOfJson: the value has no JSON form");
-  return digestOfBytes(text);
+  if (text === undefined) throw new TypeError("canonicalJson: the value has no JSON form");
+  return text;
+}
+
+/** The content address of a JSON value in canonical form, so that key order never changes it. */
+export function digestOfJson(value: unknown): Digest {
+  return digestOfBytes(canonicalJson(value));
 }

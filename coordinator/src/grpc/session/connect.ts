@@ -1,4 +1,3 @@
-import type { EspalierError } from "@espalier/shared/errors";
 import type { CoordinatorMessage } from "@espalier/shared/generated/espalier/v1/CoordinatorMessage";
 import type { DeviceMessage__Output } from "@espalier/shared/generated/espalier/v1/DeviceMessage";
 import type { DeviceSessionHandlers } from "@espalier/shared/generated/espalier/v1/DeviceSession";
