@@ -170,6 +170,7 @@ export function startRolloutEngine(options: EngineOptions): RolloutEngine {
         });
         return state;
       });
+      options.measurements.forgetFailures();
       void schedulePass();
       return started;
     },

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Assignment } from "@espalier/shared/contracts/assignment";
-import { type Digest, digestOfBytes, digestOfJson } from "@espalier/shared/contracts/digest";
+import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import type { Plan } from "@espalier/shared/contracts/plan";
 import type { Proof } from "@espalier/shared/contracts/proof";
 import type { Quality } from "@espalier/shared/contracts/quality";
@@ -107,6 +107,7 @@ export async function startSmallFleet(t: TestContext, devices: readonly FleetDev
     });
   }
 
+  const planner = createPlanner({ store, blobs });
   const builds = createBuilds({ store, wakeOutbox: () => {}, clock });
   const objects = new Map<Digest, Uint8Array>();
   const events = ingestJobEvents({
@@ -127,14 +128,17 @@ export async function startSmallFleet(t: TestContext, devices: readonly FleetDev
     const started: RolloutEngine = startRolloutEngine({
       store,
       builds,
-      planner: createPlanner({ store, blobs }),
+      planner,
       measurements: createMeasurementRuns({
-        async measure(deviceId, kitDigest) {
-          const device = devices.find(({ id }) => id === deviceId) ?? { id: deviceId };
-          const profile = profileOf(device);
-          const { measurements } = profile;
-          const timings = measurements.kit?.timings ?? [];
-          await saveProfile(store.db, { ...profile, measurements: { ...measurements, kit: { kitDigest, timings } } });
+        measurer: {
+          async *withKit(deviceId, kitDigest) {
+            const device = devices.find(({ id }) => id === deviceId) ?? { id: deviceId };
+            const profile = profileOf(device);
+            const timings = profile.measurements.kit?.timings ?? [];
+            const measurements = { ...profile.measurements, kit: { kitDigest, timings } };
+            await saveProfile(store.db, { ...profile, measurements });
+            yield { deviceId, state: "succeeded", message: "", fraction: 1, measurements };
+          },
         },
         onEnded: () => {},
       }),
@@ -195,13 +199,16 @@ export async function startSmallFleet(t: TestContext, devices: readonly FleetDev
 
   return {
     store,
-    modelDigest,
+    blobs,
+    builds,
+    planner,
+    playBuilder,
+    assignments: () => listAssignments(store.db),
     startEngine,
     saves: () => saves,
     advanceClock: (ms: number) => {
       nowMs += ms;
     },
-    rollout: () => findRollout(store.db, `rollout-${rollouts}`),
     /**
      * Lets coordinator, builder and devices take turns until nothing changes any more, or `until` holds. A coordinator
      * that was stopped by `stopAfterSaves` is replaced by a new one.
@@ -259,6 +266,3 @@ export function proofOf(artifactDigest: Digest, planned: Plan["devices"][number]
     },
   };
 }
-
-/** Something that every device ran before the rollout. */
-export const olderArtifact = digestOfJson("older");

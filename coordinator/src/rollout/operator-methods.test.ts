@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Plan } from "@espalier/shared/contracts/plan";
+import { RolloutState } from "@espalier/shared/contracts/rollout-state";
+import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/RolloutResponse";
+import { variantMethods } from "../builds/operator-methods.ts";
+import { planMethods } from "../plan/operator-methods.ts";
+import { rolloutMethods } from "./operator-methods.ts";
+import { startSmallFleet } from "./testing/small-fleet.ts";
+
+const fleet = [{ id: "big" }, { id: "small", memoryMiB: 330 }];
+const call = () => ({ operator: "ada", signal: new AbortController().signal });
+const document = (value: unknown) => ({ contract: "RolloutSpec", json: JSON.stringify(value) });
+const stateOf = ({ state }: RolloutResponse) => RolloutState.parse(JSON.parse(state?.json ?? ""));
+
+test("an operator starts a rollout, watches every change to its end, and finds its variants", async (t) => {
+  const parts = await startSmallFleet(t, fleet);
+  const { store, blobs, startEngine, play } = parts;
+  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  const started = stateOf(await methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call()));
+  const phases: string[] = [];
+  const watching = (async () => {
+    for await (const response of methods.watchRollout({ rollout: "first" }, call()))
+      phases.push(stateOf(response).phase);
+  })();
+  await play();
+  await watching;
+  assert.equal(phases.at(-1), "complete");
+  assert.ok(
+    ["planning", "building", "rolling"].every((phase) => phases.includes(phase)),
+    phases.join(),
+  );
+  assert.equal(stateOf(await methods.getRollout({ rollout: started.rolloutId }, call())).phase, "complete");
+  assert.equal((await methods.listRollouts({}, call())).states?.length, 1);
+
+  const variants = variantMethods({ store, blobs });
+  const { variants: all = [] } = await variants.listVariants({ model: "model", variant: "" }, call());
+  assert.deepEqual(all.map(({ name, devicesActive }) => [name, devicesActive]).sort(), [
+    ["dense-q4b32a", 1],
+    ["dense-q8b128", 1],
+  ]);
+  const digest = String(all[0]?.artifactDigest);
+  const { variants: [one] = [] } = await variants.listVariants({ model: "", variant: digest.slice(7, 19) }, call());
+  assert.ok(one?.manifest);
+  const pieces: Uint8Array[] = [];
+  for await (const { data } of variants.readVariantFile({ artifactDigest: digest, path: "model.onnx" }, call()))
+    pieces.push(data as Uint8Array);
+  assert.match(Buffer.concat(pieces).toString(), /^graph of dense-/);
+  await assert.rejects(variants.listVariants({ model: "", variant: "nothing" }, call()), { code: "variant.unknown" });
+});
+
+test("planning tells its progress and changes nothing on devices", async (t) => {
+  const { store, builds, planner, playBuilder, assignments } = await startSmallFleet(t, fleet);
+  const methods = planMethods({ store, builds, planner, isOnline: () => true });
+  const messages: string[] = [];
+  let plan: Plan | null = null;
+  const planning = (async () => {
+    for await (const event of methods.plan({ spec: document({ name: "try", model: "model" }) }, call())) {
+      messages.push(event.message ?? "");
+      if (event.plan) plan = Plan.parse(JSON.parse(event.plan.json ?? ""));
+      if (event.plan === undefined) await playBuilder({});
+    }
+  })();
+  await planning;
+  assert.match(messages.join("\n"), /measurement kit: queued\n(.*\n)*sensitivity: queued/);
+  assert.deepEqual(
+    (plan as Plan | null)?.devices.map(({ reason }) => reason),
+    Array(2).fill("Not planned: not measured with the kit of this model."),
+  );
+  assert.deepEqual(await assignments(), []);
+});
+
+test("what can't be understood is refused by its code", async (t) => {
+  const { store, startEngine } = await startSmallFleet(t, fleet);
+  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  await assert.rejects(methods.getRollout({ rollout: "none" }, call()), { code: "rollout.unknown" });
+  await assert.rejects(methods.startRollout({ spec: null }, call()), { code: "rollout-spec.invalid" });
+  await methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call());
+  await assert.rejects(methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call()), {
+    code: "rollout.exists",
+  });
+  await assert.rejects(methods.controlRollout({ rollout: "first", action: "ACTION_UNSPECIFIED" }, call()), {
+    code: "rollout-action.invalid",
+  });
+});

@@ -1,0 +1,94 @@
+import type { RolloutState } from "@espalier/shared/contracts/rollout-state";
+import { EspalierError } from "@espalier/shared/errors";
+import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/RolloutResponse";
+import { toDocument } from "@espalier/shared/grpc";
+import type { RolloutMethods } from "../grpc/operator.ts";
+import { createMessageQueue } from "../grpc/session/message-queue.ts";
+import { recordAudit } from "../store/audit.ts";
+import type { Store } from "../store/open.ts";
+import { findRollout, listRollouts } from "../store/rollouts.ts";
+import type { ControlAction } from "./decide/control.ts";
+import { finalPhases } from "./decide/decide.ts";
+import type { RolloutEngine } from "./engine.ts";
+
+const actions: Readonly<Record<string, ControlAction>> = {
+  ACTION_PAUSE: "pause",
+  ACTION_RESUME: "resume",
+  ACTION_ABORT: "abort",
+};
+
+/** The operator's hand on rollouts. Who did what is in the audit table. */
+export function rolloutMethods(parts: { store: Store; engine: RolloutEngine; now: () => number }): RolloutMethods {
+  const { store, engine, now } = parts;
+
+  async function audit(who: string, action: string, state: RolloutState): Promise<void> {
+    await recordAudit(store.db, {
+      atMs: now(),
+      who,
+      action: `rollout-${action}`,
+      target: state.rolloutId,
+      outcome: "allowed",
+      detail: state.spec.name,
+    });
+  }
+
+  async function find(rollout: string): Promise<RolloutState> {
+    const state = await findRollout(store.db, rollout);
+    if (state !== null) return state;
+    throw new EspalierError("rollout.unknown", `there is no rollout ${rollout}`, {
+      fields: { rollout },
+      remedy: "see `espalier rollout list`",
+    });
+  }
+
+  return {
+    async startRollout({ spec }, { operator }) {
+      if (spec === null) throw new EspalierError("rollout-spec.invalid", "the request carries no rollout spec");
+      const state = await engine.start(JSON.parse(spec.json));
+      await audit(operator, "start", state);
+      return respond(state);
+    },
+    getRollout: async ({ rollout }) => respond(await find(rollout)),
+    async listRollouts() {
+      return { states: (await listRollouts(store.db)).map((state) => toDocument("RolloutState", state)) };
+    },
+    async *watchRollout({ rollout }, { signal }) {
+      const queue = createMessageQueue<RolloutState>();
+      const { rolloutId } = await find(rollout);
+      // Listening begins before the state is read, so that no change falls between.
+      const stop = engine.onChanged((state) => {
+        if (state.rolloutId === rolloutId) queue.push(state);
+      });
+      const end = () => queue.end();
+      signal.addEventListener("abort", end);
+      try {
+        const current = await find(rolloutId);
+        yield respond(current);
+        if (isFinal(current)) return;
+        for await (const state of queue) {
+          yield respond(state);
+          if (isFinal(state)) return;
+        }
+      } finally {
+        stop();
+        signal.removeEventListener("abort", end);
+      }
+    },
+    async controlRollout({ rollout, action }, { operator }) {
+      const word = actions[action];
+      if (word === undefined)
+        throw new EspalierError("rollout-action.invalid", `${action} is no action: pause, resume or abort`);
+      const state = await engine.control((await find(rollout)).rolloutId, word, operator);
+      await audit(operator, word, state);
+      return respond(state);
+    },
+  };
+}
+
+function isFinal({ phase }: RolloutState): boolean {
+  return (finalPhases as readonly string[]).includes(phase);
+}
+
+function respond(state: RolloutState): RolloutResponse {
+  return { state: toDocument("RolloutState", state) };
+}
