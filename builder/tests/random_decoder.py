@@ -59,4 +59,5 @@ class RandomDecoder:
 @torch.inference_mode()
 def torch_logits(model: LlamaForCausalLM, tokens: list[int]) -> torch.Tensor:
     """`[T, V]` of PyTorch's forward pass."""
-    return model(torch.tensor([tokens]), use_cache=False).logits[0]
+    logits: torch.Tensor = model(torch.tensor([tokens]), use_cache=False).logits[0]
+    return logits

@@ -1,0 +1,222 @@
+"""Builds one variant: prune, quantize, export, evaluate what was exported, and list it all in a manifest."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from espalier_builder.accuracy_level import settle_accuracy_level
+from espalier_builder.artifact.chat_config import chat_config, write_tokenizer
+from espalier_builder.artifact.manifest import CHAT_FILE, PROBE_FILE, REPORT_FILE, Lineage, write_manifest
+from espalier_builder.artifact.probe import record_probe
+from espalier_builder.artifact.probe_prompts import probe_prompts
+from espalier_builder.artifact.report import EvaluationText, ReportRow, evaluation_report
+from espalier_builder.artifact.write_document import write_document
+from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.contracts import Recipe
+from espalier_builder.evaluate.dense_logits import DenseLogits
+from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
+from espalier_builder.export.decoder_spec import spec_of
+from espalier_builder.export.graph import GRAPH_FILE
+from espalier_builder.export.weight_layout import WEIGHTS_FILE, lay_out
+from espalier_builder.export.write_graph import ExportedGraph, write_graph
+from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
+from espalier_builder.onnx_evaluate.evaluate import evaluate_exported
+from espalier_builder.progress import OnProgress, StageProgress, no_progress, only
+from espalier_builder.prune.apply import Calibration, Pruned
+from espalier_builder.prune.statistics import Statistics
+from espalier_builder.quantize.model import dequantized_copy
+from espalier_builder.quantize.weight_format import linear_format, variant_formats
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.cost import StageCost, measure_cost
+from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.text_inputs import TextInputs, TextSettings
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """`model_digest` names what `checkpoint` was read from."""
+
+    checkpoint: Checkpoint
+    model_digest: str
+    recipe: Recipe
+    text: TextSettings
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltVariant:
+    """`digest` is that of the manifest, hence of the artifact."""
+
+    digest: str
+    report: dict[str, Any]
+
+
+def build(request: BuildRequest, cache: StageCache, out: Path, on_progress: OnProgress = no_progress) -> BuiltVariant:
+    """Writes the artifact into the folder `out`, which appears only when it is complete and must not exist before.
+
+    Raises BuilderError for a checkpoint, recipe or text that can't be built from.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    try:
+        built = _Build(request, cache, work, on_progress).run()
+        work.chmod(0o755)
+        work.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return built
+
+
+class _Build:
+    """One build, stage after stage; `costs`, `rows` and `notes` grow into the report."""
+
+    def __init__(self, request: BuildRequest, cache: StageCache, folder: Path, on_progress: OnProgress) -> None:
+        self._request = request
+        self._folder = folder
+        self._dense = request.checkpoint.model
+        self._stages = ModelStages(cache, DenseModel(self._dense, request.model_digest))
+        self._texts = TextInputs(request.checkpoint, request.model_digest, request.text, cache)
+        self._costs: list[tuple[str, StageCost]] = []
+        self._rows: list[ReportRow] = []
+        self._notes: list[str] = list(request.checkpoint.notes)
+        prunes, quantizes = request.recipe.pruning.method != "none", request.recipe.quantization.method != "none"
+        weights = only(
+            [
+                ("text", 1, True),
+                ("dense", 6, True),
+                ("prune", 10, prunes),
+                ("evaluate-pruned", 5, prunes),
+                ("evaluate-quantized", 6, quantizes),
+                ("export", 2, True),
+                ("accuracy-level", 4, quantizes),
+                ("evaluate-exported", 5, True),
+                ("probe", 4, True),
+                ("manifest", 1, True),
+            ]
+        )
+        self._progress = StageProgress(weights, on_progress)
+
+    def run(self) -> BuiltVariant:
+        recipe = self._request.recipe
+        text = self._texts_of_evaluation()
+        reference = self._evaluate_dense(text)
+        pruned = self._prune(text, reference)
+        if recipe.quantization.method != "none":
+            self._evaluate_quantized(pruned, text, reference)
+        exported = self._export(pruned, text)
+        variant = OnnxDecoder(self._folder / GRAPH_FILE)
+        self._evaluate_exported(variant, exported, text, reference)
+        self._write_companions(variant, text)
+        report = self._write_report(text, pruned)
+        return BuiltVariant(self._write_manifest(exported, text), report)
+
+    def _texts_of_evaluation(self) -> EvaluationText:
+        self._progress.of("text", "reading the evaluation text")
+        return self._texts.evaluation()
+
+    def _evaluate_dense(self, text: EvaluationText) -> DenseLogits:
+        tell = self._progress.of("dense", "evaluating the dense model")
+        reference = self._stages.dense_logits(text.windows, tell)
+        spec = spec_of(self._dense)
+        quality = evaluate_reference(text.windows, reference)
+        self._rows.append(ReportRow("dense", quality, spec.parameters, 4 * spec.parameters))
+        return reference
+
+    def _prune(self, text: EvaluationText, reference: DenseLogits) -> Pruned:
+        pruning = self._request.recipe.pruning
+        if pruning.method == "none":
+            return Pruned(self._dense, 0.0)
+        tell = self._progress.of("prune", f"pruning by {pruning.method}")
+        if pruning.method == "tail":
+            calibration = _NO_CALIBRATION
+        else:
+            calibration = self._stages.calibration(self._texts.calibration())
+        pruned = self._measured("prune", lambda: self._stages.pruned(pruning, calibration, tell))
+        tell = self._progress.of("evaluate-pruned", "evaluating the pruned model")
+        quality = self._measured("evaluate-pruned", lambda: evaluate_model(pruned.model, text.windows, reference, tell))
+        parameters = spec_of(pruned.model).parameters
+        self._rows.append(ReportRow("pruned", quality, parameters, 4 * parameters))
+        return pruned
+
+    def _evaluate_quantized(self, pruned: Pruned, text: EvaluationText, reference: DenseLogits) -> None:
+        """What the quantized weights are worth in PyTorch: apart from the kernels that will run them."""
+        tell = self._progress.of("evaluate-quantized", "evaluating the quantized weights")
+        copy = self._measured("quantize", lambda: dequantized_copy(pruned.model, self._request.recipe.quantization))
+        quality = self._measured("evaluate-quantized", lambda: evaluate_model(copy, text.windows, reference, tell))
+        spec = spec_of(copy)
+        formats = variant_formats(linear_format(self._request.recipe.quantization), spec.hidden_size)
+        self._rows.append(ReportRow("quantized", quality, spec.parameters, lay_out(spec, formats).total_bytes))
+
+    def _export(self, pruned: Pruned, text: EvaluationText) -> ExportedGraph:
+        tell = self._progress.of("export", "writing the graph and its weights")
+        formats = variant_formats(linear_format(self._request.recipe.quantization), self._dense.config.hidden_size)
+        exported = self._measured("export", lambda: write_graph(pruned.model, formats, self._folder, tell))
+        if not formats.linear.quantized:
+            return exported
+        self._progress.of("accuracy-level", "comparing the accuracy levels of the kernels")
+        decision = self._measured("accuracy-level", lambda: settle_accuracy_level(exported, self._folder, text.windows))
+        if decision is None:
+            return exported
+        self._notes.append(decision.note)
+        return decision.exported
+
+    def _evaluate_exported(
+        self, variant: OnnxDecoder, exported: ExportedGraph, text: EvaluationText, reference: DenseLogits
+    ) -> None:
+        tell = self._progress.of("evaluate-exported", "evaluating the exported files in ONNX Runtime")
+        quality = self._measured("evaluate-exported", lambda: evaluate_exported(variant, text.windows, reference, tell))
+        size = sum((self._folder / name).stat().st_size for name in (GRAPH_FILE, WEIGHTS_FILE))
+        self._rows.append(ReportRow("exported", quality, exported.spec.parameters, size))
+
+    def _write_companions(self, variant: OnnxDecoder, text: EvaluationText) -> None:
+        self._progress.of("probe", "recording the probe set")
+        checkpoint = self._request.checkpoint
+        prompts = probe_prompts(text.windows)
+        probe = self._measured("probe", lambda: record_probe(checkpoint.model, variant, prompts))
+        write_document(self._folder / PROBE_FILE, "Probe", probe)
+        write_tokenizer(checkpoint.tokenizer, self._folder)
+        write_document(self._folder / CHAT_FILE, "ChatConfig", chat_config(checkpoint))
+
+    def _write_report(self, text: EvaluationText, pruned: Pruned) -> dict[str, Any]:
+        self._progress.of("manifest", "listing the files")
+        costs = [*self._texts.costs, *self._stages.costs, *self._costs]
+        notes = [*self._notes, *self._texts.notes]
+        report = evaluation_report(self._request.recipe, self._rows, text, costs, notes, pruned.achieved_sparsity)
+        write_document(self._folder / REPORT_FILE, "EvaluationReport", report)
+        return report
+
+    def _write_manifest(self, exported: ExportedGraph, text: EvaluationText) -> str:
+        request = self._request
+        lineage = Lineage(
+            model_digest=request.model_digest,
+            calibration_digest=request.text.calibration.digest,
+            evaluation_digest=text.digest,
+            seed=request.text.seed,
+        )
+        return write_manifest(
+            self._folder,
+            recipe=request.recipe,
+            model_name=request.checkpoint.name,
+            lineage=lineage,
+            exported=exported,
+        )
+
+    def _measured(self, stage: str, work: Callable[[], Result]) -> Result:
+        with measure_cost() as meter:
+            result = work()
+        self._costs.append((stage, meter.cost))
+        return result
+
+
+# Dropping the last layers asks nothing of any text.
+_NO_CALIBRATION = Calibration(
+    rows=torch.empty((0, 0), dtype=torch.long), statistics=Statistics(activation_norms=(), angles=(), tokens=0)
+)

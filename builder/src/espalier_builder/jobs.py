@@ -1,0 +1,82 @@
+"""The three things that a builder does, as one call each: what the command line and the worker have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from espalier_builder.artifact.write_document import write_document
+from espalier_builder.build import BuildRequest, BuiltVariant, build
+from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.contracts import Recipe
+from espalier_builder.device import on_device
+from espalier_builder.export.decoder_spec import spec_of
+from espalier_builder.kit.build_kit import build_kit
+from espalier_builder.progress import OnProgress
+from espalier_builder.quantize.weight_format import WeightFormat
+from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.checkpoint_stage import load_cached
+from espalier_builder.text_inputs import TextInputs, TextSettings
+
+SENSITIVITY_FILE = "sensitivity.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`digest` is that of the `FileTree` at `path`; `device` is `cpu` or `cuda`."""
+
+    path: Path
+    digest: str
+    device: str
+
+
+def run_build(
+    model: Model, recipe: Recipe, text: TextSettings, cache: StageCache, out: Path, on_progress: OnProgress
+) -> BuiltVariant:
+    """Builds one variant into the new folder `out`. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    return build(BuildRequest(checkpoint, model.digest, recipe, text), cache, out, on_progress)
+
+
+def run_sensitivity_job(
+    model: Model,
+    candidates: tuple[Recipe, ...],
+    text: TextSettings,
+    cache: StageCache,
+    out: Path,
+    on_progress: OnProgress,
+) -> str:
+    """Writes `sensitivity.json` into the new folder `out`; returns its digest. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    texts = TextInputs(checkpoint, model.digest, text, cache)
+    evaluation = texts.evaluation()
+    request = SensitivityRequest(
+        checkpoint=checkpoint,
+        model_digest=model.digest,
+        candidates=candidates,
+        rows=texts.calibration(),
+        windows=evaluation.windows,
+        dataset_digest=evaluation.digest,
+        dataset_origin="given" if evaluation.given else "self-sampled",
+    )
+    report = run_sensitivity(request, cache, lambda share, doing: on_progress("sensitivity", share, doing))
+    out.mkdir(parents=True)
+    return write_document(out / SENSITIVITY_FILE, "SensitivityReport", report)
+
+
+def run_kit(
+    model: Model, formats: tuple[WeightFormat, ...], cache: StageCache, out: Path, on_progress: OnProgress
+) -> str:
+    """Writes a measurement kit into the new folder `out`; returns its digest. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    on_progress("kit", 0.5, "writing graphs")
+    out.mkdir(parents=True)
+    digest = build_kit(spec_of(checkpoint.model), model.digest, formats, out)
+    on_progress("kit", 1.0, "done")
+    return digest
+
+
+def _load(model: Model, cache: StageCache, on_progress: OnProgress) -> Checkpoint:
+    on_progress("load", 0.0, f"reading {model.path.name}")
+    return on_device(load_cached(model.path, cache), model.device)
