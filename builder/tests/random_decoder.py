@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import Tokenizer
+from tokenizers.decoders import Fuse
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Split
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.checkpoint.save import save
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +69,16 @@ def torch_logits(model: LlamaForCausalLM, tokens: list[int]) -> torch.Tensor:
     """`[T, V]` of PyTorch's forward pass."""
     logits: torch.Tensor = model(torch.tensor([tokens]), use_cache=False).logits[0]
     return logits
+
+
+def save_checkpoint(folder: Path, decoder: RandomDecoder | None = None) -> Path:
+    """A checkpoint folder with a tokenizer of single characters; returns the folder."""
+    marks = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    alphabet = [*marks.values(), *(chr(code) for code in range(32, 127))]
+    tokenizer = Tokenizer(WordLevel({token: index for index, token in enumerate(alphabet)}, unk_token=alphabet[0]))
+    tokenizer.pre_tokenizer = Split("", "isolated")
+    tokenizer.decoder = Fuse()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks)
+    model = (decoder or RandomDecoder(ffn_sizes=(160, 160))).build()
+    save(Checkpoint(model=model, tokenizer=fast, name="random"), folder)
+    return folder

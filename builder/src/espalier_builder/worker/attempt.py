@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 
 from espalier_builder.failure import BuilderError
 from espalier_builder.worker.blob_bucket import BlobBucket
-from espalier_builder.worker.child import REQUEST_FILE, Failed, JobChild, Succeeded
+from espalier_builder.worker.child import REQUEST_FILE, Failed, Succeeded, start_job
 from espalier_builder.worker.deliver import deliver
 from espalier_builder.worker.fetch_tree import fetch_tree
 from espalier_builder.worker.job_events import JobEvents, Step
@@ -93,5 +93,5 @@ async def _run(work: Path, events: JobEvents, settings: AttemptSettings) -> Succ
         fraction = _WORK_STARTS + (_WORK_ENDS - _WORK_STARTS) * step.fraction
         events.report(Step(step.stage, fraction, step.message))
 
-    child = await JobChild.start(work, on_step)
+    child = await start_job(work, on_step)
     return await child.outcome(settings.job_timeout_seconds)

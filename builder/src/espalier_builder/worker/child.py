@@ -37,6 +37,14 @@ class Failed:
 Outcome = Succeeded | Failed
 
 
+async def start_job(folder: Path, on_step: Callable[[Step], None]) -> JobChild:
+    """Runs the request in `folder/request.json`.
+
+    The child watches its standard input and ends when the worker does.
+    """
+    return await JobChild.start_program(["-m", "espalier_builder.worker.run_job", str(folder)], folder, on_step)
+
+
 class JobChild:
     """A started child. `outcome()` waits for it; `stop()` ends it and everything that it started."""
 
@@ -47,16 +55,11 @@ class JobChild:
         self._errors = b""
 
     @staticmethod
-    async def start(folder: Path, on_step: Callable[[Step], None]) -> JobChild:
-        """Runs the request in `folder/request.json`; steps come as JSON lines on the child's standard output.
-
-        The child watches its standard input and ends when the worker does.
-        """
+    async def start_program(arguments: list[str], folder: Path, on_step: Callable[[Step], None]) -> JobChild:
+        """Starts Python with `arguments`; steps come as JSON lines on the child's standard output."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "espalier_builder.worker.run_job",
-            str(folder),
+            *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

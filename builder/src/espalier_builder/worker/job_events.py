@@ -31,7 +31,7 @@ class JobEvents:
 
     def __init__(self, jetstream: JetStreamContext, *, job_id: str, attempt: int, builder_id: str) -> None:
         self._jetstream = jetstream
-        self._job_id = job_id
+        self.job_id = job_id
         self._attempt = attempt
         self._builder_id = builder_id
         self._sequence = 0
@@ -60,7 +60,7 @@ class JobEvents:
         async with self._lock:
             event: dict[str, Any] = {
                 "schemaVersion": 1,
-                "jobId": self._job_id,
+                "jobId": self.job_id,
                 "attempt": self._attempt,
                 "sequence": self._sequence,
                 "builderId": self._builder_id,
@@ -72,6 +72,6 @@ class JobEvents:
                 "resultDigest": result_digest,
             }
             validate("BuildProgress", event)
-            await self._jetstream.publish(event_subject(self._job_id), canonical_json(event))
+            await self._jetstream.publish(event_subject(self.job_id), canonical_json(event))
             self._sequence += 1
             self._published_at = time.monotonic()

@@ -96,7 +96,8 @@ def _writer(steps: TextIO) -> OnProgress:
 
 
 def _end_with_worker() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):
+        pass
     os._exit(1)
 
 

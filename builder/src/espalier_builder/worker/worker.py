@@ -71,7 +71,7 @@ class Worker:
             async with self._kept_alive(message):
                 job = parse_job(message.data)
                 if isinstance(job, MalformedJob):
-                    await self._give_up(message, job.content, job.reason, job_id_of_subject(message.subject))
+                    await self._refuse(message, job)
                 else:
                     await self._work(message, job)
         except NatsError as error:
@@ -98,7 +98,7 @@ class Worker:
             return
         log.warning("job %s failed: %s", job["jobId"], outcome.reason)
         if outcome.final or attempt >= self._settings.most_attempts:
-            await self._give_up(message, job, outcome.reason, job["jobId"])
+            await self._give_up(message, events, job, outcome.reason)
             return
         await events.finish("retrying", outcome.reason)
         delays = self._settings.retry_delays_seconds
@@ -120,12 +120,20 @@ class Worker:
         info = await self._jetstream.stream_info(JOBS_STREAM, subjects_filter=message.subject)
         return not info.state.subjects
 
-    async def _give_up(self, message: Msg, job: Any, reason: str, job_id: str | None) -> None:
+    async def _refuse(self, message: Msg, job: MalformedJob) -> None:
+        job_id = job_id_of_subject(message.subject)
+        if job_id is None:
+            log.error("dropped a message on %s that names no job", message.subject)
+            await message.term()
+            return
+        events = self._events(job_id, message.metadata.num_delivered)
+        await self._give_up(message, events, job.content, job.reason)
+
+    async def _give_up(self, message: Msg, events: JobEvents, job: Any, reason: str) -> None:
         attempts = message.metadata.num_delivered
-        if job_id is not None:
-            letter = canonical_json({"job": job, "reason": reason[:4000], "attempts": attempts})
-            await self._jetstream.publish(dead_subject(job_id), letter)
-            await self._events(job_id, attempts).finish("dead", reason)
+        letter = canonical_json({"job": job, "reason": reason[:4000], "attempts": attempts})
+        await self._jetstream.publish(dead_subject(events.job_id), letter)
+        await events.finish("dead", reason)
         log.error("gave up %s after %d attempts: %s", message.subject, attempts, reason)
         await message.term()
 
