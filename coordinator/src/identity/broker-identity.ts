@@ -85,19 +85,18 @@ export async function openEmbeddedIdentity(folder: string, now: () => number): P
 }
 
 /**
- * For a server that others run: `signingSeed` is the seed of the account or of one of its signing keys, `account` the
- * account's public key.
+ * For a server that others run: users are signed by `signingSeed`, the seed of the account or of one of its signing
+ * keys, into the account with this public key. The seeds of our own users are kept in `folder`.
  */
-export function externalIdentity(options: {
+export async function openExternalIdentity(options: {
+  folder: string;
   signingSeed: string;
   account: string;
-  coordinatorSeed: string;
-  builderSeed: string;
   now: () => number;
-}): BrokerIdentity {
+}): Promise<BrokerIdentity> {
   const signer = createJwtSigner(options.signingSeed, options.now);
   const issuerAccount = signer.publicKey === options.account ? null : options.account;
-  return signInto(signer, issuerAccount, { coordinator: options.coordinatorSeed, builder: options.builderSeed });
+  return signInto(signer, issuerAccount, await loadOrCreateSeeds(options.folder));
 }
 
 function signInto(

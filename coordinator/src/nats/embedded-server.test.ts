@@ -8,10 +8,11 @@ import { hasCode } from "@espalier/shared/errors";
 import { createLogger } from "@espalier/shared/logging";
 import { natsServerBinary } from "@espalier/shared/testing/binaries";
 import { createUser } from "@nats-io/nkeys";
+import { freePort } from "../data-folder/ports.ts";
 import { connectBroker } from "./connection.ts";
 import { startEmbeddedServer } from "./embedded-server.ts";
 import { endLeftoverServer } from "./leftover-server.ts";
-import { freePort, startTestBroker } from "./testing/test-broker.ts";
+import { startTestBroker } from "./testing/test-broker.ts";
 import { ensureTopology } from "./topology.ts";
 
 test("a broker that dies is started again on its port, and what was acknowledged is still there", async (t) => {
@@ -68,7 +69,7 @@ test("a leftover server is ended, a process that merely has its pid is not", asy
   const broker = await startTestBroker(t);
   const config = join(broker.folder, "leftover.conf");
   const pidPath = join(broker.folder, "leftover.pid");
-  await writeFile(config, `listen: "127.0.0.1:${await freePort()}"\n`);
+  await writeFile(config, `listen: "127.0.0.1:${await freePort("127.0.0.1")}"\n`);
   const leftover = spawn(natsServerBinary(), ["-c", config], { stdio: "ignore" });
   const bystander = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
   t.after(() => bystander.kill("SIGKILL"));

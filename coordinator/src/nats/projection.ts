@@ -1,8 +1,5 @@
-import {
-  type Assignment,
-  Assignment as AssignmentSchema,
-  compareGenerations,
-} from "@espalier/shared/contracts/assignment";
+import { isDeepStrictEqual } from "node:util";
+import { Assignment } from "@espalier/shared/contracts/assignment";
 import type { BuildJob } from "@espalier/shared/contracts/build";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { type FileEntry, FileTree } from "@espalier/shared/contracts/files";
@@ -75,8 +72,8 @@ export function createProjection(parts: {
     },
     async repairAssignment(assignment) {
       const entry = await topology().assignments.get(assignment.deviceId);
-      const stored = entry === null ? null : AssignmentSchema.safeParse(safeJson(entry.string()));
-      if (stored?.success && compareGenerations(stored.data.generation, assignment.generation) === 0) return false;
+      const stored = entry === null ? null : Assignment.safeParse(safeJson(entry.string()));
+      if (stored?.success && isDeepStrictEqual(stored.data, assignment)) return false;
       await putAssignment(assignment);
       return true;
     },

@@ -87,6 +87,16 @@ export async function countActiveByArtifact(db: Queries): Promise<Map<Digest, nu
   return counts;
 }
 
+/** NATS keys of revoked devices -> when they were revoked, in seconds since 1970. */
+export async function listRevokedNatsKeys(db: Queries): Promise<Record<string, number>> {
+  const rows = await db
+    .selectFrom("devices")
+    .select(["natsPublicKey", "revokedAtMs"])
+    .where("revokedAtMs", "is not", null)
+    .execute();
+  return Object.fromEntries(rows.map((row) => [row.natsPublicKey, Math.ceil((row.revokedAtMs ?? 0) / 1000)]));
+}
+
 function fromRow(row: DeviceRow): StoredDevice {
   const of = (what: string) => `${what} of device ${row.id}`;
   return {

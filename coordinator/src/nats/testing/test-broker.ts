@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { createLogger } from "@espalier/shared/logging";
 import { natsServerBinary } from "@espalier/shared/testing/binaries";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { freePort } from "../../data-folder/ports.ts";
 import { type EmbeddedIdentity, openEmbeddedIdentity } from "../../identity/broker-identity.ts";
 import { connectBroker } from "../connection.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../embedded-server.ts";
@@ -23,7 +23,7 @@ export interface TestBroker {
 export async function startTestBroker(t: TestContext): Promise<TestBroker> {
   const folder = await mkdtemp(join(tmpdir(), "espalier-broker-"));
   const identity = await openEmbeddedIdentity(join(folder, "identity"), Date.now);
-  const port = await freePort();
+  const port = await freePort("127.0.0.1");
   const server = await startEmbeddedServer({
     binary: natsServerBinary(),
     folder: join(folder, "nats"),
@@ -40,14 +40,4 @@ export async function startTestBroker(t: TestContext): Promise<TestBroker> {
     await rm(folder, { recursive: true, force: true });
   });
   return { folder, port, identity, server, connection };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
