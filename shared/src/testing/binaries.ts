@@ -16,3 +16,15 @@ export function natsServerBinary(): string {
     return String(environment.natsServer);
   return "nats-server";
 }
+
+/** The promtool that the bootstrap found or unpacked; null without one, and a test says what it skips. */
+export function promtoolBinary(): string | null {
+  try {
+    const environment: unknown = JSON.parse(readFileSync(environmentFile, "utf8"));
+    if (typeof environment === "object" && environment !== null && "promtool" in environment)
+      return String(environment.promtool);
+  } catch {
+    // No bootstrap here.
+  }
+  return null;
+}
