@@ -1,0 +1,135 @@
+"""`espalier-builder`: build a variant, judge candidates, make a measurement kit, or work off the queue."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from espalier_builder.command.commands import run_command
+from espalier_builder.failure import BuilderError
+
+_EXAMPLES = """\
+examples:
+  espalier-builder build --model ./SmolLM2 --recipe q8.json --calibration train.jsonl --eval valid.jsonl --out ./q8
+  espalier-builder sensitivity --model ./SmolLM2 --candidates recipes.json --out ./sensitivity
+  espalier-builder kit --model ./SmolLM2 --format q8b128 --format q4b32a --out ./kit
+  espalier-builder worker --nats nats://127.0.0.1:4222 --creds builder.creds --cache ./cache
+
+a recipe is JSON: what to prune and how to store the weights, e.g.
+  {"schemaVersion": 1,
+   "pruning": {"method": "cfsp-rel", "sparsity": 0.2, "alignment": 32, "refit": true},
+   "quantization": {"method": "rtn", "bits": 8, "blockSize": 128, "symmetric": true, "accuracyLevel": 4}}
+pruning methods: none, magnitude, cfsp, cfsp-rel, tail; quantization methods: none (fp32), rtn.
+Progress goes to standard error, the result to standard output as JSON.
+exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 130 interrupted.
+"""
+_FEWEST_TOKENS = 128
+_DEFAULT = "default: %(default)s"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; ends the process with an exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """The exit code; what it prints is as `--help` says."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        result: dict[str, Any] | None = run_command(options)
+    except BuilderError as error:
+        print(f"espalier-builder: {error.code}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if result is not None:
+        print(json.dumps(result, indent=2))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="espalier-builder",
+        description="Fits a LLaMA-family model to a device: prune, quantize, export to ONNX, evaluate what ships.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    build = commands.add_parser("build", help="build one variant into a folder")
+    _add_model(build)
+    build.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="the level, as JSON (see --help)")
+    _add_text(build, evaluation_tokens=8192)
+    _add_out(build)
+
+    sensitivity = commands.add_parser("sensitivity", help="judge candidate recipes before building any")
+    _add_model(sensitivity)
+    sensitivity.add_argument("--candidates", type=Path, required=True, metavar="FILE", help="a JSON list of recipes")
+    _add_text(sensitivity, evaluation_tokens=2048)
+    _add_out(sensitivity)
+
+    kit = commands.add_parser("kit", help="make the graphs by which devices are measured")
+    _add_model(kit)
+    kit.add_argument(
+        "--format",
+        action="append",
+        required=True,
+        metavar="KEY",
+        help="fp32, or q<bits>b<block>[a][-l0], e.g. q8b128, q4b32a (a: asymmetric, l0: fp32 activations); repeatable",
+    )
+    _add_out(kit)
+
+    worker = commands.add_parser("worker", help="take jobs from the coordinator's queue")
+    worker.add_argument("--nats", required=True, metavar="URL", help="the broker, e.g. nats://127.0.0.1:4222")
+    worker.add_argument("--creds", type=Path, metavar="FILE", help="the builder's credentials file")
+    worker.add_argument("--job-timeout", type=float, default=4 * 3600, metavar="SECONDS", help="default: 4 hours")
+    _add_machine(worker)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="DIR|FILE.gguf",
+        help="a folder with config.json, *.safetensors and tokenizer.json, or one GGUF file",
+    )
+
+
+def _add_text(parser: argparse.ArgumentParser, *, evaluation_tokens: int) -> None:
+    text = parser.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file; not given: the model's own")
+    text.add_argument("--calibration", type=Path, metavar="FILE", help="what pruning learns from")
+    text.add_argument("--eval", type=Path, metavar="FILE", help="what quality is measured on")
+    text.add_argument("--calibration-tokens", type=_tokens, default=16_384, metavar="N", help="default: 16384")
+    text.add_argument(
+        "--eval-tokens", type=_tokens, default=evaluation_tokens, metavar="N", help="default: %(default)s"
+    )
+    text.add_argument("--sequence-length", type=int, default=512, metavar="N", help="tokens a window; default: 512")
+    text.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder that does not exist yet")
+    _add_machine(parser)
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "espalier-builder"
+    parser.add_argument(
+        "--cache", type=Path, default=cache, metavar="DIR", help="finished stages; default: %(default)s"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+
+
+def _tokens(text: str) -> int:
+    value = int(text)
+    if value < _FEWEST_TOKENS:
+        raise argparse.ArgumentTypeError(f"{value} tokens are too few: at least {_FEWEST_TOKENS}")
+    return value

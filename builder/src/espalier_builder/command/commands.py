@@ -1,0 +1,153 @@
+"""The command line's verbs: read the named files, run the job, say what came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from espalier_builder.artifact.file_tree import file_tree
+from espalier_builder.command.progress_bar import progress_bar
+from espalier_builder.contracts import Recipe, digest_of_json, recipe_name
+from espalier_builder.failure import BuilderError
+from espalier_builder.process import keep_freed_memory
+
+
+def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The result as JSON, None for a command that has none. Raises BuilderError."""
+    verbs: dict[str, Callable[[argparse.Namespace], dict[str, Any] | None]] = {
+        "build": _build,
+        "sensitivity": _sensitivity,
+        "kit": _kit,
+        "worker": _worker,
+    }
+    keep_freed_memory()
+    if options.command != "worker":
+        _require_free(options.out)
+    return verbs[options.command](options)
+
+
+# PyTorch takes seconds to import: after the options were found to make sense.
+
+
+def _build(options: argparse.Namespace) -> dict[str, Any]:
+    recipe = Recipe.from_json(_read_json(options.recipe))
+    from espalier_builder.jobs import run_build
+    from espalier_builder.stages.cache import StageCache
+
+    model, text, cache = _model(options), _text(options), StageCache(options.cache / "stages")
+    with progress_bar() as on_progress:
+        built = run_build(model, recipe, text, cache, options.out, on_progress)
+    exported = built.report["stages"][-1]
+    return {
+        "artifactDigest": built.digest,
+        "name": recipe_name(recipe),
+        "out": str(options.out),
+        "sizeBytes": exported["sizeBytes"],
+        "quality": exported["quality"],
+        "denseQuality": built.report["dense"]["quality"],
+        "protocol": exported["protocol"],
+        "notes": built.report["notes"],
+    }
+
+
+def _sensitivity(options: argparse.Namespace) -> dict[str, Any]:
+    values = _read_json(options.candidates)
+    if not isinstance(values, list) or not values:
+        raise BuilderError("CANDIDATES_INVALID", f"{options.candidates} is no list of recipes", "write [recipe, ...]")
+    candidates = tuple(Recipe.from_json(value) for value in values)
+    from espalier_builder.jobs import SENSITIVITY_FILE, run_sensitivity_job
+    from espalier_builder.stages.cache import StageCache
+
+    model, text, cache = _model(options), _text(options), StageCache(options.cache / "stages")
+    with progress_bar() as on_progress:
+        run_sensitivity_job(model, candidates, text, cache, options.out, on_progress)
+    report: dict[str, Any] = _read_json(options.out / SENSITIVITY_FILE)
+    return report
+
+
+def _kit(options: argparse.Namespace) -> dict[str, Any]:
+    from espalier_builder.jobs import run_kit
+    from espalier_builder.kit.build_kit import KIT_FILE
+    from espalier_builder.quantize.weight_format import WeightFormat
+    from espalier_builder.stages.cache import StageCache
+
+    formats = tuple(WeightFormat.from_json(parse_format(key)) for key in dict.fromkeys(options.format))
+    model, cache = _model(options), StageCache(options.cache / "stages")
+    with progress_bar() as on_progress:
+        digest = run_kit(model, formats, cache, options.out, on_progress)
+    kit = _read_json(options.out / KIT_FILE)
+    return {"kitDigest": digest, "out": str(options.out), "graphs": [graph["id"] for graph in kit["graphs"]]}
+
+
+def _worker(options: argparse.Namespace) -> None:
+    from espalier_builder.worker.serve import ServeOptions, serve
+
+    serve(ServeOptions(options.nats, options.creds, options.cache, options.device, options.job_timeout))
+
+
+def parse_format(key: str) -> dict[str, Any]:
+    """The `WeightFormat` that a key such as `q4b32a` or `fp32` names. Raises BuilderError `FORMAT_INVALID`."""
+    if key == "fp32":
+        return {"bits": 32, "blockSize": 0, "symmetric": True, "accuracyLevel": 0}
+    found = re.fullmatch(r"q([48])b(32|128)(a?)(-l0)?", key)
+    if found is None:
+        raise BuilderError("FORMAT_INVALID", f"{key!r} names no weight format", "use fp32, q8b128, q8b32, q4b32a, ...")
+    bits, block, asymmetric, level = found.groups()
+    return {
+        "bits": int(bits),
+        "blockSize": int(block),
+        "symmetric": not asymmetric,
+        "accuracyLevel": 0 if level else 4,
+    }
+
+
+def _model(options: argparse.Namespace) -> Any:
+    from espalier_builder.device import choose_device
+    from espalier_builder.jobs import Model
+
+    if not options.model.exists():
+        raise BuilderError("CHECKPOINT_NOT_FOUND", f"{options.model} does not exist", "name a folder or a .gguf file")
+    return Model(options.model, digest_of_json(file_tree(options.model, "model")), choose_device(options.device))
+
+
+def _text(options: argparse.Namespace) -> Any:
+    from espalier_builder.text_inputs import TextSettings, TextSource
+
+    def source(path: Path | None, option: str) -> TextSource:
+        if path is None:
+            return TextSource()
+        if not path.exists():
+            raise BuilderError("TEXT_NOT_FOUND", f"{option} {path} does not exist", "name a .jsonl or .txt file")
+        return TextSource(path, digest_of_json(file_tree(path, "dataset")))
+
+    return TextSettings(
+        calibration=source(options.calibration, "--calibration"),
+        evaluation=source(options.eval, "--eval"),
+        calibration_tokens=options.calibration_tokens,
+        evaluation_tokens=options.eval_tokens,
+        sequence_length=options.sequence_length,
+        seed=options.seed,
+    )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf8"))
+    except OSError as error:
+        raise BuilderError("FILE_UNREADABLE", f"{path} can't be read ({error.strerror})", "check the path") from error
+    except ValueError as error:
+        raise BuilderError("FILE_INVALID", f"{path} is no JSON ({error})", "repair the file") from error
+
+
+def _require_free(out: Path) -> None:
+    if out.exists():
+        raise BuilderError("OUT_EXISTS", f"{out} exists already", "name another folder, or remove it")
+    parent = out.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(parent).free == 0:
+        raise BuilderError("DISK_FULL", f"no room is left at {parent}", "free some, or name a folder on another disk")
