@@ -1,7 +1,7 @@
 import { SingleBar } from "cli-progress";
 import prettyBytes from "pretty-bytes";
 
-/** Progress of one long task on stderr: a bar on a terminal, a line per step elsewhere, so that logs stay readable. */
+/** Progress of one long task on stderr: a bar on a terminal, a line a second elsewhere, so that logs stay readable. */
 export interface Progress {
   update(fraction: number, message: string): void;
   finish(message?: string): void;
@@ -29,16 +29,19 @@ function barProgress(label: string, stream: NodeJS.WriteStream): Progress {
   };
 }
 
+/** A log gets at most one line in this time. */
+const lineIntervalMs = 1000;
+
 function lineProgress(label: string, stream: NodeJS.WriteStream): Progress {
   let last = "";
-  let lastTenth = -1;
+  let lastAtMs = -lineIntervalMs;
   return {
     update(fraction, message) {
-      const tenth = Math.floor(fraction * 10);
-      if (message === last && tenth === lastTenth) return;
-      last = message;
-      lastTenth = tenth;
-      stream.write(`${label}: ${Math.round(fraction * 100)} % ${message}\n`);
+      const line = `${label}: ${Math.round(fraction * 100)} % ${message}\n`;
+      if (line === last || performance.now() - lastAtMs < lineIntervalMs) return;
+      last = line;
+      lastAtMs = performance.now();
+      stream.write(line);
     },
     finish(message) {
       if (message !== undefined) stream.write(`${label}: ${message}\n`);
