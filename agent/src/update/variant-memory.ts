@@ -18,7 +18,7 @@ export interface MemoryWindow {
 
 /** Attributes the growth of resident memory to variants, so that one measured beside another is charged for itself only. */
 export interface VariantMemory {
-  /** Resident memory before any model was loaded. */
+  /** Resident memory before any model was loaded: asked first, or measured before the first load. */
   baseBytes(): number;
   /** Call just before loading a variant. */
   open(artifactDigest: Digest): MemoryWindow;
@@ -29,7 +29,10 @@ export function createVariantMemory(memory: ProcessMemory): VariantMemory {
   let baseBytes: number | null = null;
   const loaded = (): number => [...growth.values()].reduce((sum, bytes) => sum + bytes, 0);
   return {
-    baseBytes: () => baseBytes ?? memory.residentBytes(),
+    baseBytes() {
+      baseBytes ??= memory.residentBytes();
+      return baseBytes;
+    },
     open(artifactDigest) {
       const key = Symbol(artifactDigest);
       const before = memory.residentBytes();

@@ -1,0 +1,31 @@
+import { randomFillSync } from "node:crypto";
+import { open } from "node:fs/promises";
+import type { TensorEntry } from "@espalier/shared/contracts/manifest";
+
+const pieceBytes = 1024 * 1024;
+
+/**
+ * Writes a kit graph's external data: uint8 tensors (quantized weights and zero points) random, float32 tensors (scales,
+ * norms) `floatFill`, integers 0. Random weights keep values finite and memory incompressible, which is all that timing needs.
+ */
+export async function fillWeights(
+  path: string,
+  weightsBytes: number,
+  tensors: readonly TensorEntry[],
+  floatFill: number,
+): Promise<void> {
+  const random = randomFillSync(new Uint8Array(pieceBytes));
+  const floats = new Uint8Array(new Float32Array(pieceBytes / 4).fill(floatFill).buffer);
+  const file = await open(path, "w");
+  try {
+    await file.truncate(weightsBytes);
+    for (const { dtype, offset, sizeBytes } of tensors) {
+      if (dtype !== "uint8" && dtype !== "float32") continue;
+      const source = dtype === "uint8" ? random : floats;
+      for (let written = 0; written < sizeBytes; written += pieceBytes)
+        await file.write(source, 0, Math.min(pieceBytes, sizeBytes - written), offset + written);
+    }
+  } finally {
+    await file.close();
+  }
+}
