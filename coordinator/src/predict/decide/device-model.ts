@@ -1,7 +1,7 @@
 import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
 import type { KitTiming, Measurements, Sample } from "@espalier/shared/contracts/profile";
 import { formatKey, type VariantShape } from "@espalier/shared/contracts/shape";
-import { layerParameters } from "./layer-cost.ts";
+import { kvCacheBytes, layerParameters } from "./layer-cost.ts";
 import { fitNonNegative, type LinearModel, type Observation } from "./least-squares.ts";
 
 /**
@@ -25,9 +25,8 @@ export interface FormatModel {
   prefill: readonly CostModel[];
   /** How far the 90th percentile of repeated runs lay above their median, typically. */
   relativeExcessP90: number;
-  /** Resident bytes after loading over bytes of weights: `[1, weightBytes]` or `[weightBytes]`. */
-  loadedMemory: LinearModel;
-  runningMemoryBytes: number;
+  /** Peak growth of resident memory by loading and running, without the KV cache: `[1, weightBytes]` or `[weightBytes]`. */
+  peakGrowth: LinearModel;
 }
 
 /** Relative standard error given to a resident-memory reading: page granularity and allocator slack (ours). */
@@ -64,16 +63,15 @@ function fitFormat(runs: readonly { graph: KitGraph; timing: KitTiming }[]): For
   const prefill = fitSeries(runs, (timing) =>
     timing.prefill.map(({ promptTokens, ms }) => [promptTokens, ms] as const),
   );
-  const loadedMemory = fitLoadedMemory(runs);
-  if (reference === undefined || loadedMemory === null || decode.length === 0 || prefill.length === 0) return null;
+  const peakGrowth = fitPeakGrowth(runs);
+  if (reference === undefined || peakGrowth === null || decode.length === 0 || prefill.length === 0) return null;
   const samples = runs.flatMap(({ timing }) => [...timing.decode, ...timing.prefill].map(({ ms }) => ms));
   return {
     reference,
     decode,
     prefill,
     relativeExcessP90: median(samples.map((sample) => Math.max(0, sample.p90 / sample.median - 1))),
-    loadedMemory,
-    runningMemoryBytes: Math.max(0, ...runs.map(({ timing }) => timing.runningMemoryBytes)),
+    peakGrowth,
   };
 }
 
@@ -111,10 +109,16 @@ function observed(sample: Sample): { value: number; standardError: number } {
   return { value: sample.median, standardError: (1.2533 * sigma) / Math.sqrt(sample.repetitions) };
 }
 
-function fitLoadedMemory(runs: readonly { graph: KitGraph; timing: KitTiming }[]): LinearModel | null {
+/**
+ * While a graph loads, weights may be in memory twice (as mapped and as packed for the kernels), so the peak grows with
+ * the weights too, and is fitted as a whole. The cache of a kit's run is known and taken out.
+ */
+function fitPeakGrowth(runs: readonly { graph: KitGraph; timing: KitTiming }[]): LinearModel | null {
   const observe = (features: (bytes: number) => number[]): Observation[] =>
     runs.map(({ graph, timing }) => {
-      const value = Math.max(1, timing.loadedMemoryBytes);
+      const longest = Math.max(0, ...timing.decode.map(({ contextTokens }) => contextTokens + 1));
+      const growth = timing.loadedMemoryBytes + timing.runningMemoryBytes - kvCacheBytes(graph.shape, longest);
+      const value = Math.max(1, growth);
       return { features: features(graph.weightsBytes), value, standardError: memoryReadingError * value };
     });
   return fitNonNegative(observe((bytes) => [1, bytes])) ?? fitNonNegative(observe((bytes) => [bytes]));

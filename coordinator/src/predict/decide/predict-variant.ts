@@ -115,14 +115,10 @@ function interpolate(costs: readonly (Estimate & { tokens: number })[], tokens: 
 
 function memoryPrediction(format: FormatModel, request: PredictionRequest, baseBytes: number): Prediction {
   const { shape } = request;
-  const features = format.loadedMemory.coefficients.length === 1 ? [shape.weightBytes] : [1, shape.weightBytes];
-  const loaded = estimate(format.loadedMemory, features);
-  const cacheBytes = kvCacheBytes(shape, request.contextTokens);
-  const value = baseBytes + loaded.value + cacheBytes + format.runningMemoryBytes;
-  return {
-    value,
-    relativeUncertainty: Math.max(uncertaintyFloor, (oneSided95 * loaded.standardError) / value),
-  };
+  const features = format.peakGrowth.coefficients.length === 1 ? [shape.weightBytes] : [1, shape.weightBytes];
+  const growth = estimate(format.peakGrowth, features);
+  const value = baseBytes + growth.value + kvCacheBytes(shape, request.contextTokens);
+  return { value, relativeUncertainty: Math.max(uncertaintyFloor, (oneSided95 * growth.standardError) / value) };
 }
 
 function shapeDifference(measured: VariantShape, wanted: VariantShape): string | null {

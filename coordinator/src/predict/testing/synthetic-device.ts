@@ -2,7 +2,7 @@ import { digestOfJson } from "@espalier/shared/contracts/digest";
 import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile, KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import { formatKey, type VariantShape, type WeightFormat } from "@espalier/shared/contracts/shape";
-import { layerParameters } from "../decide/layer-cost.ts";
+import { kvCacheBytes, layerParameters } from "../decide/layer-cost.ts";
 
 /** A device whose true costs are known, so that tests can compare a prediction with the truth. Times in ms. */
 export interface TrueCosts {
@@ -124,7 +124,7 @@ export function syntheticTimings(kit: Kit, costs: TrueCosts, relativeSpread = 0.
     })),
     loadMs: 10,
     loadedMemoryBytes: 1e6 + costs.memoryPerWeightByte * graph.weightsBytes,
-    runningMemoryBytes: 5e6,
+    runningMemoryBytes: 5e6 + kvCacheBytes(graph.shape, 513),
   }));
 }
 
