@@ -1,0 +1,198 @@
+"""A build from checkpoint to manifest, on a random model with given text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from espalier_builder.accuracy_level import at_level_0, settle_accuracy_level
+from espalier_builder.artifact.file_tree import file_tree
+from espalier_builder.artifact.probe import cosine, logit_indices
+from espalier_builder.contracts import (
+    Pruning,
+    Quantization,
+    Recipe,
+    digest_of_bytes,
+    digest_of_file,
+    digest_of_json,
+    validate,
+)
+from espalier_builder.export.graph import GRAPH_FILE
+from espalier_builder.export.write_graph import write_graph
+from espalier_builder.failure import BuilderError
+from espalier_builder.jobs import Model, run_build
+from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
+from espalier_builder.onnx_evaluate.evaluate import LevelAgreement
+from espalier_builder.progress import no_progress
+from espalier_builder.quantize.weight_format import WeightFormat, variant_formats
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.text.windows import EvaluationWindows
+from espalier_builder.text_inputs import TextSettings, TextSource
+from random_decoder import RandomDecoder, save_checkpoint
+
+Q8 = Quantization("rtn", 8, 32, True, 4)
+FILES = {
+    "manifest.json": "Manifest",
+    "chat.json": "ChatConfig",
+    "probe.json": "Probe",
+    "report.json": "EvaluationReport",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "model")
+    return Model(folder, digest_of_json(file_tree(folder, "model")), "cpu")
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> TextSettings:
+    path = tmp_path_factory.mktemp("text") / "text.jsonl"
+    chance = np.random.default_rng(0)
+    documents = ["".join(chr(code) for code in chance.integers(32, 127, 300)) for _ in range(4)]
+    path.write_text("\n".join(json.dumps({"text": document}) for document in documents))
+    source = TextSource(path, digest_of_json(file_tree(path, "dataset")))
+    return TextSettings(source, source, calibration_tokens=256, evaluation_tokens=400, sequence_length=64, seed=0)
+
+
+@pytest.fixture
+def build(model: Model, text: TextSettings, tmp_path: Path) -> Callable[..., Path]:
+    cache = StageCache(tmp_path / "stages")
+
+    def build_into(name: str, recipe: Recipe, settings: TextSettings = text) -> Path:
+        out = tmp_path / name
+        built = run_build(model, recipe, settings, cache, out, no_progress)
+        assert built.digest == digest_of_file(out / "manifest.json")
+        return out
+
+    return build_into
+
+
+def read(folder: Path, name: str) -> Any:
+    value = json.loads((folder / name).read_bytes())
+    validate(FILES[name], value)
+    return value
+
+
+def test_the_manifest_lists_every_file_and_every_byte(build: Callable[..., Path], model: Model) -> None:
+    out = build("out", Recipe(quantization=Q8))
+    manifest = read(out, "manifest.json")
+    assert {entry["path"] for entry in manifest["files"]} | {"manifest.json"} == {path.name for path in out.iterdir()}
+    for entry in manifest["files"]:
+        data = (out / entry["path"]).read_bytes()
+        assert (len(data), digest_of_bytes(data)) == (entry["sizeBytes"], entry["digest"])
+        offset = 0
+        for chunk in entry["chunks"]:
+            assert digest_of_bytes(data[offset : offset + chunk["sizeBytes"]]) == chunk["digest"]
+            offset += chunk["sizeBytes"]
+        assert offset == len(data)
+    assert manifest["totalBytes"] == sum(entry["sizeBytes"] for entry in manifest["files"])
+    assert manifest["lineage"]["modelDigest"] == model.digest
+    assert manifest["shape"]["weightBytes"] == (out / "model.onnx.data").stat().st_size
+    assert manifest["name"] == "dense-q8b32"
+
+
+def test_the_report_has_a_row_per_stage_and_judges_the_shipped_files(build: Callable[..., Path]) -> None:
+    recipe = Recipe(Pruning("tail", 0.4), Q8)
+    out = build("out", recipe)
+    report = read(out, "report.json")
+    rows = {row["stage"]: row for row in report["stages"]}
+    assert list(rows) == ["dense", "pruned", "quantized", "exported"]
+    assert report["dense"]["quality"]["agreement"] == 1
+    assert report["achievedSparsity"] == pytest.approx(
+        1 - rows["pruned"]["parameters"] / rows["dense"]["parameters"], abs=0.2
+    )
+    assert rows["pruned"]["quality"]["kl"] > 0.001
+    assert rows["exported"]["quality"]["kl"] == pytest.approx(rows["quantized"]["quality"]["kl"], rel=0.1)
+    assert rows["exported"]["protocol"]["engine"] == "onnxruntime"
+    assert rows["exported"]["sizeBytes"] < rows["pruned"]["sizeBytes"] < rows["dense"]["sizeBytes"]
+    assert any("Accuracy level 4" in note for note in report["notes"])
+
+
+def test_an_fp32_variant_is_the_dense_model(build: Callable[..., Path]) -> None:
+    rows = read(build("out", Recipe()), "report.json")["stages"]
+    assert [row["stage"] for row in rows] == ["dense", "exported"]
+    assert rows[1]["quality"]["agreement"] == 1
+    assert rows[1]["quality"]["kl"] < 1e-6
+
+
+def test_two_builds_of_the_same_inputs_differ_in_measured_costs_only(build: Callable[..., Path]) -> None:
+    once, again = (build(name, Recipe(quantization=Q8)) for name in ("once", "again"))
+    for name in sorted(path.name for path in once.iterdir()):
+        if name not in ("manifest.json", "report.json"):
+            assert (once / name).read_bytes() == (again / name).read_bytes(), name
+    reports = [{**read(folder, "report.json"), "costs": []} for folder in (once, again)]
+    assert reports[0] == reports[1]
+
+
+def test_the_probe_holds_what_the_shipped_files_say(build: Callable[..., Path]) -> None:
+    out = build("out", Recipe(quantization=Q8))
+    probe = read(out, "probe.json")
+    variant = OnnxDecoder(out / GRAPH_FILE, threads=1)
+    first = probe["firstLogits"]
+    logits = variant.logits(first["tokens"])[-1]
+    recorded = np.array(first["values"], np.float32)
+    assert cosine(logits[first["indices"]], recorded) > first["minCosine"]
+    assert int(logits.argmax()) in first["indices"]
+    assert cosine(np.zeros_like(recorded), recorded) < first["minCosine"]
+    for prompt in probe["prompts"]:
+        assert len(prompt["tokens"]) == len(prompt["denseTop1"]) == len(prompt["variantTop1"])
+        agreeing = (variant.logits(prompt["tokens"]).argmax(-1) == prompt["variantTop1"]).mean()
+        assert agreeing >= probe["minAgreementWithBuilder"]
+
+
+def test_without_text_the_model_writes_its_own_and_the_report_says_so(
+    build: Callable[..., Path], text: TextSettings
+) -> None:
+    nothing = TextSettings(TextSource(), TextSource(), 128, 128, text.sequence_length, seed=0)
+    out = build("out", Recipe(quantization=Q8), nothing)
+    report = read(out, "report.json")
+    assert report["dense"]["protocol"]["datasetOrigin"] == "self-sampled"
+    assert any("the dense model wrote it" in note for note in report["notes"])
+    assert read(out, "manifest.json")["lineage"]["evaluationDigest"] is None
+
+
+def test_a_build_that_fails_leaves_nothing_behind(build: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(BuilderError) as caught:
+        build("out", Recipe(Pruning("magnitude", 0.69, 1024, False), Q8))
+    assert caught.value.code in ("ALIGNMENT_TOO_LARGE", "BUDGET_IMPOSSIBLE")
+    assert [path.name for path in tmp_path.iterdir()] == ["stages"]
+
+
+def test_a_level_4_that_goes_astray_is_replaced_by_level_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    formats = variant_formats(WeightFormat(8, 32, True, 4), 96)
+    exported = write_graph(RandomDecoder().build(), formats, tmp_path)
+    level_4 = (tmp_path / GRAPH_FILE).read_bytes()
+    no_windows = EvaluationWindows((), 64, 0, 0)
+
+    def found(agreement: float, kl: float) -> None:
+        monkeypatch.setattr(
+            "espalier_builder.accuracy_level.level_agreement", lambda *_: LevelAgreement(agreement, kl, 512)
+        )
+
+    found(0.95, 0.01)
+    kept = settle_accuracy_level(exported, tmp_path, no_windows)
+    assert kept is not None
+    assert kept.exported.formats == formats
+    assert (tmp_path / GRAPH_FILE).read_bytes() == level_4
+    found(0.95, 0.2)
+    replaced = settle_accuracy_level(exported, tmp_path, no_windows)
+    assert replaced is not None
+    assert replaced.exported.formats == at_level_0(formats)
+    assert (tmp_path / GRAPH_FILE).read_bytes() != level_4
+    assert "level 0" in replaced.note
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_probed_logits_are_the_likeliest_and_some_spread_ones() -> None:
+    logits = np.linspace(-1, 1, 1000).astype(np.float32)
+    indices = logit_indices(logits)
+    assert indices == sorted(set(indices))
+    assert set(range(968, 1000)) <= set(indices)
+    assert 0 in indices
+    assert 60 <= len(indices) <= 64
