@@ -6,6 +6,10 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -296,6 +300,52 @@ def test_a_job_withdrawn_from_the_queue_is_stopped(
             await until(lambda: _is_gone(pid))
 
     asyncio.run(story())
+
+
+def test_the_command_works_until_it_is_told_to_end(server: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with broker(server) as there:
+            digest = await there.put_model(save_checkpoint(tmp_path / "model"))
+            await there.submit(kit_job(digest))
+            command = [sys.executable, "-m", "espalier_builder", "worker", "--nats", f"nats://builder:x@{server}"]
+            worker = await asyncio.create_subprocess_exec(*command, "--cache", str(tmp_path / "cache"))
+            await until(lambda: _is_empty(there))
+            worker.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                assert await worker.wait() == 0
+            assert (await there.messages("BUILD_EVENTS"))[-1]["state"] == "succeeded"
+
+    asyncio.run(story())
+
+
+def test_a_worker_told_to_end_in_a_job_gives_it_back_at_once(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    replace_child(
+        monkeypatch, f"import pathlib, time; pathlib.Path({str(started)!r}).write_text('yes'); time.sleep(600)"
+    )
+
+    async def story() -> None:
+        async with broker(server) as there:
+            async with working(there, tmp_path / "cache"):
+                await there.submit(kit_job(await there.put_model(save_checkpoint(tmp_path / "model"))))
+                await until(lambda: _exists(started))
+            subscription = await there.admin.pull_subscribe_bind(consumer="builders", stream="BUILD_JOBS")
+            (message,) = await subscription.fetch(1, timeout=5)
+            assert message.metadata.num_delivered == 2
+
+    asyncio.run(story())
+
+
+def test_the_process_of_a_job_ends_with_its_worker(tmp_path: Path) -> None:
+    # A pipe that nobody writes to: the job never gets past reading its request.
+    os.mkfifo(tmp_path / child.REQUEST_FILE)
+    command = [sys.executable, "-m", "espalier_builder.worker.run_job", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as orphan:  # noqa: S603
+        assert orphan.stdin is not None
+        orphan.stdin.close()
+        assert orphan.wait(DEADLINE_SECONDS) == 1
 
 
 async def _is_empty(there: Broker) -> bool:

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="build one variant into a folder")
     _add_model(build)
     build.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="the level, as JSON (see --help)")
-    _add_text(build, evaluation_tokens=8192)
+    _add_text(build, evaluation_tokens=4096)
     _add_out(build)
 
     sensitivity = commands.add_parser("sensitivity", help="judge candidate recipes before building any")

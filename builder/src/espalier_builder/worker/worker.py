@@ -66,7 +66,7 @@ class Worker:
                 await self.handle(message)
 
     async def handle(self, message: Msg) -> None:
-        """Takes one delivery to its end. A broker that fails meanwhile delivers the job again."""
+        """Takes one delivery to its end. After a lost broker or a cancelled call the job is delivered again."""
         try:
             async with self._kept_alive(message):
                 job = parse_job(message.data)
@@ -76,6 +76,10 @@ class Worker:
                     await self._work(message, job)
         except NatsError as error:
             log.warning("lost the broker in a job (%s); it comes again", error)
+        except asyncio.CancelledError:
+            with contextlib.suppress(NatsError):
+                await message.nak()
+            raise
 
     async def _work(self, message: Msg, job: dict[str, Any]) -> None:
         attempt = message.metadata.num_delivered
