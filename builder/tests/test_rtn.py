@@ -24,21 +24,38 @@ def random_matrix(rows: int = 5, columns: int = 200) -> torch.Tensor:
 @pytest.mark.parametrize(("bits", "block", "symmetric"), GRIDS)
 def test_every_weight_lands_on_the_nearest_code_of_its_block(bits: int, block: int, symmetric: bool) -> None:
     weight = random_matrix()
-    dequantized = quantize_rtn(weight, WeightFormat(bits, block, symmetric, 4)).dequantize()
+    matrix = quantize_rtn(weight, WeightFormat(bits, block, symmetric, 4))
+    dequantized = matrix.dequantize()
     assert dequantized.shape == weight.shape
+    for row, index in itertools.product(range(len(weight)), range(matrix.scales.shape[1])):
+        columns = slice(index * block, (index + 1) * block)
+        values = weight[row, columns].double()
+        zero = 2 ** (bits - 1) if matrix.zero_points is None else int(matrix.zero_points[row, index])
+        grid = (torch.arange(2**bits) - zero).double() * matrix.scales[row, index].double()
+        nearest = (values[:, None] - grid[None]).abs().min(1).values
+        assert torch.allclose((values - dequantized[row, columns].double()).abs(), nearest, atol=1e-6)
+
+
+@pytest.mark.parametrize(("bits", "block", "symmetric"), GRIDS)
+def test_no_block_is_worse_than_on_the_grid_between_its_extremes(bits: int, block: int, symmetric: bool) -> None:
+    weight = random_matrix()
+    dequantized = quantize_rtn(weight, WeightFormat(bits, block, symmetric, 4)).dequantize()
+    better = 0
     for row, start in itertools.product(range(len(weight)), range(0, weight.shape[1], block)):
         values = weight[row, start : start + block].double()
         if symmetric:
-            extreme = values[values.abs().argmax()]
+            extreme = values[values.abs().argmax()].item()
             scale, zero = extreme / -(2 ** (bits - 1)), 2 ** (bits - 1)
         else:
             low, high = min(0.0, values.min().item()), max(0.0, values.max().item())
-            scale = torch.tensor((high - low) / (2**bits - 1))
-            zero = round(-low / scale.item())
-        grid = (torch.arange(2**bits) - zero).double() * scale
-        nearest = (values[:, None] - grid[None]).abs().min(1).values
-        error = (values - dequantized[row, start : start + block].double()).abs()
-        assert torch.allclose(error, nearest, atol=1e-6)
+            scale = (high - low) / (2**bits - 1)
+            zero = round(-low / scale)
+        plain = ((values / scale).round() + zero).clamp(0, 2**bits - 1).sub(zero) * scale
+        plain_error = (values - plain).square().sum()
+        error = (values - dequantized[row, start : start + block].double()).square().sum()
+        assert error <= plain_error * (1 + 1e-5)
+        better += int(error < plain_error * 0.999)
+    assert better > 0
 
 
 @pytest.mark.parametrize(("bits", "block", "symmetric"), GRIDS)
