@@ -19,6 +19,7 @@ import { openVariantStore } from "./download/variant-store.ts";
 import { enroll } from "./enroll/enroll.ts";
 import { type Identity, loadIdentity, saveIdentity } from "./enroll/identity.ts";
 import { readHostId, readInventory } from "./inventory/inventory.ts";
+import { createGarbageCollector } from "./measure/collect-garbage.ts";
 import { createHostLock } from "./measure/host-lock.ts";
 import { createMeasureCommands } from "./measure/measure-commands.ts";
 import { createMeasureItem } from "./measure/measure-item.ts";
@@ -64,7 +65,8 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
 
   const stop = new AbortController();
   const memory = createProcessMemory();
-  const variantMemory = createVariantMemory(memory);
+  const collectGarbage = createGarbageCollector();
+  const variantMemory = createVariantMemory(memory, collectGarbage);
   const hostLock = createHostLock(await readHostId("/proc"));
   const state = await openStateStore(folder.stateFile, log);
   const outbox = await openReportOutbox(folder.reportsFile, log);
@@ -123,7 +125,7 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
   const endpoints: AgentEndpoints = { schemaVersion: 1, pid: process.pid, deviceId, apiUrl: api.url };
   await writeDurably(folder.endpointsFile, `${JSON.stringify(AgentEndpoints.parse(endpoints))}\n`);
 
-  const kit = { bucket, threads: budget.threads, memory, memoryBudgetBytes: budget.memoryBytes, log };
+  const kit = { bucket, threads: budget.threads, memory, collectGarbage, memoryBudgetBytes: budget.memoryBytes, log };
   const measure = createMeasureItem({ obtain, load, memory: variantMemory, kit, scratch: folder.scratch, sys: "/sys" });
   const commands = createMeasureCommands({
     hostLock,

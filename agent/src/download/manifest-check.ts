@@ -41,10 +41,11 @@ export function readManifest(bytes: Uint8Array, expected: ExpectedArtifact): Man
       .map(({ name, file }) => `tensor ${name} does not lie inside ${file}`),
   ];
   if (manifest.files.some(({ path }) => path === artifactFiles.manifest)) problems.push("it lists itself");
-  const totalBytes = bytes.length + manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  // Builders count the artifact with or without its manifest; both bound the download.
-  if (totalBytes !== expected.totalBytes && totalBytes - bytes.length !== expected.totalBytes)
-    problems.push(`its files have ${totalBytes - bytes.length} bytes, the assignment says ${expected.totalBytes}`);
+  const totalBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  if (totalBytes !== expected.totalBytes || totalBytes !== manifest.totalBytes)
+    problems.push(
+      `its files have ${totalBytes} bytes, it says ${manifest.totalBytes} and the assignment ${expected.totalBytes}`,
+    );
   if (problems.length > 0) throw invalid(expected.artifactDigest, problems.slice(0, 5).join("; "));
   return manifest;
 }

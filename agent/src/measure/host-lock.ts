@@ -54,6 +54,7 @@ async function tryListen(path: string): Promise<(() => Promise<void>) | null> {
 }
 
 async function holderGone(path: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   const socket = connect({ path });
   const abort = (): void => void socket.destroy();
   signal.addEventListener("abort", abort, { once: true });

@@ -20,6 +20,8 @@ export interface KitDeps {
   readonly folder: string;
   readonly threads: number;
   readonly memory: ProcessMemory;
+  /** Called before each graph: what the one before left behind is not this one's. */
+  readonly collectGarbage: () => void;
   /** Graphs whose weights alone exceed this are left out: the device could never hold such a layer. */
   readonly memoryBudgetBytes: number | null;
   readonly log: RuntimeLog;
@@ -48,6 +50,7 @@ export async function measureKit(
       const weights = join(folder, graph.weightsFile);
       await mkdir(join(weights, ".."), { recursive: true });
       await fillWeights(weights, graph.weightsBytes, graph.tensors, kit.floatFill);
+      deps.collectGarbage();
       const bytesBeforeLoad = memory.residentBytes();
       memory.openWindow();
       const contextTokens = kitContextTokens(graph.graph.contextLength);

@@ -6,7 +6,7 @@ import { isEnough, summarize } from "./sample.ts";
 
 const decodeContexts = [64, 512];
 const prefillLengths = [16, 64, 128];
-const policy = { minRepetitions: 10, maxMs: 1_000, relativeSpread: 0.04 };
+const policy = { minRepetitions: 10, maxMs: 800, relativeSpread: 0.04 };
 const batch = 5;
 
 /** Context a graph needs for its points, at most what it allows. */

@@ -24,18 +24,23 @@ export interface VariantMemory {
   open(artifactDigest: Digest): MemoryWindow;
 }
 
-export function createVariantMemory(memory: ProcessMemory): VariantMemory {
+export function createVariantMemory(memory: ProcessMemory, collectGarbage: () => void): VariantMemory {
   const growth = new Map<symbol, number>();
   let baseBytes: number | null = null;
   const loaded = (): number => [...growth.values()].reduce((sum, bytes) => sum + bytes, 0);
+  // Buffers of a download that just ended are not the model's.
+  const settled = (): number => {
+    collectGarbage();
+    return memory.residentBytes();
+  };
   return {
     baseBytes() {
-      baseBytes ??= memory.residentBytes();
+      baseBytes ??= settled();
       return baseBytes;
     },
     open(artifactDigest) {
       const key = Symbol(artifactDigest);
-      const before = memory.residentBytes();
+      const before = settled();
       baseBytes ??= before;
       const others = loaded();
       memory.openWindow();

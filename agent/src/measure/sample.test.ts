@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isEnough, summarize } from "./sample.ts";
+
+test("median, 90th percentile and spread are those of the order statistics", () => {
+  const sample = summarize([5, 1, 4, 2, 3]);
+  assert.deepEqual(sample, { median: 3, p90: 4.6, relativeSpread: 2 / 3, repetitions: 5 });
+  assert.deepEqual(summarize([7]), { median: 7, p90: 7, relativeSpread: 0, repetitions: 1 });
+  assert.throws(() => summarize([]), RangeError);
+});
+
+test("a point is done when its spread is small or its time is up, and never without a value", () => {
+  const policy = { minRepetitions: 3, maxMs: 100, relativeSpread: 0.1 };
+  assert.equal(isEnough([], 1000, policy), false);
+  assert.equal(isEnough([1, 1], 10, policy), false);
+  assert.equal(isEnough([1, 1, 1], 10, policy), true);
+  assert.equal(isEnough([1, 2, 3], 10, policy), false);
+  assert.equal(isEnough([1, 2, 3], 100, policy), true);
+});
