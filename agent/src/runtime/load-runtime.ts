@@ -12,6 +12,7 @@ import type {
 } from "./runtime.ts";
 import { runtimeError } from "./runtime-error.ts";
 import { TokenStream } from "./token-stream.ts";
+import { trimMemory } from "./trim-memory.ts";
 import { WorkerClient } from "./worker-client.ts";
 import type { FromWorker, WorkerSetup } from "./worker-protocol.ts";
 
@@ -109,8 +110,9 @@ class WorkerRuntime implements Runtime {
     return (await this.#client.call({ method: "timeSteps", request }, signal, ignoreToken)) as number[];
   }
 
-  close(): Promise<void> {
-    return this.#client.close();
+  async close(): Promise<void> {
+    await this.#client.close();
+    trimMemory();
   }
 }
 

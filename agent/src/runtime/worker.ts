@@ -3,6 +3,7 @@ import { messageOf } from "@espalier/shared/errors";
 import { Cancelled, Decoder, type IsCancelled } from "./decoder.ts";
 import type { Engine } from "./engine.ts";
 import { openEngine } from "./open-engine.ts";
+import { trimMemory } from "./trim-memory.ts";
 import type { Call, CallResult, FromWorker, ToWorker, WorkerSetup } from "./worker-protocol.ts";
 
 /** The thread that owns one loaded variant. It serves calls one after another in the order they arrive. */
@@ -15,6 +16,7 @@ const setup = workerData as WorkerSetup;
 const startMs = performance.now();
 try {
   const { engine, fallbackReason } = await openEngine(setup.engineOptions, setup.wanted);
+  trimMemory();
   send({ kind: "ready", engine: engine.kind, loadMs: performance.now() - startMs, fallbackReason });
   serve(engine);
 } catch (error) {
