@@ -3,22 +3,28 @@ import type { PlanEvent } from "@espalier/shared/generated/espalier/v1/PlanEvent
 import { toDocument } from "@espalier/shared/grpc";
 import type { Builds } from "../builds/builds.ts";
 import { kitFormats } from "../builds/weight-formats.ts";
+import type { DeviceMeasurer } from "../devices/measure-device.ts";
 import type { PlanMethods } from "../grpc/operator.ts";
 import { createMessageQueue } from "../grpc/session/message-queue.ts";
 import type { StoredJob } from "../store/jobs.ts";
 import type { Store } from "../store/open.ts";
 import { defaultCandidates } from "./decide/candidate-grid.ts";
+import { measureSelected } from "./measure-selected.ts";
 import type { Planner } from "./planner.ts";
 import { resolveSpec } from "./resolve-spec.ts";
 
-/** How much of the whole the kit and the sensitivity job are, for the progress shown (ours, rough). */
-const kitShare = 0.1;
+/** How much of the whole each part is, for the progress shown (ours, rough). */
+const shares = { kit: 0.05, measuring: 0.45, sensitivity: 0.5 };
 
-/** Plans without changing anything on devices. Devices that were not measured are listed as such. */
+/**
+ * Plans without changing what devices run. Kit, measuring and sensitivity job go one after another: on one machine a
+ * builder at work would spoil what the devices measure. Devices that can't be measured are listed as such.
+ */
 export function planMethods(parts: {
   store: Store;
   builds: Builds;
   planner: Planner;
+  measurer: Pick<DeviceMeasurer, "withKit">;
   isOnline: (deviceId: string) => boolean;
 }): PlanMethods {
   const { store, builds, planner, isOnline } = parts;
@@ -33,11 +39,18 @@ export function planMethods(parts: {
       });
     const kit = await builds.ensureKit(resolved.settings.model, kitFormats(candidates), {
       signal,
-      onProgress: telling("measurement kit", 0, kitShare),
+      onProgress: telling("measurement kit", 0, shares.kit),
+    });
+    await measureSelected(parts, {
+      spec: resolved.spec,
+      kit,
+      signal,
+      tell: (message, fraction) =>
+        tell({ message: `measuring ${message}`, fraction: shares.kit + shares.measuring * fraction }),
     });
     const sensitivity = await builds.ensureSensitivity(resolved.settings, candidates, {
       signal,
-      onProgress: telling("sensitivity", kitShare, 1 - kitShare),
+      onProgress: telling("sensitivity", shares.kit + shares.measuring, shares.sensitivity),
     });
     const plan = await planner.plan({ resolved, kit, sensitivity, isOnline });
     tell({ message: "planned", fraction: 1, plan: toDocument("Plan", plan) });

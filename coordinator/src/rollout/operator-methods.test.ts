@@ -49,9 +49,9 @@ test("an operator starts a rollout, watches every change to its end, and finds i
   await assert.rejects(variants.listVariants({ model: "", variant: "nothing" }, call()), { code: "variant.unknown" });
 });
 
-test("planning tells its progress and changes nothing on devices", async (t) => {
-  const { store, builds, planner, playBuilder, assignments } = await startSmallFleet(t, fleet);
-  const methods = planMethods({ store, builds, planner, isOnline: () => true });
+test("planning measures what was not measured, tells its progress and assigns nothing", async (t) => {
+  const { store, builds, planner, measurer, playBuilder, assignments } = await startSmallFleet(t, fleet);
+  const methods = planMethods({ store, builds, planner, measurer, isOnline: () => true });
   const messages: string[] = [];
   let plan: Plan | null = null;
   const planning = (async () => {
@@ -62,11 +62,12 @@ test("planning tells its progress and changes nothing on devices", async (t) => 
     }
   })();
   await planning;
-  assert.match(messages.join("\n"), /measurement kit: queued\n(.*\n)*sensitivity: queued/);
-  assert.deepEqual(
-    (plan as Plan | null)?.devices.map(({ reason }) => reason),
-    Array(2).fill("Not planned: not measured with the kit of this model."),
+  assert.match(
+    messages.join("\n"),
+    /measurement kit: queued\n(.*\n)*measuring big: succeeded\n(.*\n)*sensitivity: queued/,
   );
+  const choices = (plan as Plan | null)?.devices.map(({ choice }) => choice?.variantName);
+  assert.deepEqual(choices, ["dense-q8b128", "dense-q4b32a"]);
   assert.deepEqual(await assignments(), []);
 });
 

@@ -14,6 +14,7 @@ import { parseDocument } from "../../blobs/read-tree.ts";
 import { createBuilds } from "../../builds/builds.ts";
 import { ingestJobEvents } from "../../builds/ingest-job-events.ts";
 import { fakeResult, progressOf } from "../../builds/testing/fake-builder.ts";
+import type { DeviceMeasurer } from "../../devices/measure-device.ts";
 import { createPlanner } from "../../plan/planner.ts";
 import { syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
 import { listAssignments } from "../../store/assignments.ts";
@@ -124,22 +125,24 @@ export async function startSmallFleet(t: TestContext, devices: readonly FleetDev
     },
   });
 
+  const measurer: Pick<DeviceMeasurer, "withKit"> = {
+    async *withKit(deviceId, kitDigest) {
+      const device = devices.find(({ id }) => id === deviceId) ?? { id: deviceId };
+      const profile = profileOf(device);
+      const timings = profile.measurements.kit?.timings ?? [];
+      const measurements = { ...profile.measurements, kit: { kitDigest, timings } };
+      await saveProfile(store.db, { ...profile, measurements });
+      yield { deviceId, state: "succeeded", message: "", fraction: 1, measurements };
+    },
+  };
+
   function startEngine(options: { stopAfterSaves?: number } = {}): RolloutEngine {
     const started: RolloutEngine = startRolloutEngine({
       store,
       builds,
       planner,
       measurements: createMeasurementRuns({
-        measurer: {
-          async *withKit(deviceId, kitDigest) {
-            const device = devices.find(({ id }) => id === deviceId) ?? { id: deviceId };
-            const profile = profileOf(device);
-            const timings = profile.measurements.kit?.timings ?? [];
-            const measurements = { ...profile.measurements, kit: { kitDigest, timings } };
-            await saveProfile(store.db, { ...profile, measurements });
-            yield { deviceId, state: "succeeded", message: "", fraction: 1, measurements };
-          },
-        },
+        measurer,
         onEnded: () => {},
       }),
       isOnline: (deviceId) => !devices.find(({ id }) => id === deviceId)?.offline,
@@ -202,6 +205,7 @@ export async function startSmallFleet(t: TestContext, devices: readonly FleetDev
     blobs,
     builds,
     planner,
+    measurer,
     playBuilder,
     assignments: () => listAssignments(store.db),
     startEngine,
