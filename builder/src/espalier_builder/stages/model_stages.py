@@ -84,7 +84,7 @@ class ModelStages:
         result = self._cache.run("refit", inputs, version, make)
         self.costs.append(("refit", result.cost))
         weights = load_file(result.folder / TENSORS)
-        with torch.no_grad():
+        with torch.inference_mode():
             for index, layer in enumerate(bare.model.model.layers):
                 layer.mlp.down_proj.weight.copy_(weights[str(index)])
         return bare
