@@ -126,7 +126,15 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
   await writeDurably(folder.endpointsFile, `${JSON.stringify(AgentEndpoints.parse(endpoints))}\n`);
 
   const kit = { bucket, threads: budget.threads, memory, collectGarbage, memoryBudgetBytes: budget.memoryBytes, log };
-  const measure = createMeasureItem({ obtain, load, memory: variantMemory, kit, scratch: folder.scratch, sys: "/sys" });
+  const measure = createMeasureItem({
+    obtain,
+    load,
+    memory: variantMemory,
+    kit,
+    scratch: folder.scratch,
+    sys: "/sys",
+    isServing: () => slot.current !== null,
+  });
   const commands = createMeasureCommands({
     hostLock,
     measure,

@@ -15,6 +15,7 @@ export interface MeasureItemDeps extends MeasureVariantDeps {
   /** For files that are removed again. */
   readonly scratch: string;
   readonly sys: string;
+  readonly isServing: () => boolean;
 }
 
 /** Maps each item of a command to its measurement. */
@@ -39,7 +40,11 @@ export function createMeasureItem(deps: MeasureItemDeps): MeasureCommandsDeps["m
       }
       case "kit": {
         const kitDigest = Digest.parse(item.kit?.kitDigest);
-        return { kit: await measureKit({ ...kit, folder: join(scratch, "kit") }, kitDigest, onProgress, signal) };
+        const folder = join(scratch, "kit");
+        const measured = await measureKit({ ...kit, folder }, kitDigest, onProgress, signal);
+        // Beside a served variant what is resident isn't the base.
+        const idle = deps.isServing() || measured.idleBytes === 0 ? {} : { baseMemoryBytes: measured.idleBytes };
+        return { kit: measured.kit, ...idle };
       }
       case "variant": {
         const { promptTokens = 0, outputTokens = 0, artifactDigest } = item.variant ?? {};

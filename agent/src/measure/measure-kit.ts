@@ -1,5 +1,5 @@
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { maxChunkBytes } from "@espalier/shared/contracts/files";
 import { Kit } from "@espalier/shared/contracts/kit";
@@ -27,6 +27,12 @@ export interface KitDeps {
   readonly log: RuntimeLog;
 }
 
+export interface KitResult {
+  readonly kit: NonNullable<Measurements["kit"]>;
+  /** Resident memory with no graph loaded but the runtime's libraries in place, which the first load brings in. */
+  readonly idleBytes: number;
+}
+
 /**
  * Fetches a kit, fills each graph's weights and times it, one graph at a time.
  * @throws {EspalierError} `kit.invalid`; errors of download and runtime as they are
@@ -36,26 +42,30 @@ export async function measureKit(
   kitDigest: Digest,
   onProgress: (graphId: string, fraction: number) => void,
   signal: AbortSignal,
-): Promise<NonNullable<Measurements["kit"]>> {
+): Promise<KitResult> {
   const { bucket, folder, threads, memory, log } = deps;
   const kit = await readKit(bucket, kitDigest, signal);
   try {
     const chunks = { read: (digest: Digest, sizeBytes: number) => bucket.read(digest, sizeBytes, signal) };
     await assembleFiles(folder, kit.files, { ...chunks, has: async () => true }, signal);
     const timings: KitTiming[] = [];
+    let idleBytes = 0;
     for (const [index, graph] of kit.graphs.entries()) {
       signal.throwIfAborted();
       onProgress(graph.id, index / kit.graphs.length);
       if (deps.memoryBudgetBytes !== null && graph.weightsBytes > deps.memoryBudgetBytes / 2) continue;
       const weights = join(folder, graph.weightsFile);
-      await mkdir(join(weights, ".."), { recursive: true });
+      await mkdir(dirname(weights), { recursive: true });
       await fillWeights(weights, graph.weightsBytes, graph.tensors, kit.floatFill);
+      const contextTokens = kitContextTokens(graph.graph.contextLength);
+      const options = { folder, graph: graph.graph, dataFiles: [graph.weightsFile], threads, contextTokens, log };
+      // The libraries that the first load brings in belong to no graph.
+      if (timings.length === 0) await (await loadRuntime(options)).close();
       deps.collectGarbage();
       const bytesBeforeLoad = memory.residentBytes();
+      if (timings.length === 0) idleBytes = bytesBeforeLoad;
       memory.openWindow();
-      const contextTokens = kitContextTokens(graph.graph.contextLength);
-      const dataFiles = [graph.weightsFile];
-      const runtime = await loadRuntime({ folder, graph: graph.graph, dataFiles, threads, contextTokens, log });
+      const runtime = await loadRuntime(options);
       try {
         timings.push(await timeGraph(graph.id, runtime, memory, bytesBeforeLoad, signal));
       } finally {
@@ -63,7 +73,7 @@ export async function measureKit(
         await rm(weights, { force: true });
       }
     }
-    return { kitDigest, timings };
+    return { kit: { kitDigest, timings }, idleBytes };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
