@@ -29,6 +29,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What every route that needs a model answers while none is active. */
+export function noModel(): ApiError {
+  return new ApiError(503, "no_model", "No model is active on this device yet", { headers: { "retry-after": "5" } });
+}
+
 /** Codes of our own errors that are the client's doing, and what the API calls them. */
 const clientFaults: Readonly<Record<string, string>> = {
   "runtime.context-overflow": "context_length_exceeded",

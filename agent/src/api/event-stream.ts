@@ -7,6 +7,8 @@ export class EventStream {
   constructor(response: ServerResponse) {
     this.#response = response;
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    // The client learns at once that it was admitted, though the first token may take its time.
+    response.flushHeaders();
   }
 
   send(body: object): void {

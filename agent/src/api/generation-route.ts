@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import type { Admission } from "./admission.ts";
 import { answer } from "./answer.ts";
-import { ApiError, sendJson, toApiError } from "./api-error.ts";
+import { ApiError, noModel, sendJson, toApiError } from "./api-error.ts";
 import { EventStream } from "./event-stream.ts";
 import { type GenerationPlan, planGeneration } from "./generation-plan.ts";
 import type { ModelSlot, ServedModel } from "./model-slot.ts";
@@ -49,10 +49,6 @@ export function generationRoute<Request extends GenerationRequest>(options: Gene
       lease.release();
     }
   };
-}
-
-export function noModel(): ApiError {
-  return new ApiError(503, "no_model", "No model is active on this device yet", { headers: { "retry-after": "5" } });
 }
 
 function prepare<Request extends GenerationRequest>(

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { sendJson } from "./api-error.ts";
-import { noModel } from "./generation-route.ts";
+import { noModel, sendJson } from "./api-error.ts";
 import type { ModelSlot } from "./model-slot.ts";
 
 /** `/v1/models`: the one model served now, or none. */

@@ -12,10 +12,12 @@ export interface ServedTinyModel {
   readonly observations: RequestObservation[];
   /** Resolves with the next observation. */
   nextObservation(): Promise<RequestObservation>;
+  /** Keeps the model busy, so that requests wait; the result lets them go. */
+  occupy(): () => void;
   close(): Promise<void>;
 }
 
-/** The bundled model behind the real API server on a free port. `context` below the model's makes overflow easy. */
+/** The bundled model behind the real API server on a free port. */
 export async function serveTinyModel(options: { maxRequests?: number } = {}): Promise<ServedTinyModel> {
   const slot = new ModelSlot();
   await slot.swap(await loadTinyModel());
@@ -41,6 +43,12 @@ export async function serveTinyModel(options: { maxRequests?: number } = {}): Pr
     slot,
     observations,
     nextObservation: () => new Promise((resolve) => waiting.push(resolve)),
+    occupy: () => {
+      const busy = new AbortController();
+      const endless = { contextTokens: 0, newTokens: 512, repetitions: 1_000_000 };
+      slot.current?.runtime.timeSteps(endless, busy.signal).catch(() => {});
+      return () => busy.abort();
+    },
     close: async () => {
       await server.close();
       await slot.swap(null);

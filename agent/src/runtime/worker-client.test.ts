@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Worker } from "node:worker_threads";
+import { WorkerClient } from "./worker-client.ts";
+
+const call = { method: "topTokens", tokens: [1] } as const;
+
+describe("WorkerClient", () => {
+  it("rejects pending and later calls when the worker dies", async () => {
+    const dying = new Worker(`require("node:worker_threads").parentPort.on("message", () => process.exit(3))`, {
+      eval: true,
+    });
+    const client = new WorkerClient(dying);
+    await assert.rejects(
+      client.call(call, undefined, () => {}),
+      { code: "runtime.crashed", message: /exit code 3/ },
+    );
+    await assert.rejects(
+      client.call(call, undefined, () => {}),
+      { code: "runtime.crashed" },
+    );
+    await client.close();
+  });
+
+  it("keeps the reason of a worker that throws", async () => {
+    const throwing = new Worker(
+      `require("node:worker_threads").parentPort.on("message", () => { throw new Error("out of luck"); })`,
+      { eval: true },
+    );
+    const client = new WorkerClient(throwing);
+    await assert.rejects(
+      client.call(call, undefined, () => {}),
+      { code: "runtime.crashed", message: /out of luck/ },
+    );
+  });
+
+  it("fails one call with what the worker reports and goes on", async () => {
+    const failing = new Worker(
+      `const { parentPort } = require("node:worker_threads");
+       parentPort.on("message", (message) => {
+         if (message.kind === "close") parentPort.close();
+         else parentPort.postMessage({ kind: "failed", id: message.id, message: "no memory" });
+       });`,
+      { eval: true },
+    );
+    const client = new WorkerClient(failing);
+    for (let i = 0; i < 2; i += 1) {
+      const expected = { code: "runtime.run-failed", message: "no memory" };
+      await assert.rejects(
+        client.call(call, undefined, () => {}),
+        expected,
+      );
+    }
+    await client.close();
+  });
+});
