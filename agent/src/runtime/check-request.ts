@@ -12,13 +12,12 @@ export interface RequestLimits {
  */
 export function checkTokens(limits: RequestLimits, tokens: readonly number[], newTokens: number): void {
   if (tokens.length === 0) throw runtimeError("runtime.invalid-request", "A request needs at least one token");
-  const { contextTokens, vocabularySize } = limits;
+  const { vocabularySize } = limits;
   const stray = tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
   if (stray !== undefined) {
     throw runtimeError("runtime.invalid-request", `Token ${stray} is not in the vocabulary of ${vocabularySize}`);
   }
   checkRoom(limits, tokens.length, newTokens);
-  if (contextTokens < 1) throw runtimeError("runtime.invalid-request", "The runtime has no context");
 }
 
 export function checkRoom(limits: RequestLimits, heldTokens: number, newTokens: number): void {
