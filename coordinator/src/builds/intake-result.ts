@@ -70,6 +70,8 @@ async function intakeVariant(
     demand(job, files.has(name), `the artifact has no ${name}`);
   }
   await verifyFiles(blobs, job.jobId, manifest.files);
+  const filesBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  demand(job, manifest.totalBytes === filesBytes, `the files have ${filesBytes} bytes, not ${manifest.totalBytes}`);
   const read = async <Schema extends z.ZodType>(name: string, schema: Schema) => {
     const file = files.get(name);
     if (file === undefined) throw invalidResult(job.jobId, `the artifact has no ${name}`);
@@ -89,7 +91,7 @@ async function intakeVariant(
       name: manifest.name,
       modelName: manifest.modelName,
       manifestBytes,
-      totalBytes: manifestBytes + manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0),
+      totalBytes: manifest.totalBytes,
       report,
       builtAtMs: nowMs,
     });

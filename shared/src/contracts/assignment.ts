@@ -23,6 +23,7 @@ export const Assignment = z.strictObject({
       name: z.string(),
       modelName: z.string(),
       manifestBytes: z.int().positive(),
+      /** Of all files, without the manifest itself (Manifest.totalBytes). */
       totalBytes: z.int().positive(),
       /** Lengths at which the device times the variant in its proof, so that gates compare like with like. */
       timing: z.strictObject({ promptTokens: z.int().positive(), outputTokens: z.int().positive() }),

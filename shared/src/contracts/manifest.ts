@@ -47,6 +47,7 @@ export const Manifest = z.strictObject({
   graph: GraphContract,
   tensors: z.array(TensorEntry),
   files: z.array(FileEntry),
+  /** Sum of `files`, without the manifest itself. */
   totalBytes: z.int().positive(),
   runtime: z.strictObject({ onnxruntime: z.string(), executionProviders: z.array(z.string()) }),
 });

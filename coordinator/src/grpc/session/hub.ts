@@ -125,8 +125,9 @@ export function createSessionHub(parts: {
     changed(deviceId);
   }
 
+  /** Nothing is run by an assignment of nothing, so there is nothing to vouch for. */
   function vouch({ deviceId, generation, variant }: Assignment): void {
-    send(deviceId, { vouch: { generation, artifactDigest: variant?.artifactDigest ?? "" } });
+    if (variant !== null) send(deviceId, { vouch: { generation, artifactDigest: variant.artifactDigest } });
   }
 
   async function left(link: Link): Promise<void> {

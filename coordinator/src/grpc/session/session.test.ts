@@ -18,16 +18,16 @@ import {
 } from "../testing/test-endpoints.ts";
 
 const digest = digestOfBytes("artifact");
+const variant = {
+  artifactDigest: digest,
+  name: "v",
+  modelName: "m",
+  manifestBytes: 1,
+  totalBytes: 1,
+  timing: { promptTokens: 8, outputTokens: 4 },
+};
 
 async function assign({ store }: TestEndpoints, deviceId: string): Promise<void> {
-  const variant = {
-    artifactDigest: digest,
-    name: "v",
-    modelName: "m",
-    manifestBytes: 1,
-    totalBytes: 1,
-    timing: { promptTokens: 8, outputTokens: 4 },
-  };
   await store.inTransaction((transaction) =>
     assignDevice(transaction, { deviceId, variant, rolloutId: "r1", nowMs: 1 }),
   );
@@ -81,15 +81,11 @@ test("the current assignment is vouched for on connect and when a new one is mad
   const session = openSession(t, endpoints, device);
   session.stream.write(testHello);
   assert.deepEqual(await session.next("vouch"), { generation: { epoch: 1, n: 1 }, artifactDigest: digest });
-  endpoints.hub.vouch({
-    schemaVersion: 1,
-    deviceId: device.deviceId,
-    generation: { epoch: 1, n: 2 },
-    rolloutId: null,
-    variant: null,
-    issuedAtMs: 1,
-  });
-  assert.deepEqual(await session.next("vouch"), { generation: { epoch: 1, n: 2 }, artifactDigest: "" });
+  const next = { generation: { epoch: 1, n: 2 }, variant: null };
+  const rest = { schemaVersion: 1, deviceId: device.deviceId, rolloutId: null, issuedAtMs: 1 } as const;
+  endpoints.hub.vouch({ ...rest, ...next });
+  endpoints.hub.vouch({ ...rest, generation: { epoch: 1, n: 3 }, variant });
+  assert.deepEqual(await session.next("vouch"), { generation: { epoch: 1, n: 3 }, artifactDigest: digest });
 });
 
 test("a status report is acknowledged after it is stored, also when it comes twice", async (t) => {
