@@ -18,7 +18,7 @@ export interface CandidateCost {
 export function candidateCosts(plan: Plan, deviceName: string): CandidateCost[] {
   const device = plan.devices.find((planned) => planned.name === deviceName);
   if (device === undefined) throw new EspalierError("demo.device-missing", `the plan lacks ${deviceName}`);
-  return plan.frontier.flatMap((candidate) => {
+  const costs = plan.frontier.flatMap((candidate) => {
     const violations = violationsOf(device, candidate.name);
     const tpotMs = predicted(violations, "tpotP90Ms");
     const peakMemoryBytes = predicted(violations, "peakMemoryBytes");
@@ -26,6 +26,8 @@ export function candidateCosts(plan: Plan, deviceName: string): CandidateCost[] 
     if (tpotMs === undefined || peakMemoryBytes === undefined || diskBytes === undefined) return [];
     return [{ name: candidate.name, recipe: candidate.recipe, tpotMs, peakMemoryBytes, diskBytes }];
   });
+  if (costs.length === 0) throw new EspalierError("demo.not-planned", `${deviceName}: ${device.reason}`);
+  return costs;
 }
 
 function violationsOf(device: PlannedDevice, variantName: string): Violation[] {

@@ -47,7 +47,9 @@ export async function runDemo({ subject, binaries, dataFolder, say }: DemoOption
     say(`\n== ${title}`);
     const beganMs = performance.now();
     const value = await action();
-    steps.push({ step: title, seconds: (performance.now() - beganMs) / 1000 });
+    const seconds = (performance.now() - beganMs) / 1000;
+    steps.push({ step: title, seconds });
+    say(`   ${seconds.toFixed(1)} s`);
     return value;
   };
   await rm(dataFolder, { recursive: true, force: true });

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EspalierError } from "@espalier/shared/errors";
@@ -84,7 +83,7 @@ export class ManagedProcess {
           remedy: `read ${this.logPath}`,
         });
       }
-      await Promise.race([sleep(100), once(this.#child, "exit")]);
+      await Promise.race([sleep(100), this.#exit]);
     }
   }
 }

@@ -5,6 +5,7 @@ import type { CreateTokenResponse__Output } from "@espalier/shared/generated/esp
 import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
 import type { z } from "zod";
 import { connect, unary } from "../client.ts";
+import { listDevices } from "../commands/device.ts";
 import type { AgentSpec } from "./agent-spec.ts";
 import { type Binaries, checkoutFolder } from "./binaries.ts";
 import { ManagedProcess, type ProcessCommand } from "./managed-process.ts";
@@ -22,7 +23,7 @@ export interface Stack {
   readonly endpoints: CoordinatorEndpoints;
   readonly contextPath: string;
   readonly client: OperatorClient;
-  /** Starts an agent, which enrolls itself on its first start. */
+  /** Starts an agent, which enrolls itself on its first start, and waits until the coordinator sees it online. */
   startAgent(spec: AgentSpec): Promise<AgentEndpoints>;
   /** Ends everything, agents first. */
   stop(): Promise<void>;
@@ -103,7 +104,16 @@ async function launchAgent(spec: AgentSpec, launch: AgentLaunch): Promise<AgentE
     ...budget,
     ...labels,
   ]);
-  return agent.ready(() => readOwn(join(folder, "agent.json"), AgentEndpoints, agent.pid), startDeadlineMs);
+  const endpoints = await agent.ready(
+    () => readOwn(join(folder, "agent.json"), AgentEndpoints, agent.pid),
+    startDeadlineMs,
+  );
+  // Serving locally doesn't wait for the coordinator; whoever plans next expects the device to be there.
+  await agent.ready(async () => {
+    const [device] = await listDevices(launch.client, "", endpoints.deviceId);
+    return device?.online === true ? true : undefined;
+  }, startDeadlineMs);
+  return endpoints;
 }
 
 /** The file that process `pid` wrote; a file left by an earlier process is not it. */
