@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.llama import build_llama
@@ -38,9 +38,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if (folder / "tokenizer_config.json").is_file():
         _refuse_remote_code(read_json(folder / "tokenizer_config.json"), folder / "tokenizer_config.json")
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True
-        )
+        # Not AutoTokenizer, which reads config.json as well and knows no widths that differ by layer.
+        tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception
         raise BuilderError(
             "TOKENIZER_INVALID", f"{folder / 'tokenizer.json'} can't be read ({error})", "save the tokenizer again"

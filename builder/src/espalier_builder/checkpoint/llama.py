@@ -13,17 +13,19 @@ from espalier_builder.failure import BuilderError
 
 Json = dict[str, Any]
 HEAD = "lm_head.weight"
-EMBEDDING = "model.embed_tokens.weight"
+# Our key in config.json: transformers insists that `intermediate_size` is one number, even to read a tokenizer.
+WIDTHS = "layer_intermediate_sizes"
 
 
 def build_llama(config: Json, tensors: dict[str, Tensor], source: str) -> LlamaForCausalLM:
     """The model in fp32 evaluation mode, sharing the tensors' memory where they are fp32 already.
 
-    `config` is a transformers LLaMA configuration whose `intermediate_size` may be a list, one width a layer.
+    `config` is a transformers LLaMA configuration. Widths that differ by layer are a list under `WIDTHS`, or, as older
+    tools write it, under `intermediate_size`.
     Raises BuilderError naming `source` and the tensor: `TENSOR_MISSING`, `TENSOR_UNEXPECTED`, `TENSOR_SHAPE`,
     `TENSOR_NOT_FINITE`, `CONFIG_INVALID`.
     """
-    widths = config.get("intermediate_size")
+    widths = config.get(WIDTHS, config.get("intermediate_size"))
     try:
         llama_config = LlamaConfig(
             **{**config, "intermediate_size": max(widths) if isinstance(widths, list) else widths}

@@ -8,13 +8,14 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import HEAD, ffn_widths
+from espalier_builder.checkpoint.llama import HEAD, WIDTHS, ffn_widths
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write config.json, model.safetensors (fp32, standard names, a tied head left out) and the tokenizer.
 
-    Where layers differ in FFN width, `intermediate_size` of config.json is a list, one width a layer.
+    Where layers differ in FFN width, config.json lists the widths under `layer_intermediate_sizes` and gives the widest
+    as `intermediate_size`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = checkpoint.model
@@ -24,9 +25,12 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "num_hidden_layers": len(widths),
-        "intermediate_size": widths[0] if len(set(widths)) == 1 else widths,
+        "intermediate_size": max(widths),
         "tie_word_embeddings": model.config.tie_word_embeddings,
     }
+    config.pop(WIDTHS, None)
+    if len(set(widths)) > 1:
+        config[WIDTHS] = widths
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if model.config.tie_word_embeddings:

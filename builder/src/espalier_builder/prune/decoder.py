@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
@@ -47,15 +47,23 @@ class HiddenStates:
                 )
             states += attended
 
-    def ffn_inner(self, layer: LlamaDecoderLayer, states: Tensor) -> Tensor:
-        """The input of down_proj, `[n * T, F]`, for states after attention `[n, T, H]`."""
+    def ffn_inner(self, layer: LlamaDecoderLayer, states: Tensor, order: Tensor | None = None) -> Tensor:
+        """The input of down_proj, `[n * T, F]`, for states after attention `[n, T, H]`; neurons in `order` if given."""
         mlp = layer.mlp
         with self.precision():
             normed = layer.post_attention_layernorm(states)
-            inner: Tensor = mlp.act_fn(mlp.gate_proj(normed)) * mlp.up_proj(normed)
+            gate, up = _project(mlp.gate_proj, normed, order), _project(mlp.up_proj, normed, order)
+            inner: Tensor = mlp.act_fn(gate) * up
         return inner.flatten(0, 1)
 
     def add_ffn(self, layer: LlamaDecoderLayer, states: Tensor, inner: Tensor) -> None:
         """Add the FFN's output to `states` `[n, T, H]` in place, given the input of down_proj `[n * T, F]`."""
         with self.precision():
             states += layer.mlp.down_proj(inner).view_as(states)
+
+
+def _project(linear: nn.Linear, inputs: Tensor, order: Tensor | None) -> Tensor:
+    if order is None:
+        return linear(inputs)  # type: ignore[no-any-return]
+    bias = None if linear.bias is None else linear.bias[order]
+    return nn.functional.linear(inputs, linear.weight[order], bias)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from espalier_builder.checkpoint.llama import build_llama
+from espalier_builder.checkpoint.llama import WIDTHS, build_llama
 
 
 @torch.inference_mode()
@@ -23,7 +23,7 @@ def keep_neurons(model: LlamaForCausalLM, kept: list[Tensor]) -> LlamaForCausalL
                 if f"{name}.{kind}" in tensors:
                     tensors[f"{name}.{kind}"] = tensors[f"{name}.{kind}"][neurons]
         tensors[f"{prefix}.down_proj.weight"] = tensors[f"{prefix}.down_proj.weight"][:, neurons].contiguous()
-    config = model.config.to_diff_dict() | {"intermediate_size": [len(neurons) for neurons in kept]}
+    config = model.config.to_diff_dict() | {WIDTHS: [len(neurons) for neurons in kept]}
     return build_llama(config, tensors, "the pruned model")
 
 
@@ -36,5 +36,5 @@ def keep_layers(model: LlamaForCausalLM, count: int) -> LlamaForCausalLM:
         if not name.startswith("model.layers.") or int(name.split(".")[2]) < count
     }
     widths = [layer.mlp.down_proj.in_features for layer in model.model.layers[:count]]
-    config = model.config.to_diff_dict() | {"num_hidden_layers": count, "intermediate_size": widths}
+    config = model.config.to_diff_dict() | {"num_hidden_layers": count, WIDTHS: widths}
     return build_llama(config, tensors, "the pruned model")

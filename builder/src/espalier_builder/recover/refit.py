@@ -11,22 +11,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import HiddenStates
 
-RIDGE = 0.01
+RIDGE = 0.1
+# Rows of a Gram matrix computed at once: its lower triangle needs no computing, in steps of this.
+PANEL = 256
 
 
-def solve_down_proj(weight: Tensor, gram: Tensor, kept: Tensor, removed: Tensor, ridge: float) -> Tensor:
+def solve_down_proj(kept_weight: Tensor, removed_weight: Tensor, gram: Tensor, ridge: float) -> Tensor:
     """`W' [H, S]`, the weight on kept neurons that comes closest to the dense layer's output `X W^T`.
 
-    Minimises `|X_S W'^T - X W^T|^2 + lambda |W' - W_S|^2` with `gram = X_S^T X` `[S, F]` and lambda `ridge` times its
-    mean diagonal. The ridge pulls towards the weights that were, not to zero: unseen inputs meet the dense weights.
+    Minimises `|X_S W'^T - X W^T|^2 + lambda |W' - W_S|^2`, with `kept_weight` W_S `[H, S]`, `removed_weight` W_R
+    `[H, F - S]`, `gram` = `X_S^T [X_S, X_R]` `[S, F]`, and lambda `ridge` times its mean diagonal. The ridge pulls
+    towards the weights that were, not to zero: directions that calibration didn't see keep the dense weights.
+    Raises BuilderError `REFIT_SINGULAR`.
     """
-    inner = gram[:, kept]
-    damped = inner + ridge * inner.diagonal().mean() * torch.eye(len(kept), device=gram.device)
-    moved = gram[:, removed] @ weight[:, removed].T  # [S, H], what the removed neurons contributed
+    count = kept_weight.shape[1]
+    damped = gram[:, :count].clone()
+    damped.diagonal().add_(ridge * damped.diagonal().mean())
     factor, failed = torch.linalg.cholesky_ex(damped)
     if int(failed) != 0:
         raise BuilderError(
@@ -34,7 +39,8 @@ def solve_down_proj(weight: Tensor, gram: Tensor, kept: Tensor, removed: Tensor,
             "the calibration statistics of a layer are not positive definite",
             "give more calibration tokens, or prune without refit",
         )
-    return weight[:, kept] + torch.cholesky_solve(moved, factor).T
+    contributed = gram[:, count:] @ removed_weight.T  # [S, H], what the removed neurons gave
+    return kept_weight + torch.cholesky_solve(contributed, factor).T
 
 
 @torch.inference_mode()
@@ -51,37 +57,52 @@ def refit(
     """Refit every down_proj of `pruned` in place, first layer first, over calibration `rows` `[N, T]`.
 
     Sequential: statistics and target of a layer come from the stream that the pruned and refitted layers before it
-    produce (target: the dense FFN on that stream), so a layer also makes good for what came before it. Costs about
-    1.5 forward passes without the head; holds `[N, T, H]` fp32, one layer's X and one `[S, F]` fp32 matrix.
-    Raises BuilderError `REFIT_SINGULAR`.
+    produce (target: the dense FFN on that stream). Costs about 1.5 forward passes without the head; holds `[N, T, H]`
+    fp32, one layer's X_S and one `[S, F]` fp32 matrix. Raises BuilderError `REFIT_SINGULAR`.
     """
     stream = HiddenStates(pruned, rows, bf16=bf16)
     layers = list(zip(dense.model.layers, pruned.model.layers, kept, strict=True))
     for index, (dense_layer, layer, neurons) in enumerate(layers):
         stream.attend(layer)
-        width = dense_layer.mlp.down_proj.in_features
-        if len(neurons) == width:
+        if len(neurons) == dense_layer.mlp.down_proj.in_features:
             for states in stream.batches():
                 stream.add_ffn(layer, states, stream.ffn_inner(layer, states))
         else:
-            gram = torch.zeros(len(neurons), width, device=rows.device)
-            inners = []
-            for states in stream.batches():
-                inner = stream.ffn_inner(dense_layer, states)
-                gram += accumulate(inner.float(), neurons)
-                inners.append(inner[:, neurons])
-            removed = complement(neurons, width)
-            layer.mlp.down_proj.weight.copy_(
-                solve_down_proj(dense_layer.mlp.down_proj.weight, gram, neurons, removed, ridge)
-            )
-            for states, inner in zip(stream.batches(), inners, strict=True):
-                stream.add_ffn(layer, states, inner)
+            _refit_layer(stream, dense_layer, layer, neurons, ridge)
         progress((index + 1) / len(layers))
 
 
-def accumulate(inner: Tensor, kept: Tensor) -> Tensor:
-    """`X_S^T X` `[S, F]` of one batch of FFN inputs `[T, F]`."""
-    return inner[:, kept].T @ inner
+def _refit_layer(
+    stream: HiddenStates, dense: LlamaDecoderLayer, pruned: LlamaDecoderLayer, kept: Tensor, ridge: float
+) -> None:
+    """Solve one layer's down_proj on the stream after its attention, then add its output to the stream."""
+    weight = dense.mlp.down_proj.weight
+    removed = complement(kept, weight.shape[1])
+    kept_first = torch.cat([kept, removed])
+    gram = torch.zeros(len(kept), len(kept_first), device=kept.device)
+    inners = []
+    for states in stream.batches():
+        inner = stream.ffn_inner(dense, states, kept_first)
+        add_gram(gram, inner.float())
+        inners.append(inner[:, : len(kept)].clone())
+    mirror(gram)
+    pruned.mlp.down_proj.weight.copy_(solve_down_proj(weight[:, kept], weight[:, removed], gram, ridge))
+    for states, inner in zip(stream.batches(), inners, strict=True):
+        stream.add_ffn(pruned, states, inner)
+
+
+def add_gram(gram: Tensor, inner: Tensor) -> None:
+    """Add `X_S^T X` of FFN inputs `[T, F]`, kept neurons first, to `gram` `[S, F]`: its upper panels only."""
+    for start in range(0, len(gram), PANEL):
+        end = min(start + PANEL, len(gram))
+        gram[start:end, start:] += inner[:, start:end].T @ inner[:, start:]
+
+
+def mirror(gram: Tensor) -> None:
+    """Fill what `add_gram` left out: `X_S^T X_S` is symmetric."""
+    for start in range(0, len(gram), PANEL):
+        end = min(start + PANEL, len(gram))
+        gram[end:, start:end] = gram[start:end, end : len(gram)].T
 
 
 def complement(kept: Tensor, width: int) -> Tensor:

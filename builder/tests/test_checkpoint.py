@@ -1,0 +1,177 @@
+"""Checkpoints: round trips, and a refusal by name for everything that isn't safe or whole."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.checkpoint.llama import ffn_widths
+from espalier_builder.checkpoint.load import load
+from espalier_builder.checkpoint.save import save
+from espalier_builder.failure import BuilderError
+from espalier_builder.prune.shrink import keep_neurons
+from tiny_llama import random_rows, tiny_checkpoint
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(tiny_checkpoint(), tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def refusal(path: Path) -> BuilderError:
+    with pytest.raises(BuilderError) as caught:
+        load(path)
+    return caught.value
+
+
+def test_a_saved_checkpoint_gives_the_same_logits(folder: Path) -> None:
+    rows = random_rows()
+    expected = tiny_checkpoint().model(rows).logits
+    loaded = load(folder)
+    assert torch.equal(loaded.model(rows).logits, expected)
+    assert loaded.tokenizer("abc", add_special_tokens=False).input_ids == [3, 4, 5]
+    assert loaded.model.lm_head.weight is loaded.model.model.embed_tokens.weight
+
+
+def test_widths_that_differ_by_layer_survive_saving(tmp_path: Path) -> None:
+    dense = tiny_checkpoint()
+    kept = [torch.arange(count) for count in (8, 48, 24)]
+    pruned = keep_neurons(dense.model, kept)
+    save(Checkpoint(pruned, dense.tokenizer, "pruned"), tmp_path / "pruned")
+    loaded = load(tmp_path / "pruned")
+    assert ffn_widths(loaded.model) == [8, 48, 24]
+    assert json.loads((tmp_path / "pruned/config.json").read_text())["layer_intermediate_sizes"] == [8, 48, 24]
+    assert torch.equal(loaded.model(random_rows()).logits, pruned(random_rows()).logits)
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps({"a": 1}))
+    assert refusal(tmp_path).code == "CHECKPOINT_PICKLE"
+    assert refusal(tmp_path / "pytorch_model.bin").code == "CHECKPOINT_PICKLE"
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_remote_code_is_refused(folder: Path, file: str) -> None:
+    edit(folder / file, auto_map={"AutoModelForCausalLM": "evil.Model"})
+    error = refusal(folder)
+    assert error.code == "REMOTE_CODE"
+    assert file in str(error)
+
+
+def test_another_architecture_is_refused_by_name(folder: Path) -> None:
+    edit(folder / "config.json", model_type="mamba", architectures=["MambaForCausalLM"])
+    error = refusal(folder)
+    assert error.code == "ARCHITECTURE_UNSUPPORTED"
+    assert "MambaForCausalLM" in str(error)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_broken_weight_is_refused_by_its_name(folder: Path, value: float) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][3, 4] = value
+    save_file(tensors, folder / "model.safetensors")
+    error = refusal(folder)
+    assert error.code == "TENSOR_NOT_FINITE"
+    assert "model.layers.1.mlp.up_proj.weight" in str(error)
+
+
+def test_a_truncated_file_is_refused_by_its_name(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    error = refusal(folder)
+    assert error.code == "CHECKPOINT_TRUNCATED"
+    assert "model.safetensors" in str(error)
+
+
+def test_a_missing_tensor_and_a_wrong_shape_are_named(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    norm = tensors.pop("model.norm.weight")
+    save_file(tensors, folder / "model.safetensors")
+    assert "model.norm.weight" in str(refusal(folder))
+    save_file(tensors | {"model.norm.weight": norm[:-1].clone()}, folder / "model.safetensors")
+    assert refusal(folder).code == "TENSOR_SHAPE"
+
+
+def test_a_missing_tokenizer_is_named(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    assert refusal(folder).code == "TOKENIZER_MISSING"
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path).code == "CHECKPOINT_UNKNOWN"
+    assert refusal(tmp_path / "absent").code == "CHECKPOINT_NOT_FOUND"
+
+
+def write_gguf(path: Path, architecture: str = "llama") -> Checkpoint:
+    """The tiny model as llama.cpp's converter writes it: its names, rotary pairs interleaved in queries and keys."""
+    checkpoint = tiny_checkpoint()
+    model = checkpoint.model
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_block_count(3)
+    writer.add_context_length(64)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(48)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_layer_norm_rms_eps(1e-6)
+    letters = ["<unk>", "<s>", "</s>", *(chr(0x100 + index) for index in range(44)), "Āā"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(letters)
+    writer.add_token_types([3, 3, 3] + [1] * 45)
+    writer.add_token_merges(["Ā ā"])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+
+    def add(name: str, weight: torch.Tensor) -> None:
+        writer.add_tensor(name, np.ascontiguousarray(weight.numpy()))
+
+    add("token_embd.weight", model.model.embed_tokens.weight)
+    add("output_norm.weight", model.model.norm.weight)
+    for index, layer in enumerate(model.model.layers):
+        attention, mlp = layer.self_attn, layer.mlp
+        add(f"blk.{index}.attn_norm.weight", layer.input_layernorm.weight)
+        add(f"blk.{index}.ffn_norm.weight", layer.post_attention_layernorm.weight)
+        add(f"blk.{index}.attn_q.weight", attention.q_proj.weight.view(4, 2, 4, 32).swapaxes(1, 2).reshape(32, 32))
+        add(f"blk.{index}.attn_k.weight", attention.k_proj.weight.view(2, 2, 4, 32).swapaxes(1, 2).reshape(16, 32))
+        add(f"blk.{index}.attn_v.weight", attention.v_proj.weight)
+        add(f"blk.{index}.attn_output.weight", attention.o_proj.weight)
+        add(f"blk.{index}.ffn_gate.weight", mlp.gate_proj.weight)
+        add(f"blk.{index}.ffn_up.weight", mlp.up_proj.weight)
+        add(f"blk.{index}.ffn_down.weight", mlp.down_proj.weight)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return checkpoint
+
+
+def test_a_gguf_file_gives_the_model_it_was_made_of(tmp_path: Path) -> None:
+    expected = write_gguf(tmp_path / "tiny.gguf").model(random_rows()).logits
+    loaded = load(tmp_path / "tiny.gguf")
+    assert torch.allclose(loaded.model(random_rows()).logits, expected, atol=1e-5)
+    assert loaded.notes == ()
+    assert ffn_widths(load(tmp_path).model) == [48, 48, 48]
+
+
+def test_a_gguf_file_cut_short_or_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    whole = (tmp_path / "tiny.gguf").read_bytes()
+    for size in (100, len(whole) - 4096):
+        (tmp_path / "cut.gguf").write_bytes(whole[:size])
+        assert refusal(tmp_path / "cut.gguf").code == "CHECKPOINT_TRUNCATED"
+    write_gguf(tmp_path / "other.gguf", "qwen2")
+    assert refusal(tmp_path / "other.gguf").code == "ARCHITECTURE_UNSUPPORTED"

@@ -1,0 +1,212 @@
+"""Scores, budgets, statistics and refit against formulas written out here."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from espalier_builder.checkpoint.llama import ffn_widths, non_embedding_parameters
+from espalier_builder.contracts import Pruning
+from espalier_builder.failure import BuilderError
+from espalier_builder.prune.apply import Calibration, choose_neurons, prune
+from espalier_builder.prune.budget import FfnBudget, allocate
+from espalier_builder.prune.cfsp import cfsp_rel_scores, cfsp_scores, coarse_importance, published_contrast
+from espalier_builder.prune.magnitude import magnitude_scores
+from espalier_builder.prune.statistics import collect_statistics
+from espalier_builder.prune.tail import layers_to_keep
+from espalier_builder.recover.refit import PANEL, add_gram, mirror, refit, solve_down_proj
+from tiny_llama import random_rows, tiny_model
+
+H, F = 5, 7
+
+
+def random_ffn(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    chance = torch.Generator().manual_seed(seed)
+    down, up, gate = (torch.randn(shape, generator=chance) for shape in ((H, F), (F, H), (F, H)))
+    return down, up, gate, torch.rand(F, generator=chance)
+
+
+def calibrate(model: torch.nn.Module, rows: torch.Tensor | None = None) -> Calibration:
+    rows = random_rows() if rows is None else rows
+    return Calibration(rows, collect_statistics(model, rows))
+
+
+def test_published_cfsp_scores_follow_the_formula_and_order_like_the_activation_alone() -> None:
+    down, up, gate, act = random_ffn()
+    expected = []
+    for f in range(F):
+        columns = [(down[:, f] * act[f]).abs(), up[f].abs(), gate[f].abs()]
+        expected.append(sum((column / column.sum()).mean() for column in columns) * act[f])
+    scores = cfsp_scores(down, up, gate, act)
+    assert torch.allclose(scores, torch.stack(expected))
+    assert torch.equal(scores.argsort(), act.argsort())
+
+
+def test_relative_cfsp_scores_normalise_over_neurons() -> None:
+    down, up, gate, act = random_ffn()
+    expected = torch.zeros(F)
+    for h in range(H):
+        for weights in (down[h].abs() * act, up[:, h].abs(), gate[:, h].abs()):
+            expected += weights / weights.sum() * act / H
+    assert torch.allclose(cfsp_rel_scores(down, up, gate, act), expected)
+
+
+def test_magnitude_is_the_norm_of_all_that_leaves_with_a_neuron() -> None:
+    down, up, gate, _ = random_ffn()
+    expected = [torch.cat([down[:, f], up[f], gate[f]]).norm() for f in range(F)]
+    assert torch.allclose(magnitude_scores(down, up, gate), torch.stack(expected))
+
+
+def test_the_published_contrast_is_13_at_the_papers_calibration_size() -> None:
+    assert published_contrast(131_072) == pytest.approx(13.1, abs=0.01)
+    assert coarse_importance((0.1, 0.3), 10.0)[1] == pytest.approx(1 / (1 + math.exp(-1.0)))
+
+
+def test_statistics_are_those_of_a_plain_forward_pass() -> None:
+    model, rows = tiny_model(), random_rows()
+    inputs: list[torch.Tensor] = []
+    hooks = [
+        layer.mlp.down_proj.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+        for layer in model.model.layers
+    ]
+    states = model.model(rows, output_hidden_states=True).hidden_states
+    for hook in hooks:
+        hook.remove()
+    statistics = collect_statistics(model, rows)
+    for index, norm in enumerate(statistics.activation_norms):
+        expected = inputs[index].square().sum(1).mean(0).sqrt()
+        assert torch.allclose(norm, expected, rtol=1e-4)
+    # The last of transformers' hidden states is after the final norm, so only the layers before it compare.
+    for before, after, angle in zip(states[:-2], states[1:-1], statistics.angles[:-1], strict=True):
+        cosine = (before * after).sum(-1) / before.norm(dim=-1) / after.norm(dim=-1)
+        assert angle == pytest.approx((cosine.clamp(-1, 1).arccos() / math.pi).mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("sparsity", [0.05, 0.1, 0.25, 0.4, 0.6])
+@pytest.mark.parametrize("alignment", [1, 8, 32])
+def test_the_global_budget_holds_to_one_alignment(sparsity: float, alignment: int) -> None:
+    budget = FfnBudget(widths=(1536,) * 30, parameters=106_203_456, per_neuron=1728)
+    importance = [1 + math.sin(layer) / 2 + (3 if layer == 0 else 0) for layer in range(30)]
+    kept = allocate(budget, sparsity, importance, alignment)
+    assert all(width % alignment == 0 and 0 < width <= 1536 for width in kept)
+    assert 0 <= budget.achieved(kept) - sparsity < (alignment + 1) * 1728 / 106_203_456
+
+
+def test_equal_importance_gives_equal_widths_and_more_importance_gives_more() -> None:
+    budget = FfnBudget(widths=(64,) * 4, parameters=100_000, per_neuron=100)
+    assert allocate(budget, 0.064, [1.0] * 4, 8) == [48] * 4
+    kept = allocate(budget, 0.064, [1.0, 1.1, 0.9, 1.0], 1)
+    assert kept[1] > kept[0] == kept[3] > kept[2]
+
+
+def test_a_budget_that_ffns_cannot_meet_is_refused_with_what_they_can() -> None:
+    budget = FfnBudget(widths=(64,) * 4, parameters=100_000, per_neuron=100)
+    with pytest.raises(BuilderError, match=r"at most 0\.224") as caught:
+        allocate(budget, 0.3, [1.0] * 4, 8)
+    assert caught.value.code == "BUDGET_IMPOSSIBLE"
+    with pytest.raises(BuilderError) as caught:
+        allocate(budget, 0.1, [1.0] * 4, 128)
+    assert caught.value.code == "ALIGNMENT_TOO_LARGE"
+
+
+def test_tail_drops_the_number_of_layers_nearest_to_the_sparsity() -> None:
+    assert layers_to_keep([100] * 30, 3001, 0.1) == 27
+    assert layers_to_keep([100] * 30, 3001, 0.01) == 29
+    assert layers_to_keep([100] * 2, 201, 0.7) == 1
+    with pytest.raises(BuilderError):
+        layers_to_keep([100], 101, 0.5)
+
+
+def test_a_tail_pruned_model_is_the_dense_model_cut_short() -> None:
+    dense, rows = tiny_model(), random_rows()
+    pruned = prune(dense, Pruning("tail", 0.33), calibrate(dense))
+    states = dense.model(rows, output_hidden_states=True).hidden_states[2]
+    assert torch.allclose(pruned.model(rows).logits, dense.lm_head(dense.model.norm(states)), atol=1e-5)
+    assert pruned.achieved_sparsity == pytest.approx(1 / 3, abs=0.01)
+
+
+@pytest.mark.parametrize("method", ["magnitude", "cfsp", "cfsp-rel"])
+def test_a_pruned_model_computes_what_the_dense_one_does_with_the_neurons_zeroed(method: str) -> None:
+    dense, rows = tiny_model(), random_rows()
+    pruning = Pruning(method, 0.3, 8, False)  # type: ignore[arg-type]
+    calibration = calibrate(dense)
+    pruned = prune(dense, pruning, calibration)
+    kept = choose_neurons(dense, pruning, calibration.statistics)
+    zeroed = tiny_model()
+    for layer, neurons in zip(zeroed.model.layers, kept, strict=True):
+        gone = torch.ones(48, dtype=torch.bool).index_fill(0, neurons, False)
+        layer.mlp.down_proj.weight[:, gone] = 0
+    assert torch.allclose(pruned.model(rows).logits, zeroed(rows).logits, atol=1e-4)
+    removed = non_embedding_parameters(dense) - non_embedding_parameters(pruned.model)
+    assert pruned.achieved_sparsity == pytest.approx(removed / non_embedding_parameters(dense))
+    assert ffn_widths(dense) == [48, 48, 48]
+
+
+def test_the_refit_weight_solves_the_normal_equations() -> None:
+    chance = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(200, F, generator=chance), torch.randn(H, F, generator=chance)
+    kept, removed = x[:, :4], x[:, 4:]
+    solved = solve_down_proj(weight[:, :4], weight[:, 4:], kept.T @ x, ridge=0.05)
+    damping = 0.05 * (kept.T @ kept).diagonal().mean() * torch.eye(4)
+    right = kept.T @ (x @ weight.T) + damping @ weight[:, :4].T
+    assert torch.allclose(solved, torch.linalg.solve(kept.T @ kept + damping, right).T, atol=1e-5)
+    assert removed.shape == (200, 3)
+
+
+def test_gram_panels_add_up_to_the_product() -> None:
+    count = 2 * PANEL + 10
+    x = torch.randn(64, count + 30, generator=torch.Generator().manual_seed(0))
+    gram = torch.zeros(count, count + 30)
+    add_gram(gram, x)
+    mirror(gram)
+    assert torch.allclose(gram, x[:, :count].T @ x, atol=1e-4)
+
+
+def test_refit_brings_each_layers_output_closer_to_the_dense_ffns() -> None:
+    """The first layer sees the same stream pruned or not, so its error compares directly."""
+    dense, rows = tiny_model(), random_rows(16)
+    calibration = calibrate(dense, rows)
+    pruning = Pruning("cfsp-rel", 0.3, 8, False)
+    kept = choose_neurons(dense, pruning, calibration.statistics)
+    plain, refitted = (prune(dense, pruning, calibration).model for _ in range(2))
+    refit(dense, refitted, kept, rows)
+
+    def first_layer(model: torch.nn.Module) -> torch.Tensor:
+        states: torch.Tensor = model.model(rows, output_hidden_states=True).hidden_states[1]
+        return states
+
+    error_plain = (first_layer(plain) - first_layer(dense)).square().mean()
+    error_refitted = (first_layer(refitted) - first_layer(dense)).square().mean()
+    assert error_refitted < 0.9 * error_plain
+
+
+def test_refit_is_sequential_on_the_pruned_stream() -> None:
+    dense, rows = tiny_model(), random_rows(16)
+    calibration = calibrate(dense, rows)
+    pruning = Pruning("cfsp", 0.3, 8, False)
+    kept = choose_neurons(dense, pruning, calibration.statistics)
+    model = prune(dense, pruning, calibration).model
+    refit(dense, model, kept, rows, ridge=0.1)
+    captured: list[torch.Tensor] = []
+    mlp = model.model.layers[1].mlp
+    hook = mlp.register_forward_pre_hook(lambda _, args: captured.append(args[0]))
+    model.model(rows)
+    hook.remove()
+    inputs = captured[0].flatten(0, 1)
+    full = dense.model.layers[1].mlp
+    inner = full.act_fn(full.gate_proj(inputs)) * full.up_proj(inputs)
+    kept_inner = inner[:, kept[1]]
+    gram = kept_inner.T @ kept_inner
+    damping = 0.1 * gram.diagonal().mean() * torch.eye(len(gram))
+    weight = full.down_proj.weight
+    right = kept_inner.T @ (inner @ weight.T) + damping @ weight[:, kept[1]].T
+    assert torch.allclose(mlp.down_proj.weight, torch.linalg.solve(gram + damping, right).T, atol=1e-3)
+
+
+def test_pruning_twice_gives_the_same_model() -> None:
+    dense = tiny_model()
+    calibration = calibrate(dense)
+    first, second = (prune(dense, Pruning("cfsp-rel", 0.3, 8, True), calibration).model for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

@@ -1,0 +1,141 @@
+"""The stage cache, and the sensitivity job on top of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from espalier_builder.contracts import Pruning, Quantization, Recipe, digest_of_bytes, recipe_digest
+from espalier_builder.evaluate.model import evaluate_model
+from espalier_builder.prune.apply import Calibration, prune
+from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.statistics import collect_statistics
+from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.text.rows import calibration_rows
+from espalier_builder.text.windows import evaluation_windows
+from tiny_llama import tiny_checkpoint
+
+TEXT = ["the quick brown fox jumps over the lazy dog. " * 8, "a small fox sat, and sat. " * 8]
+
+
+def test_a_stage_is_made_once_per_inputs_and_version(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder.name)
+        (folder / "result").write_text(str(len(made)))
+
+    cache = StageCache(tmp_path)
+    first = cache.run("stage", {"x": 1, "y": 2}, "v1", make)
+    second = StageCache(tmp_path).run("stage", {"y": 2, "x": 1}, "v1", make)
+    assert (first.cost.cached, second.cost.cached) == (False, True)
+    assert first.folder == second.folder
+    assert second.cost.seconds == first.cost.seconds
+    cache.run("stage", {"x": 1, "y": 3}, "v1", make)
+    cache.run("stage", {"x": 1, "y": 2}, "v2", make)
+    assert len(made) == 3
+
+
+def test_a_failed_stage_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise RuntimeError("out of luck")
+
+    cache = StageCache(tmp_path)
+    with pytest.raises(RuntimeError, match="luck"):
+        cache.run("stage", {}, "v1", fail)
+    assert [path.name for path in tmp_path.rglob("*")] == ["unfinished"]
+
+
+def test_a_stage_killed_midway_is_made_again(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+from espalier_builder.stages.cache import StageCache
+
+def make(folder):
+    (folder / "result").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+StageCache(Path(sys.argv[1])).run("stage", {}, "v1", make)
+"""
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=os.environ, check=False)  # noqa: S603
+    assert ended.returncode == -9
+    result = StageCache(tmp_path).run("stage", {}, "v1", lambda folder: (folder / "result").write_text("whole"))
+    assert (result.folder / "result").read_text() == "whole"
+    assert not result.cost.cached
+
+
+def request(candidates: tuple[Recipe, ...]) -> SensitivityRequest:
+    checkpoint = tiny_checkpoint()
+    return SensitivityRequest(
+        checkpoint=checkpoint,
+        model_digest=digest_of_bytes(b"tiny"),
+        candidates=candidates,
+        rows=calibration_rows(checkpoint.tokenizer, TEXT, length=32, tokens=512, seed=0),
+        windows=evaluation_windows(checkpoint.tokenizer, TEXT, length=32, tokens=300),
+        dataset_digest=None,
+        dataset_origin="given",
+    )
+
+
+def test_sensitivity_reports_each_candidate_and_rejects_the_impossible(tmp_path: Path) -> None:
+    eight = Quantization("rtn", 8, 32, True, 4)
+    dense, refitted = Recipe(), Recipe(Pruning("cfsp-rel", 0.3, 8, True))
+    candidates = (
+        dense,
+        Recipe(Pruning(), eight),
+        Recipe(Pruning("cfsp-rel", 0.69, 8, True), eight),
+        refitted,
+        Recipe(Pruning("tail", 0.3), eight),
+        dense,
+    )
+    asked = request(candidates)
+    shares: list[float] = []
+    report = run_sensitivity(asked, StageCache(tmp_path), lambda share, _doing: shares.append(share))
+
+    by_digest = {entry["recipeDigest"]: entry for entry in report["candidates"]}
+    assert len(report["candidates"]) == 4
+    assert [entry["recipe"]["pruning"]["sparsity"] for entry in report["rejected"]] == [0.69]
+    assert report["rejected"][0]["reason"].startswith("BUDGET_IMPOSSIBLE")
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+    untouched = by_digest[recipe_digest(dense)]["quality"]
+    assert (untouched["kl"], untouched["agreement"]) == (0.0, 1.0)
+    assert untouched["perplexity"] == report["dense"]["perplexity"]
+    assert 0 < by_digest[recipe_digest(candidates[1])]["quality"]["kl"] < 0.1
+    shape = by_digest[recipe_digest(candidates[4])]["shape"]
+    assert len(shape["layers"]) == 2
+
+    # The same figures without cache or grouping.
+    model = asked.checkpoint.model
+    calibration = Calibration(asked.rows, collect_statistics(model, asked.rows, bf16=bf16_is_fast()))
+    pruned = prune(model, refitted.pruning, calibration).model
+
+    class Dense:
+        def of(self, window: int) -> torch.Tensor:
+            chosen = asked.windows.windows[window]
+            logits: torch.Tensor = model(chosen.inputs[None]).logits[0, chosen.positions]
+            return logits
+
+    expected = evaluate_model(pruned, asked.windows, Dense())
+    found = by_digest[recipe_digest(refitted)]["quality"]
+    assert found["kl"] == pytest.approx(expected.kl, rel=1e-4)
+    assert found["perplexity"] == pytest.approx(expected.perplexity, rel=1e-5)
+
+
+def test_a_second_job_reuses_the_first_ones_stages(tmp_path: Path) -> None:
+    candidates = (Recipe(Pruning("cfsp-rel", 0.3, 8, True)),)
+    first = run_sensitivity(request(candidates), StageCache(tmp_path))
+    folders = sorted(path.name for path in tmp_path.iterdir())
+    second = run_sensitivity(request(candidates), StageCache(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == folders
+    assert [name.split("-")[0] for name in folders] == ["dense", "refit", "statistics", "unfinished"]
+    assert second["candidates"][0]["quality"] == first["candidates"][0]["quality"]

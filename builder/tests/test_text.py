@@ -1,0 +1,92 @@
+"""Text: what is read, how it is cut, and text that the model writes itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from espalier_builder.failure import BuilderError
+from espalier_builder.text.read import read_documents
+from espalier_builder.text.rows import calibration_rows
+from espalier_builder.text.sample import sample_documents
+from espalier_builder.text.windows import evaluation_windows
+from tiny_llama import tiny_checkpoint, tiny_tokenizer
+
+DOCUMENTS = ["abc def", "ghé", "", "xyz."]
+
+
+def test_every_token_of_the_documents_is_scored_once_and_marks_never() -> None:
+    cut = evaluation_windows(tiny_tokenizer(), DOCUMENTS, length=4, tokens=100)
+    targets = torch.cat([window.targets for window in cut.windows])
+    expected = tiny_tokenizer()("abc defghéxyz.", add_special_tokens=False).input_ids
+    assert targets.tolist() == expected
+    assert cut.tokens == len(expected)
+    assert cut.text_bytes == len("abc defghéxyz.".encode())
+    assert all(len(window.inputs) <= 4 for window in cut.windows)
+    stream = torch.cat([window.inputs for window in cut.windows]).tolist()
+    assert stream[0] == 1  # the mark opens the stream
+    for window in cut.windows:
+        following = [*window.inputs.tolist()[1:], None]
+        for position, target in zip(window.positions.tolist(), window.targets.tolist(), strict=True):
+            assert following[position] in (target, None)
+
+
+def test_a_limit_on_tokens_cuts_the_bytes_too() -> None:
+    cut = evaluation_windows(tiny_tokenizer(), DOCUMENTS, length=4, tokens=10)
+    assert cut.tokens == 10
+    assert cut.text_bytes == len("abc defghé".encode())
+
+
+def test_windows_without_text_are_refused() -> None:
+    with pytest.raises(BuilderError, match="less than 2 tokens"):
+        evaluation_windows(tiny_tokenizer(), [""], length=4, tokens=10)
+
+
+def test_calibration_rows_are_windows_of_the_marked_stream_chosen_by_seed() -> None:
+    rows = calibration_rows(tiny_tokenizer(), ["abcdefgh", "ijkl"], length=4, tokens=42, seed=3)
+    stream = [1, 3, 4, 5, 6, 7, 8, 9, 10, 1, 11, 12, 13, 14]
+    assert rows.shape == (10, 4)
+    assert all(any(stream[start : start + 4] == row for start in range(10)) for row in rows.tolist())
+    again = calibration_rows(tiny_tokenizer(), ["abcdefgh", "ijkl"], length=4, tokens=42, seed=3)
+    other = calibration_rows(tiny_tokenizer(), ["abcdefgh", "ijkl"], length=4, tokens=42, seed=4)
+    assert torch.equal(rows, again)
+    assert not torch.equal(rows, other)
+
+
+def test_a_text_shorter_than_a_row_is_refused() -> None:
+    with pytest.raises(BuilderError) as caught:
+        calibration_rows(tiny_tokenizer(), ["abc"], length=4, tokens=8, seed=0)
+    assert caught.value.code == "TEXT_TOO_SHORT"
+
+
+def test_a_folder_gives_each_role_its_file(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"text": "a\\u2028b"}\n\n{"text": "c"}\n', encoding="utf8")
+    (tmp_path / "valid.jsonl").write_text('{"text": "d"}\n', encoding="utf8")
+    (tmp_path / "valid-other.txt").write_text("e\n", encoding="utf8")
+    assert read_documents(tmp_path, "calibration") == ["a\u2028b", "c"]
+    assert read_documents(tmp_path, "evaluation") == ["d"]
+    assert read_documents(tmp_path / "valid-other.txt", "evaluation") == ["e\n"]
+
+
+def test_a_folder_with_several_texts_for_a_role_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("a-train.jsonl", "b-train.jsonl"):
+        (tmp_path / name).write_text('{"text": "a"}\n', encoding="utf8")
+    with pytest.raises(BuilderError, match=r"a-train\.jsonl, b-train\.jsonl"):
+        read_documents(tmp_path, "calibration")
+
+
+def test_a_broken_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"text": "a"}\n{"txt": "b"}\n', encoding="utf8")
+    with pytest.raises(BuilderError, match="line 2"):
+        read_documents(tmp_path, "calibration")
+
+
+def test_sampled_text_is_the_models_own_and_follows_the_seed() -> None:
+    checkpoint = tiny_checkpoint()
+    first, again, other = (sample_documents(checkpoint, tokens=300, length=40, seed=seed) for seed in (0, 0, 1))
+    assert first == again != other
+    tokens = sum(len(checkpoint.tokenizer(text, add_special_tokens=False).input_ids) for text in first)
+    # The random model spreads over 48 ids, of which the tokenizer spells 31.
+    assert 150 <= tokens <= 300
