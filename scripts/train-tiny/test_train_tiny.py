@@ -89,8 +89,10 @@ def test_no_batch_exceeds_its_token_budget() -> None:
         assert batch.inputs.numel() <= 256
 
 
-def test_the_learning_rate_rises_to_the_peak_and_falls_to_a_twentieth() -> None:
-    schedule = Schedule(peak=1e-3, warmup_steps=10, total_steps=100)
-    assert schedule.learning_rate(9) == pytest.approx(1e-3)
-    assert schedule.learning_rate(100) == pytest.approx(5e-5)
+def test_the_learning_rate_rises_follows_the_cosine_and_cools_down_to_zero() -> None:
+    schedule = Schedule(peak=1e-3, warmup_steps=10, cosine_steps=110, cooldown_start=60, total_steps=80)
     assert schedule.learning_rate(0) < schedule.learning_rate(5)
+    assert schedule.learning_rate(9) == pytest.approx(1e-3)
+    assert schedule.learning_rate(60) == pytest.approx(1e-3 * (0.05 + 0.95 / 2))
+    assert schedule.learning_rate(70) == pytest.approx(schedule.learning_rate(60) / 2)
+    assert schedule.learning_rate(80) == 0.0

@@ -31,16 +31,29 @@ from vocabulary import train_tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Learning rate by step: linear warm-up, then a cosine down to a twentieth of the peak."""
+    """Learning rate by step: linear warm-up, a cosine, and a linear cool-down to zero that cuts the cosine short.
+
+    The cosine aims further than the run goes, so the rate is still high when the validation loss levels off;
+    the cool-down then gains what a low rate gains before the model overfits.
+    """
 
     peak: float
     warmup_steps: int
+    cosine_steps: int
+    cooldown_start: int
     total_steps: int
 
     def learning_rate(self, step: int) -> float:
         if step < self.warmup_steps:
             return self.peak * (step + 1) / self.warmup_steps
-        done = min(1.0, (step - self.warmup_steps) / (self.total_steps - self.warmup_steps))
+        if step < self.cooldown_start:
+            return self._cosine(step)
+        left = (self.total_steps - step) / (self.total_steps - self.cooldown_start)
+        return self._cosine(self.cooldown_start) * max(0.0, left)
+
+    def _cosine(self, step: int) -> float:
+        """From the peak to a twentieth of it at `cosine_steps`."""
+        done = min(1.0, (step - self.warmup_steps) / (self.cosine_steps - self.warmup_steps))
         return self.peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
@@ -98,7 +111,13 @@ class Run:
         self.optimizer = new_optimizer(self.model, options.weight_decay)
         self.progress: Progress = load_latest(options.work, self.model, self.optimizer)
         steps_per_epoch = len(self.batches_of(0))
-        self.schedule = Schedule(options.peak_learning_rate, options.warmup_steps, options.epochs * steps_per_epoch)
+        self.schedule = Schedule(
+            peak=options.peak_learning_rate,
+            warmup_steps=options.warmup_steps,
+            cosine_steps=options.cosine_epochs * steps_per_epoch,
+            cooldown_start=(options.epochs - options.cooldown_epochs) * steps_per_epoch,
+            total_steps=options.epochs * steps_per_epoch,
+        )
         self.saved_at = time.monotonic()
         self.recent_losses: deque[float] = deque(maxlen=steps_per_epoch)
 
@@ -169,7 +188,9 @@ def parse_options() -> Namespace:
     parser = ArgumentParser(description=__doc__)
     add_data_argument(parser)
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
-    parser.add_argument("--epochs", type=int, default=22)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--cosine-epochs", type=int, default=22, help="where the cosine would end")
+    parser.add_argument("--cooldown-epochs", type=int, default=4, help="the last epochs, linear to zero")
     parser.add_argument("--batch-tokens", type=int, default=3072)
     parser.add_argument("--peak-learning-rate", type=float, default=3e-3)
     parser.add_argument("--weight-decay", type=float, default=0.3)
