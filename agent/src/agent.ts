@@ -164,6 +164,8 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
     log,
   });
 
+  await collectGarbage();
+  variantMemory.baseBytes();
   const running = Promise.all([
     updater.run(stop.signal),
     session.run(stop.signal),

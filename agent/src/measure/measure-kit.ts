@@ -21,7 +21,7 @@ export interface KitDeps {
   readonly threads: number;
   readonly memory: ProcessMemory;
   /** Called before each graph: what the one before left behind is not this one's. */
-  readonly collectGarbage: () => void;
+  readonly collectGarbage: () => Promise<void>;
   /** Graphs whose weights alone exceed this are left out: the device could never hold such a layer. */
   readonly memoryBudgetBytes: number | null;
   readonly log: RuntimeLog;
@@ -61,7 +61,7 @@ export async function measureKit(
       const options = { folder, graph: graph.graph, dataFiles: [graph.weightsFile], threads, contextTokens, log };
       // The libraries that the first load brings in belong to no graph.
       if (timings.length === 0) await (await loadRuntime(options)).close();
-      deps.collectGarbage();
+      await deps.collectGarbage();
       const bytesBeforeLoad = memory.residentBytes();
       if (timings.length === 0) idleBytes = bytesBeforeLoad;
       memory.openWindow();

@@ -32,7 +32,7 @@ export async function measureVariant(
     const wanted = { artifactDigest, totalBytes, manifestBytes: manifest.length };
     await obtainVariant(obtain, wanted, () => undefined, signal);
   }
-  const window = memory.open(artifactDigest);
+  const window = await memory.open();
   try {
     const { runtime, probe } = await loadVariant(load, artifactDigest);
     try {
@@ -44,7 +44,6 @@ export async function measureVariant(
       await runtime.close();
     }
   } finally {
-    window.end();
     if (!wasHeld) await obtain.variants.remove(artifactDigest);
   }
 }

@@ -41,22 +41,16 @@ export type Executors = {
 
 export function createExecutors(deps: StepDeps): Executors {
   const { state, slot, reporter, clock, memory } = deps;
-  const windows = new WeakMap<object, MemoryWindow>();
 
   /** Serves a variant from now on; requests that run on the replaced one end on it. */
-  const serve = async (loaded: LoadedVariant, installed: Installed, window: MemoryWindow): Promise<void> => {
-    const replaced = slot.current;
+  const serve = async (loaded: LoadedVariant, installed: Installed): Promise<void> => {
     const model = { ...installed, variantName: installed.name, runtime: loaded.runtime, tokenizer: loaded.tokenizer };
-    windows.set(model, window);
     const drained = slot.swap(model);
     deps.onServing(installed);
     await drained;
-    if (replaced !== null) windows.get(replaced)?.end();
   };
   const serveNothing = async (): Promise<void> => {
-    const replaced = slot.current;
     await slot.swap(null);
-    if (replaced !== null) windows.get(replaced)?.end();
   };
 
   const fail = async (
@@ -74,22 +68,15 @@ export function createExecutors(deps: StepDeps): Executors {
       if (installed === null) return;
       const { artifactDigest } = installed;
       await state.change((now) => ({ ...now, restoreAttempts: now.restoreAttempts + 1 }));
-      const window = memory.open(artifactDigest);
+      const loaded = await loadVariant(deps.load, artifactDigest);
       try {
-        const loaded = await loadVariant(deps.load, artifactDigest);
-        try {
-          await checkFirstLogits(loaded);
-        } catch (error) {
-          await loaded.runtime.close();
-          throw error;
-        }
-        window.peakAloneBytes();
-        await serve(loaded, installed, window);
-        await state.change((now) => ({ ...now, restoreAttempts: 0 }));
+        await checkFirstLogits(loaded);
       } catch (error) {
-        window.end();
+        await loaded.runtime.close();
         throw error;
       }
+      await serve(loaded, installed);
+      await state.change((now) => ({ ...now, restoreAttempts: 0 }));
     },
 
     async demote({ reason, fetchAgain }) {
@@ -136,7 +123,7 @@ export function createExecutors(deps: StepDeps): Executors {
       const refusal = await makeMemoryRoom(variant);
       if (refusal !== null) return fail(about, refusal);
       await state.change((now) => transitions.trialBegun(now, generation, variant.artifactDigest));
-      const window = memory.open(variant.artifactDigest);
+      const window = await memory.open();
       let loaded: LoadedVariant | undefined;
       try {
         loaded = await loadVariant(deps.load, variant.artifactDigest);
@@ -144,7 +131,6 @@ export function createExecutors(deps: StepDeps): Executors {
         signal.throwIfAborted();
         if (reason !== null) {
           await loaded.runtime.close();
-          window.end();
           return await fail(about, reason, proof);
         }
         const installed: Installed = {
@@ -155,12 +141,11 @@ export function createExecutors(deps: StepDeps): Executors {
           proof,
         };
         await state.change((now) => transitions.activated(now, generation, installed));
-        await serve(loaded, installed, window);
+        await serve(loaded, installed);
         await reporter.state(about, "active", { proof });
       } catch (error) {
         if (slot.current?.runtime !== loaded?.runtime || loaded === undefined) {
           await loaded?.runtime.close();
-          window.end();
         }
         if (signal.aborted) {
           await state.change(transitions.trialAbandoned);
@@ -211,7 +196,7 @@ export function createExecutors(deps: StepDeps): Executors {
     const aloneBytes = memory.baseBytes() + neededBytes;
     if (aloneBytes > deps.memoryBudgetBytes)
       return `needs at least ${aloneBytes} bytes of memory (agent ${memory.baseBytes()}, weights and KV cache ${neededBytes}); the owner's budget is ${deps.memoryBudgetBytes}`;
-    if (slot.current !== null && process.memoryUsage.rss() + neededBytes > deps.memoryBudgetBytes) {
+    if (slot.current !== null && deps.memory.residentBytes() + neededBytes > deps.memoryBudgetBytes) {
       deps.log.warn({ neededBytes }, "no memory for two variants: serving stops while the new one is proven");
       await serveNothing();
     }

@@ -1,4 +1,3 @@
-import type { Digest } from "@espalier/shared/contracts/digest";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
 import type { ProcessMemory } from "../measure/process-memory.ts";
 
@@ -10,48 +9,39 @@ export function leastVariantBytes(shape: VariantShape, contextTokens: number): n
 }
 
 export interface MemoryWindow {
-  /** What the process would hold at most with this variant alone: the peak less what other variants grew it by. */
+  /**
+   * Peak resident memory as if the variant were the only one ever loaded: what the process held before its first
+   * variant, and the growth by this one. For the first variant this is the process's own peak.
+   */
   peakAloneBytes(): number;
-  /** The variant is closed: its growth no longer counts for windows that begin later. */
-  end(): void;
 }
 
 /** Attributes the growth of resident memory to variants, so that one measured beside another is charged for itself only. */
 export interface VariantMemory {
-  /** Resident memory before any model was loaded: asked first, or measured before the first load. */
+  /** Resident memory before any model was loaded: when asked first. */
   baseBytes(): number;
+  residentBytes(): number;
   /** Call just before loading a variant. */
-  open(artifactDigest: Digest): MemoryWindow;
+  open(): Promise<MemoryWindow>;
 }
 
-export function createVariantMemory(memory: ProcessMemory, collectGarbage: () => void): VariantMemory {
-  const growth = new Map<symbol, number>();
+export function createVariantMemory(memory: ProcessMemory, collectGarbage: () => Promise<void>): VariantMemory {
   let baseBytes: number | null = null;
-  const loaded = (): number => [...growth.values()].reduce((sum, bytes) => sum + bytes, 0);
-  // Buffers of a download that just ended are not the model's.
-  const settled = (): number => {
-    collectGarbage();
-    return memory.residentBytes();
-  };
+  let beforeFirst: number | null = null;
   return {
+    residentBytes: () => memory.residentBytes(),
     baseBytes() {
-      baseBytes ??= settled();
+      baseBytes ??= memory.residentBytes();
       return baseBytes;
     },
-    open(artifactDigest) {
-      const key = Symbol(artifactDigest);
-      const before = settled();
-      baseBytes ??= before;
-      const others = loaded();
+    async open() {
+      // Buffers of a download that just ended are not the model's.
+      await collectGarbage();
+      const before = memory.residentBytes();
+      beforeFirst ??= before;
+      const floor = beforeFirst;
       memory.openWindow();
-      return {
-        peakAloneBytes() {
-          const peak = memory.windowPeakBytes();
-          growth.set(key, Math.max(0, peak - before));
-          return Math.max(baseBytes ?? 0, peak - others);
-        },
-        end: () => void growth.delete(key),
-      };
+      return { peakAloneBytes: () => floor + Math.max(0, memory.windowPeakBytes() - before) };
     },
   };
 }
