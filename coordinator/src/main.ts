@@ -15,6 +15,7 @@ import { publishedFiles, publishFiles } from "./data-folder/published-files.ts";
 import { storeDownloadProbe } from "./devices/download-probe.ts";
 import { createDeviceMeasurer } from "./devices/measure-device.ts";
 import { deviceMethods } from "./devices/operator-methods.ts";
+import { createRevokeDevice } from "./devices/revoke-device.ts";
 import { enrollmentHandlers } from "./grpc/enrollment.ts";
 import { operatorHandlers } from "./grpc/operator.ts";
 import { serveEnrollment, serveMembers } from "./grpc/servers.ts";
@@ -198,6 +199,12 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
     const jobs = await listJobs(store.db, { states: ["running"] });
     return (await broker.waitingBuilders()) + new Set(jobs.map(({ builderId }) => builderId)).size;
   };
+  const revoke = createRevokeDevice({
+    store,
+    disconnect: hub.disconnect,
+    applyRevocations: broker.applyRevocations,
+    now,
+  });
   const operator = operatorHandlers(
     {
       ...statusMethods({
@@ -208,10 +215,10 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
         authorityPem,
         now,
       }),
-      ...deviceMethods({ store, isOnline, measurer, builds }),
+      ...deviceMethods({ store, isOnline, measurer, builds, revoke }),
       ...importMethods({ store, blobs, folder, now }),
       ...variantMethods({ store, blobs }),
-      ...planMethods({ store, builds, planner, measurer, isOnline }),
+      ...planMethods({ store, builds, planner, measurer, isOnline, now }),
       ...rolloutMethods({ store, engine, now }),
     },
     log,

@@ -14,6 +14,7 @@ import { findProfile } from "../store/profiles.ts";
 import { findTree, listTrees, type StoredTree } from "../store/trees.ts";
 import { listVariants } from "../store/variants.ts";
 import type { DeviceMeasurer, MeasureProgress } from "./measure-device.ts";
+import type { RevokeDevice } from "./revoke-device.ts";
 
 /** The operator's view of devices. */
 export function deviceMethods(parts: {
@@ -21,8 +22,9 @@ export function deviceMethods(parts: {
   isOnline: (deviceId: string) => boolean;
   measurer: DeviceMeasurer;
   builds: Pick<Builds, "ensureKit">;
+  revoke: RevokeDevice;
 }): DeviceMethods {
-  const { store, isOnline, measurer, builds } = parts;
+  const { store, isOnline, measurer, builds, revoke } = parts;
 
   async function select(selector: string, device: string): Promise<StoredDevice[]> {
     parseSelector(selector);
@@ -46,6 +48,7 @@ export function deviceMethods(parts: {
       }
       return { devices };
     },
+    revokeDevice: async ({ device }, { operator }) => ({ deviceId: await revoke(device, operator) }),
     async *measureDevices(request, { signal }) {
       const devices = (await select(request.selector, "")).filter(({ id }) => isOnline(id));
       if (devices.length === 0) {

@@ -20,6 +20,8 @@ import type { OperatorHandlers } from "@espalier/shared/generated/espalier/v1/Op
 import type { PlanEvent } from "@espalier/shared/generated/espalier/v1/PlanEvent";
 import type { PlanRequest__Output } from "@espalier/shared/generated/espalier/v1/PlanRequest";
 import type { ReadVariantFileRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadVariantFileRequest";
+import type { RevokeDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeDeviceRequest";
+import type { RevokeDeviceResponse } from "@espalier/shared/generated/espalier/v1/RevokeDeviceResponse";
 import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/RolloutResponse";
 import type { StartRolloutRequest__Output } from "@espalier/shared/generated/espalier/v1/StartRolloutRequest";
 import type { UploadMessage__Output } from "@espalier/shared/generated/espalier/v1/UploadMessage";
@@ -32,6 +34,7 @@ export interface StatusMethods {
 }
 export interface DeviceMethods {
   listDevices: Unary<ListDevicesRequest__Output, ListDevicesResponse>;
+  revokeDevice: Unary<RevokeDeviceRequest__Output, RevokeDeviceResponse>;
   measureDevices: ServerStream<MeasureDevicesRequest__Output, MeasureDevicesEvent>;
 }
 export interface ImportMethods {
@@ -68,6 +71,7 @@ export function operatorHandlers(methods: OperatorMethods, log: Logger): Operato
     GetStatus: serveUnary(methods.getStatus, log),
     CreateToken: serveUnary(methods.createToken, log),
     ListDevices: serveUnary(methods.listDevices, log),
+    RevokeDevice: serveUnary(methods.revokeDevice, log),
     MeasureDevices: serveStream(methods.measureDevices, log),
     ImportModel: serveUpload(methods.importModel, log),
     ImportDataset: serveUpload(methods.importDataset, log),

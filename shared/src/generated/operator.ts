@@ -26,6 +26,8 @@ import type { OperatorClient as _espalier_v1_OperatorClient, OperatorDefinition 
 import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from './espalier/v1/PlanEvent.ts';
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from './espalier/v1/PlanRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
+import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from './espalier/v1/RevokeDeviceRequest.ts';
+import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from './espalier/v1/RevokeDeviceResponse.ts';
 import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from './espalier/v1/RolloutResponse.ts';
 import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from './espalier/v1/StartRolloutRequest.ts';
 import type { StoredTree as _espalier_v1_StoredTree, StoredTree__Output as _espalier_v1_StoredTree__Output } from './espalier/v1/StoredTree.ts';
@@ -65,6 +67,8 @@ export interface ProtoGrpcType {
       PlanEvent: MessageTypeDefinition<_espalier_v1_PlanEvent, _espalier_v1_PlanEvent__Output>
       PlanRequest: MessageTypeDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanRequest__Output>
       ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
+      RevokeDeviceRequest: MessageTypeDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceRequest__Output>
+      RevokeDeviceResponse: MessageTypeDefinition<_espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceResponse__Output>
       RolloutResponse: MessageTypeDefinition<_espalier_v1_RolloutResponse, _espalier_v1_RolloutResponse__Output>
       StartRolloutRequest: MessageTypeDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_StartRolloutRequest__Output>
       StoredTree: MessageTypeDefinition<_espalier_v1_StoredTree, _espalier_v1_StoredTree__Output>

@@ -23,6 +23,8 @@ import type { MeasureDevicesRequest as _espalier_v1_MeasureDevicesRequest, Measu
 import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from '../../espalier/v1/PlanEvent.ts';
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from '../../espalier/v1/PlanRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from '../../espalier/v1/ReadVariantFileRequest.ts';
+import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from '../../espalier/v1/RevokeDeviceRequest.ts';
+import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from '../../espalier/v1/RevokeDeviceResponse.ts';
 import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from '../../espalier/v1/RolloutResponse.ts';
 import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from '../../espalier/v1/StartRolloutRequest.ts';
 import type { UploadMessage as _espalier_v1_UploadMessage, UploadMessage__Output as _espalier_v1_UploadMessage__Output } from '../../espalier/v1/UploadMessage.ts';
@@ -133,6 +135,15 @@ export interface OperatorClient extends grpc.Client {
   readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   
+  RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  revokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  revokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  revokeDevice(argument: _espalier_v1_RevokeDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  revokeDevice(argument: _espalier_v1_RevokeDeviceRequest, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
+  
   StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   StartRollout(argument: _espalier_v1_StartRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
@@ -176,6 +187,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   ReadVariantFile: grpc.handleServerStreamingCall<_espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData>;
   
+  RevokeDevice: grpc.handleUnaryCall<_espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse>;
+  
   StartRollout: grpc.handleUnaryCall<_espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse>;
   
   WatchRollout: grpc.handleServerStreamingCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
@@ -196,6 +209,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>
   Plan: MethodDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanEvent, _espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent__Output>
   ReadVariantFile: MethodDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_FileData, _espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData__Output>
+  RevokeDevice: MethodDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse__Output>
   StartRollout: MethodDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   WatchRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
 }
