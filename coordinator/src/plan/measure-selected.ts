@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { messageOf } from "@espalier/shared/errors";
 import type { DeviceMeasurer } from "../devices/measure-device.ts";
@@ -11,7 +12,13 @@ export interface MeasureSelected {
   store: Store;
   measurer: Pick<DeviceMeasurer, "withKit">;
   isOnline: (deviceId: string) => boolean;
+  now: () => number;
 }
+
+/** A device enrolled this lately is about to connect; a plan asked for right after waits for it, but not for long. */
+const justEnrolledMs = 60_000;
+const connectWithinMs = 10_000;
+const lookAgainMs = 100;
 
 /**
  * Measures the selected devices that are online and were not measured with this kit under their present budget. One
@@ -19,7 +26,7 @@ export interface MeasureSelected {
  * @param tell `fraction` of all devices' measuring, 0..1
  */
 export async function measureSelected(
-  { store, measurer, isOnline }: MeasureSelected,
+  parts: MeasureSelected,
   request: {
     spec: Pick<RolloutSpec, "selector">;
     kit: StoredKit;
@@ -27,8 +34,10 @@ export async function measureSelected(
     tell: (message: string, fraction: number) => void;
   },
 ): Promise<void> {
+  const { store, measurer, isOnline } = parts;
   const { spec, kit, signal, tell } = request;
   const due: StoredDevice[] = [];
+  await newDevicesConnect(parts, spec, signal);
   for (const device of selectDevices(await listDevices(store.db), spec)) {
     if (isOnline(device.id) && !isMeasured(device, await findProfile(store.db, device.id), kit)) due.push(device);
   }
@@ -49,4 +58,15 @@ export async function measureSelected(
       }
     }),
   );
+}
+
+async function newDevicesConnect(
+  { store, isOnline, now }: MeasureSelected,
+  spec: Pick<RolloutSpec, "selector">,
+  signal: AbortSignal,
+): Promise<void> {
+  const untilMs = now() + connectWithinMs;
+  const devices = selectDevices(await listDevices(store.db), spec);
+  const fresh = devices.filter(({ createdAtMs }) => now() - createdAtMs < justEnrolledMs);
+  while (fresh.some(({ id }) => !isOnline(id)) && now() < untilMs) await sleep(lookAgainMs, undefined, { signal });
 }

@@ -26,6 +26,7 @@ export function planMethods(parts: {
   planner: Planner;
   measurer: Pick<DeviceMeasurer, "withKit">;
   isOnline: (deviceId: string) => boolean;
+  now: () => number;
 }): PlanMethods {
   const { store, builds, planner, isOnline } = parts;
 

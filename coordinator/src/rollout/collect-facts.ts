@@ -23,6 +23,7 @@ export async function collectFacts(parts: {
   store: Store;
   isOnline: (deviceId: string) => boolean;
   measurements: MeasurementRuns;
+  connectGraceEndsAtMs: number;
   state: RolloutState;
   jobs: RolloutJobs;
 }): Promise<RolloutFacts> {
@@ -39,6 +40,7 @@ export async function collectFacts(parts: {
     if (recipe !== undefined) builds.set(recipeDigest, await buildFact(store, jobs.build(recipe), recipeDigest, state));
   }
   return {
+    connectGraceEndsAtMs: parts.connectGraceEndsAtMs,
     kit: kit === null ? await jobFact(store, jobs.kit, state) : done,
     sensitivity: sensitivity === null ? await jobFact(store, jobs.sensitivity, state) : done,
     devices: await deviceFacts(parts, kit),

@@ -199,9 +199,11 @@ test("with no device the rollout fails and says why", async (t) => {
 });
 
 test("an offline device that was never measured is skipped with the reason", async (t) => {
-  const { startEngine, play } = await startSmallFleet(t, [{ id: "here" }, { id: "away", offline: true }]);
+  const { startEngine, play, advanceClock } = await startSmallFleet(t, [{ id: "here" }, { id: "away", offline: true }]);
   const engine = startEngine();
   await engine.start(spec);
+  await play();
+  advanceClock(10_000);
   const state = await play();
   assert.equal(state.phase, "complete");
   assert.deepEqual(phasesOf(state), { away: "skipped", here: "active" });

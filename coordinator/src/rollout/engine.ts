@@ -43,6 +43,8 @@ export interface EngineOptions extends ExecutorDependencies {
 
 /** A step may lead to the next at once; more rounds than this in one tick would be a loop. */
 const maxRounds = 50;
+/** Devices connect again within this time after the coordinator started, new ones after they enrolled. */
+const connectGraceMs = 10_000;
 /** A rollout whose steps fail as often in a row is paused for a person to look at. */
 const maxFailures = 5;
 
@@ -61,6 +63,7 @@ export function startRolloutEngine(options: EngineOptions): RolloutEngine {
   let turn: Promise<unknown> = Promise.resolve();
   let passWaiting: Promise<void> | null = null;
   let stopped = false;
+  const startedAtMs = clock();
 
   /** Runs `work` after all that was asked before. */
   function exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -87,8 +90,9 @@ export function startRolloutEngine(options: EngineOptions): RolloutEngine {
     let state = rollout;
     const resolved = await resolveSpec(store.db, state.spec);
     const jobs = rolloutJobs(resolved);
+    const connectGraceEndsAtMs = Math.max(startedAtMs, state.createdAtMs) + connectGraceMs;
     for (let round = 0; round < maxRounds && !stopped; round++) {
-      const facts = await collectFacts({ ...options, state, jobs });
+      const facts = await collectFacts({ ...options, connectGraceEndsAtMs, state, jobs });
       const steps = decide(state, facts, clock());
       if (steps.length === 0) return;
       let changed = false;

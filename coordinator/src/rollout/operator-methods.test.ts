@@ -51,7 +51,7 @@ test("an operator starts a rollout, watches every change to its end, and finds i
 
 test("planning measures what was not measured, tells its progress and assigns nothing", async (t) => {
   const { store, builds, planner, measurer, playBuilder, assignments } = await startSmallFleet(t, fleet);
-  const methods = planMethods({ store, builds, planner, measurer, isOnline: () => true });
+  const methods = planMethods({ store, builds, planner, measurer, isOnline: () => true, now: Date.now });
   const messages: string[] = [];
   let plan: Plan | null = null;
   const planning = (async () => {

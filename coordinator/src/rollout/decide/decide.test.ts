@@ -43,6 +43,7 @@ const reported = (state: DeviceFact["report"]["state"], n = 3): DeviceFact =>
 
 function facts(change: Partial<RolloutFacts> = {}): RolloutFacts {
   return {
+    connectGraceEndsAtMs: 0,
     kit: job("succeeded"),
     sensitivity: job("succeeded"),
     devices: [deviceFact()],
@@ -131,6 +132,12 @@ describe("planning", () => {
       { devices: [{ ...unmeasured, measurement: { state: "failed", message: "" } }] },
       0,
       ["make-plan"],
+    ],
+    [
+      "waits a moment for a device that may be about to connect",
+      { devices: [{ ...unmeasured, online: false }], connectGraceEndsAtMs: 10_000 },
+      9_999,
+      [],
     ],
     ["goes on without an offline device", { devices: [{ ...unmeasured, online: false }] }, 0, ["make-plan"]],
     ["goes on without a device that measures beyond the deadline", { devices: [unmeasured] }, 900_001, ["make-plan"]],

@@ -45,6 +45,8 @@ export interface DeviceFact {
 
 /** Everything besides the rollout's own state that decisions follow from, read at one moment. */
 export interface RolloutFacts {
+  /** Until then a device that isn't connected may only not have connected yet: the coordinator or the rollout is young. */
+  connectGraceEndsAtMs: number;
   kit: JobFact;
   sensitivity: JobFact;
   /** Devices that the spec selects, and those that the rollout already has. */

@@ -16,10 +16,12 @@ export function decidePlanning(state: RolloutState, facts: RolloutFacts, nowMs: 
   if (kit !== "done") return kit;
 
   const late = nowMs - state.createdAtMs > state.spec.gates.deviceDeadlineSeconds * 1000;
-  const unmeasured = facts.devices.filter((device) => awaitsMeasurement(device) && !late);
+  const unmeasured = facts.devices.filter(
+    (device) => awaitsMeasurement(device, nowMs < facts.connectGraceEndsAtMs) && !late,
+  );
   if (unmeasured.length > 0) {
     const deviceIds = unmeasured
-      .filter(({ measurement }) => measurement.state === "idle")
+      .filter(({ online, measurement }) => online && measurement.state === "idle")
       .map(({ deviceId }) => deviceId);
     return deviceIds.length === 0 ? [] : [{ action: "measure", deviceIds }];
   }
@@ -30,8 +32,8 @@ export function decidePlanning(state: RolloutState, facts: RolloutFacts, nowMs: 
 }
 
 /** An offline device, or one whose measurement failed, is planned without and listed with the reason. */
-function awaitsMeasurement({ measured, online, measurement }: DeviceFact): boolean {
-  return !measured && online && measurement.state !== "failed";
+function awaitsMeasurement({ measured, online, measurement }: DeviceFact, mayConnect: boolean): boolean {
+  return !measured && (online || mayConnect) && measurement.state !== "failed";
 }
 
 function settleJob(job: JobFact, what: string, request: Step): "done" | readonly Step[] {
