@@ -105,6 +105,7 @@ function assess(device: PlanDevice, candidates: readonly Candidate[], request: P
     const result = predictVariant({
       formats,
       measurements: profile.measurements,
+      cpuQuota: profile.budget.cpuQuota,
       shape: candidate.shape,
       promptTokens: request.spec.promptTokens,
       outputTokens: request.spec.outputTokens,

@@ -21,6 +21,7 @@ function requestFor(overrides: Partial<PredictionRequest> = {}): PredictionReque
   return {
     formats: fitDevice(kit, measurements),
     measurements,
+    cpuQuota: null,
     shape: shapeOf(formats.q8b128, 30, 1536),
     promptTokens: 64,
     outputTokens: 24,
@@ -122,4 +123,13 @@ test("a shape of another hidden size or other heads is refused", () => {
 test("a device that never told its memory without a model is refused", () => {
   const result = predictVariant(requestFor({ measurements: { ...measurements, baseMemoryBytes: null } }));
   assert.ok(!result.ok && result.problem === "memory-not-measured");
+});
+
+test("under a CPU quota a request may meet one stall more, which weighs most where it is short", () => {
+  const [free, half] = [predict(), predict({ cpuQuota: 0.5 })];
+  const addedMs = (a: typeof free.tpotMs, b: typeof free.tpotMs) =>
+    b.value * (b.relativeUncertainty - a.relativeUncertainty);
+  assert.equal(half.tpotMs.value, free.tpotMs.value);
+  assert.ok(Math.abs(addedMs(free.tpotMs, half.tpotMs) - 5 / 23) < 1e-9);
+  assert.ok(Math.abs(addedMs(free.ttftMs, half.ttftMs) - 5) < 1e-9);
 });

@@ -11,6 +11,8 @@ export const uncertaintyFloor = 0.05;
 const singleWidthUncertainty = 0.1;
 /** Added per doubling of the length beyond the longest measured one (ours: attention grows faster than the line). */
 const extrapolationUncertainty = 0.1;
+/** Agents enforce a CPU quota over periods of this length: a process that used its share up stalls for the rest of one. */
+const quotaPeriodMs = 10;
 /** One-sided 95 % quantile of the normal distribution. */
 const oneSided95 = 1.645;
 
@@ -18,6 +20,8 @@ export interface PredictionRequest {
   /** From `fitDevice`. */
   formats: ReadonlyMap<string, FormatModel>;
   measurements: Measurements;
+  /** In cores, null without one. */
+  cpuQuota: number | null;
   shape: VariantShape;
   promptTokens: number;
   outputTokens: number;
@@ -57,7 +61,7 @@ export function predictVariant(request: PredictionRequest): PredictionResult {
     ok: true,
     prediction: {
       tpotMs: decodePrediction(format, request),
-      ttftMs: timePrediction(format, format.prefill, [request.promptTokens], shape),
+      ttftMs: withStall(timePrediction(format, format.prefill, [request.promptTokens], shape), request.cpuQuota, 1),
       peakMemoryBytes: memoryPrediction(format, request, measurements.baseMemoryBytes),
       diskBytes: { value: request.artifactBytes + request.previousArtifactBytes, relativeUncertainty: 0.01 },
       downloadSeconds:
@@ -72,10 +76,18 @@ export function predictVariant(request: PredictionRequest): PredictionResult {
 }
 
 /** The first token comes from prefill; token i after it is decoded with `promptTokens + i` tokens in the cache. */
-function decodePrediction(format: FormatModel, { shape, promptTokens, outputTokens }: PredictionRequest): Prediction {
+function decodePrediction(format: FormatModel, request: PredictionRequest): Prediction {
+  const { shape, promptTokens, outputTokens, cpuQuota } = request;
   const steps = Math.max(1, outputTokens - 1);
   const contexts = Array.from({ length: steps }, (_, index) => promptTokens + index + 1);
-  return timePrediction(format, format.decode, contexts, shape);
+  return withStall(timePrediction(format, format.decode, contexts, shape), cpuQuota, steps);
+}
+
+/** A short request under a quota may meet one whole stall more than the median one, shared by its `steps`. */
+function withStall(prediction: Prediction, cpuQuota: number | null, steps: number): Prediction {
+  const stallMs = cpuQuota === null ? 0 : quotaPeriodMs * Math.max(0, 1 - cpuQuota);
+  const share = prediction.value === 0 ? 0 : stallMs / steps / prediction.value;
+  return { ...prediction, relativeUncertainty: prediction.relativeUncertainty + share };
 }
 
 /** Mean cost over `lengths`, each interpolated linearly between the measured lengths. */
