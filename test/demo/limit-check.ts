@@ -1,7 +1,6 @@
 import { messages } from "@espalier/cli/client";
 import type { DeviceView } from "@espalier/cli/commands/device";
 import type { VariantView } from "@espalier/cli/commands/variant";
-import type { Plan } from "@espalier/shared/contracts/plan";
 import { Measurements } from "@espalier/shared/contracts/profile";
 import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
 import { fromDocument } from "@espalier/shared/grpc";
@@ -9,7 +8,6 @@ import type { DemoReport } from "./report.ts";
 
 export interface LimitQuestion {
   client: OperatorClient;
-  plan: Plan;
   variants: VariantView[];
   devices: DeviceView[];
   deviceName: string;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Recipe } from "@espalier/shared/contracts/recipe";
 import { recipeName } from "@espalier/shared/contracts/recipe";
-import { type CandidateCost, fourBitBudget, prunedLimitMs } from "./limits.ts";
+import { type CandidateCost, fourBitBudget, prunedLimits } from "./limits.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -27,13 +27,21 @@ test("where memory hardly differs the budget is one of disk", () => {
 });
 
 test("the third device's limit is broken by every dense variant and kept by a pruned one", () => {
-  const costs = [cost(8, 0, 12, 300, 140), cost(4, 0, 10, 240, 90), cost(4, 0.3, 8, 220, 70)];
-  const limit = prunedLimitMs(costs);
-  assert.ok(costs.filter(({ recipe }) => recipe.pruning.method === "none").every(({ tpotMs }) => tpotMs > limit));
-  assert.ok(costs.some(({ tpotMs }) => tpotMs <= limit));
+  const costs = [cost(8, 0, 24, 300, 140), cost(4, 0, 20, 240, 90), cost(4, 0.3, 16, 220, 70)];
+  const limits = prunedLimits(costs);
+  assert.ok("tpotP90Ms" in limits);
+  const keeps = ({ tpotMs }: CandidateCost) => tpotMs <= limits.tpotP90Ms;
+  assert.ok(!costs.filter(({ recipe }) => recipe.pruning.method === "none").some(keeps));
+  assert.ok(costs.some(keeps));
 });
 
 test("where pruning gains little the limit is still one that the fastest variant keeps", () => {
-  const costs = [cost(8, 0, 10, 300, 140), cost(4, 0, 10, 240, 90), cost(4, 0.4, 9.5, 220, 70)];
-  assert.ok(prunedLimitMs(costs) >= 9.5);
+  const costs = [cost(8, 0, 20, 300, 140), cost(4, 0, 20, 240, 90), cost(4, 0.4, 19, 220, 70)];
+  const limits = prunedLimits(costs);
+  assert.ok("tpotP90Ms" in limits && limits.tpotP90Ms >= 19);
+});
+
+test("tokens shorter than the stalls of a CPU quota are limited by disk instead of time", () => {
+  const costs = [cost(8, 0, 0.2, 100, 140), cost(4, 0, 0.2, 100, 90), cost(4, 0.3, 0.1, 100, 60)];
+  assert.deepEqual(prunedLimits(costs), { diskBytes: Math.round(90 * 0.85 * mebibyte) });
 });

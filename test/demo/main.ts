@@ -16,7 +16,7 @@ try {
   const binaries = findBinaries();
   const { MODEL: model = "", DATA: data = "", KEEP: keep = "" } = process.env;
   const subject = await findSubject({ model, data, binaries });
-  const { report, stack, apiUrls } = await runDemo({ subject, binaries, dataFolder, say });
+  const { report, stack, apiUrls } = await runDemo({ subject, binaries, dataFolder, maxPredictionError: 0.5, say });
   process.stdout.write(renderReport(report));
   say(`\n${report.elapsedSeconds.toFixed(0)} s; figures in ${join(dataFolder, "report.json")}`);
   if (keep === "1") {
