@@ -125,7 +125,7 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
   const endpoints: AgentEndpoints = { schemaVersion: 1, pid: process.pid, deviceId, apiUrl: api.url };
   await writeDurably(folder.endpointsFile, `${JSON.stringify(AgentEndpoints.parse(endpoints))}\n`);
 
-  const kit = { bucket, threads: budget.threads, memory, collectGarbage, memoryBudgetBytes: budget.memoryBytes, log };
+  const kit = { bucket, threads: budget.threads, memoryBudgetBytes: budget.memoryBytes };
   const measure = createMeasureItem({
     obtain,
     load,
@@ -133,7 +133,6 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
     kit,
     scratch: folder.scratch,
     sys: "/sys",
-    isServing: () => slot.current !== null,
   });
   const commands = createMeasureCommands({
     hostLock,

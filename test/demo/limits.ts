@@ -65,15 +65,15 @@ export function fourBitBudget(costs: CandidateCost[]): { memory: number } | { di
 /** How far under the dense variant's prediction the third device's limit lies: further than predictions err. */
 const speedUp = 0.85;
 
-/** Tokens faster than a CPU quota's stalls (half of a 10 ms period at half a core) can't be told apart by their times. */
-const quotaStallMs = 5;
+/** A CPU quota stalls for some milliseconds at a time: requests of shorter tokens can't be told apart by their times. */
+const shortestTimedTokenMs = 2;
 
 /** A limit that no dense variant keeps and some pruned one does: of time where a token outlasts the quota's stalls, else of disk. */
 export function prunedLimits(costs: CandidateCost[]): { tpotP90Ms: number } | { diskBytes: number } {
   const dense = costs.filter(isDense);
   const least = (key: "tpotMs" | "diskBytes", among: CandidateCost[]) => Math.min(...among.map((cost) => cost[key]));
   const limit = (key: "tpotMs" | "diskBytes") => Math.max(least(key, dense) * speedUp, least(key, costs) * 1.02);
-  return least("tpotMs", dense) > 2 * quotaStallMs
+  return least("tpotMs", dense) > shortestTimedTokenMs
     ? { tpotP90Ms: limit("tpotMs") }
     : { diskBytes: Math.round(limit("diskBytes")) };
 }

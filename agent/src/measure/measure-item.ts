@@ -15,7 +15,6 @@ export interface MeasureItemDeps extends MeasureVariantDeps {
   /** For files that are removed again. */
   readonly scratch: string;
   readonly sys: string;
-  readonly isServing: () => boolean;
 }
 
 /** Maps each item of a command to its measurement. */
@@ -41,10 +40,7 @@ export function createMeasureItem(deps: MeasureItemDeps): MeasureCommandsDeps["m
       case "kit": {
         const kitDigest = Digest.parse(item.kit?.kitDigest);
         const folder = join(scratch, "kit");
-        const measured = await measureKit({ ...kit, folder }, kitDigest, onProgress, signal);
-        // Beside a served variant what is resident isn't the base.
-        const idle = deps.isServing() || measured.idleBytes === 0 ? {} : { baseMemoryBytes: measured.idleBytes };
-        return { kit: measured.kit, ...idle };
+        return { kit: await measureKit({ ...kit, folder }, kitDigest, onProgress, signal) };
       }
       case "variant": {
         const { promptTokens = 0, outputTokens = 0, artifactDigest } = item.variant ?? {};

@@ -51,7 +51,13 @@ export async function timeGeneration(task: GenerationTask, signal: AbortSignal):
   };
 }
 
-async function timeRequest(runtime: Runtime, tokens: number[], maxTokens: number, signal: AbortSignal) {
+/** One greedy request: time to its first token and its mean time per token after that, in ms. */
+export async function timeRequest(
+  runtime: Runtime,
+  tokens: readonly number[],
+  maxTokens: number,
+  signal: AbortSignal,
+): Promise<{ ttftMs: number; tpotMs: number }> {
   const startMs = performance.now();
   let firstMs = startMs;
   let lastMs = startMs;

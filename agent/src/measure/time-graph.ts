@@ -2,19 +2,26 @@ import { performance } from "node:perf_hooks";
 import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ProcessMemory } from "./process-memory.ts";
-import { isEnough, summarize } from "./sample.ts";
+import { isEnough, type RepeatPolicy, summarize } from "./sample.ts";
+import { timeRequest } from "./time-generation.ts";
 
-const decodeContexts = [64, 512];
+const decodePrompts = [64, 256];
+/** Long enough that the stalls of a CPU quota, a few ms each, even out as they do in a request. */
+const decodeOutputs = 16;
 const prefillLengths = [16, 64, 128];
 const policy = { minRepetitions: 10, maxMs: 800, relativeSpread: 0.04 };
+const decodePolicy = { minRepetitions: 5, maxMs: 1200, relativeSpread: 0.04 };
 const batch = 5;
 
 /** Context a graph needs for its points, at most what it allows. */
 export function kitContextTokens(contextLength: number): number {
-  return Math.min(contextLength, Math.max(...decodeContexts) + 1);
+  return Math.min(contextLength, Math.max(...decodePrompts) + decodeOutputs);
 }
 
-/** Times a loaded kit graph: decode at two context lengths and prefill at three prompt lengths. */
+/**
+ * Times a loaded kit graph. Decode is timed as a request meets it, by the serving path (sampling, the worker's messages,
+ * stalls of a CPU quota), prefill as single runs.
+ */
 export async function timeGraph(
   graphId: string,
   runtime: Runtime,
@@ -24,10 +31,16 @@ export async function timeGraph(
 ): Promise<KitTiming> {
   const loadedBytes = memory.residentBytes();
   const point = (contextTokens: number, newTokens: number): Promise<Sample> =>
-    repeat((repetitions) => runtime.timeSteps({ contextTokens, newTokens, repetitions }, signal));
+    repeat(policy, () => runtime.timeSteps({ contextTokens, newTokens, repetitions: batch }, signal));
   const decode: KitTiming["decode"] = [];
-  for (const contextTokens of decodeContexts)
-    if (contextTokens < runtime.contextTokens) decode.push({ contextTokens, ms: await point(contextTokens, 1) });
+  for (const promptTokens of decodePrompts) {
+    if (promptTokens + decodeOutputs > runtime.contextTokens) continue;
+    const prompt = Array.from({ length: promptTokens }, (_, i) => i % runtime.vocabularySize);
+    const request = async () => [(await timeRequest(runtime, prompt, decodeOutputs, signal)).tpotMs];
+    await request();
+    const contextTokens = promptTokens + decodeOutputs / 2;
+    decode.push({ contextTokens, ms: await repeat(decodePolicy, request) });
+  }
   const prefill: KitTiming["prefill"] = [];
   for (const promptTokens of prefillLengths)
     if (promptTokens <= runtime.contextTokens) prefill.push({ promptTokens, ms: await point(0, promptTokens) });
@@ -41,10 +54,10 @@ export async function timeGraph(
   };
 }
 
-async function repeat(run: (repetitions: number) => Promise<number[]>): Promise<Sample> {
+async function repeat(until: RepeatPolicy, run: () => Promise<number[]>): Promise<Sample> {
   const values: number[] = [];
   const startMs = performance.now();
-  do values.push(...(await run(batch)));
-  while (!isEnough(values, performance.now() - startMs, policy));
+  do values.push(...(await run()));
+  while (!isEnough(values, performance.now() - startMs, until));
   return summarize(values);
 }

@@ -1,0 +1,32 @@
+import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import { createLogger } from "@espalier/shared/logging";
+import { loadRuntime } from "../runtime/load-runtime.ts";
+import { createProcessMemory } from "./process-memory.ts";
+import { kitContextTokens, timeGraph } from "./time-graph.ts";
+
+/** What the process is told once, and what it answers: a KitTiming, or why there is none. */
+export interface GraphTask {
+  graphId: string;
+  folder: string;
+  graph: GraphContract;
+  weightsFile: string;
+  threads: number;
+}
+
+/**
+ * Entry of a child process that times one kit graph. In a process of its own the growth of resident memory is the graph's:
+ * memory that an earlier model freed but the allocator kept would hide it.
+ */
+process.once("message", async (task: GraphTask) => {
+  const log = createLogger("kit", "warn");
+  const memory = createProcessMemory();
+  const bytesBeforeLoad = memory.residentBytes();
+  memory.openWindow();
+  const contextTokens = kitContextTokens(task.graph.contextLength);
+  const { folder, graph, threads } = task;
+  const runtime = await loadRuntime({ folder, graph, dataFiles: [task.weightsFile], threads, contextTokens, log });
+  const timing = await timeGraph(task.graphId, runtime, memory, bytesBeforeLoad, AbortSignal.timeout(120_000));
+  await runtime.close();
+  process.send?.(timing);
+  process.disconnect?.();
+});
