@@ -8,13 +8,13 @@ from espalier_builder.export.decoder_spec import DecoderSpec, LayerSpec
 from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.quantize.weight_format import VariantFormats
 
-# The difference of 8 layers is what a layer's cost is read from. Embedding and head are whole, so a kit's decoder
-# outgrows the last-level cache where the model itself does.
-_DEEPEST = 12
-_DEEP_TO_SHALLOW = 3
-_LEAST_DEEP = 3
-# Devices with less free memory than this can't run the models that need deeper kits.
-_LARGEST_WEIGHTS_BYTES = 600 * 1024 * 1024
+# As deep as the model: a decoder of a third of its depth lies in the last-level cache for a good part and ran 1.5 times as
+# fast per layer (SmolLM2 on 32 MiB of cache). Shallow models still need a difference to read a layer's cost from.
+_LEAST_DEEPEST = 12
+_DEEP_TO_SHALLOW = 2
+_LEAST_DEEP = 2
+# Beyond every last-level cache; deeper kits would only take longer.
+_LARGEST_WEIGHTS_BYTES = 300 * 1024 * 1024
 # Positions that a kit's rotary tables cover; the lengths that are timed lie below.
 _LONGEST_CONTEXT = 4096
 
@@ -31,7 +31,7 @@ def kit_sizes(spec: DecoderSpec, formats: VariantFormats) -> list[KitSize]:
     Three unknowns (fixed cost, a layer without FFN columns, an FFN column) and three graphs.
     """
     widest = max(layer.ffn_size for layer in spec.layers)
-    deep = _DEEPEST
+    deep = max(_LEAST_DEEPEST, len(spec.layers))
     while (
         deep > _LEAST_DEEP
         and lay_out(kit_spec(spec, KitSize(deep, widest)), formats).total_bytes > _LARGEST_WEIGHTS_BYTES
@@ -47,10 +47,6 @@ def kit_spec(spec: DecoderSpec, size: KitSize) -> DecoderSpec:
     """The model's decoder cut to a kit's size: `depth` layers like its first one, each with `ffn_size` neurons."""
     layer: LayerSpec = replace(spec.layers[0], ffn_size=size.ffn_size)
     return replace(spec, layers=(layer,) * size.depth, context_length=min(spec.context_length, _LONGEST_CONTEXT))
-
-
-def _weight_bytes(spec: DecoderSpec, size: KitSize, formats: VariantFormats) -> int:
-    return lay_out(kit_spec(spec, size), formats).total_bytes
 
 
 def _half(ffn_size: int) -> int:
