@@ -8,8 +8,8 @@ from espalier_builder.export.decoder_spec import DecoderSpec, LayerSpec
 from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.quantize.weight_format import VariantFormats
 
-# As deep as the model: a decoder of a third of its depth lies in the last-level cache for a good part and ran 1.5 times as
-# fast per layer (SmolLM2 on 32 MiB of cache). Shallow models still need a difference to read a layer's cost from.
+# As deep as the model, so that a kit lies in the last-level cache no more than the model does.
+# Shallow models still need a difference of layers to read a layer's cost from.
 _LEAST_DEEPEST = 12
 _DEEP_TO_SHALLOW = 2
 _LEAST_DEEP = 2
