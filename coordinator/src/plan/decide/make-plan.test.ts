@@ -186,7 +186,7 @@ test("disk must hold the running variant and the new one, but no variant twice",
   const artifact = { digest: digestOfJson("artifact"), totalBytes: 150e6 };
   const built = candidates.map((c) => (c.name === "dense-q8b128" ? { ...c, artifact } : c));
   const on = (active: PlanDevice["active"]) =>
-    plan([{ ...device("d", { diskMiB: 200 }), active }], {}, { candidates: built }).devices[0]?.choice?.variantName;
+    plan([{ ...device("d", { diskMiB: 350 }), active }], {}, { candidates: built }).devices[0]?.choice?.variantName;
   assert.equal(on(null), "dense-q8b128");
   assert.equal(on({ artifactDigest: artifact.digest, totalBytes: 150e6 }), "dense-q8b128");
   assert.notEqual(on({ artifactDigest: digestOfJson("other"), totalBytes: 100e6 }), "dense-q8b128");

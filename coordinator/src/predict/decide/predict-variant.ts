@@ -63,7 +63,8 @@ export function predictVariant(request: PredictionRequest): PredictionResult {
       tpotMs: decodePrediction(format, request),
       ttftMs: withStall(timePrediction(format, format.prefill, [request.promptTokens], shape), request.cpuQuota, 1),
       peakMemoryBytes: memoryPrediction(format, request, measurements.baseMemoryBytes),
-      diskBytes: { value: request.artifactBytes + request.previousArtifactBytes, relativeUncertainty: 0.01 },
+      // While a variant is put together its chunks and its files are both there.
+      diskBytes: { value: 2 * request.artifactBytes + request.previousArtifactBytes, relativeUncertainty: 0.01 },
       downloadSeconds:
         downloadRate === null || downloadRate.median <= 0
           ? null
