@@ -95,7 +95,7 @@ test("peak memory is base, weights, KV cache and working memory", () => {
 
 test("disk counts the variant that is kept for rollback, and download time follows the measured rate", () => {
   const prediction = predict({ previousArtifactBytes: 50e6 });
-  assert.equal(prediction.diskBytes.value, 200e6);
+  assert.equal(prediction.diskBytes.value, 350e6);
   assert.equal(prediction.downloadSeconds?.value, 1.5);
 });
 
