@@ -24,8 +24,10 @@ import type { ResolvedSpec } from "./resolve-spec.ts";
 /** Tokens that an agent's KV cache has room for by default: prompt and answer together. */
 export const servedContextTokens = 2048;
 
-/** Graph, probe set, report and configuration of an artifact that isn't built, besides the model's own small files (ours). */
-const artifactOverheadBytes = 4 * 2 ** 20;
+/** Probe set, report, manifest and chat configuration of an artifact (ours: SmolLM2's take 44 KiB). */
+const documentBytes = 64 * 1024;
+/** Of a `tokenizer.json` that is still inside a GGUF file (ours: SmolLM2's takes 72 bytes an entry). */
+const tokenizerBytesPerEntry = 80;
 
 export interface PlanInputs {
   resolved: ResolvedSpec;
@@ -100,16 +102,16 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
   async function planWith(inputs: PlanInputs, candidates: readonly Candidate[]): Promise<Plan> {
     const { spec, settings, modelName } = inputs.resolved;
     const tree = await readDocument(blobs, settings.model.digest, FileTree);
-    const smallFiles = tree.files.filter(({ path }) => !/\.(safetensors|gguf)$/.test(path));
+    const kit = await readDocument(blobs, inputs.kit.digest, Kit);
     return makePlan({
       spec,
       modelDigest: settings.model.digest,
       modelName,
-      kit: await readDocument(blobs, inputs.kit.digest, Kit),
+      kit,
       candidates,
       devices: await devicesOf(inputs),
       contextTokens: servedContextTokens,
-      companionBytes: smallFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, artifactOverheadBytes),
+      companionBytes: companionBytes(tree, kit),
     });
   }
 
@@ -150,4 +152,14 @@ export function isMeasured(
     profile.measurements.kit?.kitDigest === kit.digest &&
     (device.budget === null || isDeepStrictEqual(device.budget, profile.budget))
   );
+}
+
+/** What an artifact that isn't built will hold besides its weights: graph, tokenizer and documents. */
+function companionBytes(model: FileTree, kit: Kit): number {
+  const graphBytes = Math.max(...kit.files.map(({ sizeBytes }) => sizeBytes));
+  const smallFiles = model.files.filter(({ path }) => !/\.(safetensors|gguf)$/.test(path));
+  const vocabularySize = kit.graphs[0]?.shape.vocabularySize ?? 0;
+  const hasTokenizer = smallFiles.some(({ path }) => path === "tokenizer.json");
+  const tokenizerBytes = hasTokenizer ? 0 : tokenizerBytesPerEntry * vocabularySize;
+  return smallFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, graphBytes + tokenizerBytes + documentBytes);
 }
