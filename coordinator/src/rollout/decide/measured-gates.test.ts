@@ -96,6 +96,13 @@ describe("latency against the prediction", () => {
   for (const [name, given, verdict] of rows) {
     test(name, () => assert.equal(latencyPredictionGate("class", [observed({}, given)], spec).verdict, verdict));
   }
+  test("a prediction that claims little is not contradicted within its own uncertainty", () => {
+    const vague = { ...prediction, tpotMs: { value: 20, relativeUncertainty: 2 } };
+    const gate = (tpotMs: number) =>
+      latencyPredictionGate("class", [{ ...observed({}, proof({ tpotMs })), prediction: vague }], spec);
+    assert.deepEqual([gate(55).verdict, gate(55).allowed], ["pass", 2]);
+    assert.equal(gate(65).verdict, "inconclusive");
+  });
   test("stores the worst error with its values", () => {
     const gate = latencyPredictionGate("class", [observed({}, proof()), observed({}, proof({ tpotMs: 25 }))], spec);
     assert.deepEqual([gate.measured, gate.allowed, gate.evidence], [0.25, 0.5, 2]);
