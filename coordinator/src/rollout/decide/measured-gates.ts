@@ -46,7 +46,10 @@ export function latencyObjectiveGate(subject: string, devices: readonly Observed
   });
 }
 
-/** Medians against predictions: a device that is far off its prediction, either way, is not understood. */
+/**
+ * Medians against predictions: a device that is far off its prediction, either way, is not understood. Within what the
+ * prediction itself leaves open nothing is contradicted.
+ */
 export function latencyPredictionGate(
   subject: string,
   devices: readonly Observed[],
@@ -56,18 +59,14 @@ export function latencyPredictionGate(
   const errors = devices.flatMap((device) => {
     const timing = comparableTiming(device, spec);
     if (timing === null || device.prediction === null) return [];
-    const predicted = device.prediction.tpotMs.value;
-    return [
-      {
-        name: device.name,
-        measured: timing.tpotMs.median,
-        predicted,
-        error: Math.abs(timing.tpotMs.median / predicted - 1),
-      },
-    ];
+    const { value: predicted, relativeUncertainty } = device.prediction.tpotMs;
+    const measured = timing.tpotMs.median;
+    const allowed = Math.max(maxPredictionError, relativeUncertainty);
+    return [{ name: device.name, measured, predicted, allowed, error: Math.abs(measured / predicted - 1) }];
   });
-  const worst = errors.sort((a, b) => b.error - a.error)[0];
-  const base = { gate: "latency-prediction", subject, allowed: maxPredictionError, evidence: errors.length } as const;
+  const worst = errors.sort((a, b) => b.error / b.allowed - a.error / a.allowed)[0];
+  const allowed = worst?.allowed ?? maxPredictionError;
+  const base = { gate: "latency-prediction", subject, allowed, evidence: errors.length } as const;
   if (worst === undefined) {
     return {
       ...base,
@@ -79,7 +78,7 @@ export function latencyPredictionGate(
   const message = `${worst.name} takes ${worst.measured.toFixed(1)} ms per output token, predicted ${worst.predicted.toFixed(1)} ms`;
   return {
     ...base,
-    verdict: worst.error > maxPredictionError ? "inconclusive" : "pass",
+    verdict: worst.error > worst.allowed ? "inconclusive" : "pass",
     measured: worst.error,
     message,
   };
