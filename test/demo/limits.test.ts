@@ -43,5 +43,5 @@ test("where pruning gains little the limit is still one that the fastest variant
 
 test("tokens shorter than the stalls of a CPU quota are limited by disk instead of time", () => {
   const costs = [cost(8, 0, 0.2, 100, 140), cost(4, 0, 0.2, 100, 90), cost(4, 0.3, 0.1, 100, 60)];
-  assert.deepEqual(prunedLimits(costs), { diskBytes: Math.round(90 * 0.85 * mebibyte) });
+  assert.deepEqual(prunedLimits(costs), { diskBytes: Math.round(90 * 0.92 * mebibyte) });
 });

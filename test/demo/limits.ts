@@ -50,7 +50,7 @@ export function bestDense(costs: CandidateCost[], bits: number): CandidateCost {
 }
 
 /** Memory differences below this share drown in the noise of a process's resident set. */
-const memoryMarginShare = 0.08;
+const memoryMarginShare = 0.05;
 
 /** A budget that the dense 4-bit variant keeps and the 8-bit one breaks: of memory where that is measurable, else of disk. */
 export function fourBitBudget(costs: CandidateCost[]): { memory: number } | { disk: number } {
@@ -62,8 +62,8 @@ export function fourBitBudget(costs: CandidateCost[]): { memory: number } | { di
     : { disk: Math.round((eight.diskBytes + four.diskBytes) / 2) };
 }
 
-/** How far under the dense variant's prediction the third device's limit lies: further than predictions err. */
-const speedUp = 0.85;
+/** How far under the dense variant's prediction the third device's limit lies: about as far as predictions err. */
+const speedUp = 0.92;
 
 /** A CPU quota stalls for some milliseconds at a time: requests of shorter tokens can't be told apart by their times. */
 const shortestTimedTokenMs = 2;

@@ -20,7 +20,7 @@ export class BindingEngine implements Engine {
     for (const { past, present, layer } of cacheTensors(options.graph)) {
       const shape = cacheShape(options.graph, layer, options.capacity);
       const size = shape.reduce((product, length) => product * length, 1);
-      const tensor = new Tensor("float32", new Float32Array(size), shape);
+      const tensor = new Tensor("float32", new Float32Array(size).fill(0), shape);
       this.#past[past] = tensor;
       this.#present[present] = tensor;
     }

@@ -47,7 +47,9 @@ export class FfiEngine implements Engine {
     this.#memoryInfo = api.create("CreateCpuMemoryInfo", 0, 0);
     this.#cache = cacheTensors(options.graph).map(({ past, present, layer }) => {
       const shape = cacheShape(options.graph, layer, options.capacity);
-      const buffer = float32Buffer(shape.reduce((product, size) => product * size, 1));
+      // Written once so that the kernel commits it now: a device that can't hold the whole cache fails before it is
+      // active and not in mid-conversation, and the measured peak is the real one.
+      const buffer = float32Buffer(shape.reduce((product, size) => product * size, 1)).fill(0);
       return { past, present, buffer, value: this.#tensor(buffer, shape, elementType.float32) };
     });
     this.#lastPositionValue = this.#tensor(this.#lastPosition, [1], elementType.int32);

@@ -86,9 +86,10 @@ test("one measured FFN size still predicts other widths, with more uncertainty",
   assert.ok(half.tpotMs.relativeUncertainty > 0.1);
 });
 
-test("peak memory is base, weights, KV cache and working memory", () => {
+test("peak memory is base, weights, tokenizer, KV cache and working memory", () => {
   const shape = shapeOf(formats.q4b32a, 30, 1536);
-  const truth = 90e6 + 1e6 + 1.1 * shape.weightBytes + kvCacheBytes(shape, 2048) + 5e6;
+  const tokenizer = 1000 * shape.vocabularySize;
+  const truth = 90e6 + 1e6 + 1.1 * shape.weightBytes + tokenizer + kvCacheBytes(shape, 2048) + 5e6;
   near(predict({ shape }).peakMemoryBytes.value, truth, 0.001);
   assert.equal(kvCacheBytes(shape, 1), 30 * 2 * 4 * 3 * 64);
 });

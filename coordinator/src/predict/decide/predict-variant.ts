@@ -13,6 +13,8 @@ const singleWidthUncertainty = 0.1;
 const extrapolationUncertainty = 0.1;
 /** Agents enforce a CPU quota over periods of this length: a process that used its share up stalls for the rest of one. */
 const quotaPeriodMs = 10;
+/** Memory of a loaded tokenizer (ours: SmolLM2's 49,152 entries take 45 to 60 MB of JavaScript objects). */
+const tokenizerBytesPerEntry = 1000;
 /** One-sided 95 % quantile of the normal distribution. */
 const oneSided95 = 1.645;
 
@@ -130,7 +132,8 @@ function memoryPrediction(format: FormatModel, request: PredictionRequest, baseB
   const { shape } = request;
   const features = format.peakGrowth.coefficients.length === 1 ? [shape.weightBytes] : [1, shape.weightBytes];
   const growth = estimate(format.peakGrowth, features);
-  const value = baseBytes + growth.value + kvCacheBytes(shape, request.contextTokens);
+  const tokenizerBytes = tokenizerBytesPerEntry * shape.vocabularySize;
+  const value = baseBytes + tokenizerBytes + growth.value + kvCacheBytes(shape, request.contextTokens);
   return { value, relativeUncertainty: Math.max(uncertaintyFloor, (oneSided95 * growth.standardError) / value) };
 }
 
