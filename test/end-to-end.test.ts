@@ -82,6 +82,18 @@ async function readVariantFile(artifactDigest: string, path: string): Promise<Bu
   return Buffer.concat(parts);
 }
 
+test("applications see the model under the name that it was imported by", async () => {
+  for (const apiUrl of demo.apiUrls.values()) {
+    const { data } = (await (await fetch(`${apiUrl}/v1/models`)).json()) as { data: { id: string }[] };
+    assert.deepEqual(
+      data.map(({ id }) => id),
+      ["tiny"],
+    );
+  }
+  const variants = await listVariants(demo.stack.client);
+  assert.ok(variants.every(({ modelName }) => modelName === "tiny"));
+});
+
 test("a device streams a chat answer in several events over plain HTTP", async () => {
   const [apiUrl] = demo.apiUrls.values();
   const [model] = ((await (await fetch(`${apiUrl}/v1/models`)).json()) as { data: { id: string }[] }).data;
