@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from espalier_builder.artifact.write_document import write_document
@@ -24,11 +24,12 @@ SENSITIVITY_FILE = "sensitivity.json"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`digest` is that of the `FileTree` at `path`; `device` is `cpu` or `cuda`."""
+    """`digest` is that of the `FileTree` at `path`; `device` is `cpu` or `cuda`; `name` defaults to the path's."""
 
     path: Path
     digest: str
     device: str
+    name: str | None = None
 
 
 def run_build(
@@ -78,5 +79,6 @@ def run_kit(
 
 
 def _load(model: Model, cache: StageCache, on_progress: OnProgress) -> Checkpoint:
-    on_progress("load", 0.0, f"reading {model.path.name}")
-    return on_device(load_cached(model.path, cache), model.device)
+    on_progress("load", 0.0, f"reading {model.name or model.path.name}")
+    checkpoint = on_device(load_cached(model.path, cache), model.device)
+    return checkpoint if model.name is None else replace(checkpoint, name=model.name)

@@ -15,7 +15,7 @@ from espalier_builder.failure import BuilderError
 from espalier_builder.worker.blob_bucket import BlobBucket
 from espalier_builder.worker.child import REQUEST_FILE, Failed, Succeeded, start_job
 from espalier_builder.worker.deliver import deliver
-from espalier_builder.worker.fetch_tree import fetch_tree
+from espalier_builder.worker.fetch_tree import fetch_tree, tree_name
 from espalier_builder.worker.job_events import JobEvents, Step
 from espalier_builder.worker.names import INBOX_BUCKET, INPUTS_BUCKET
 
@@ -69,18 +69,19 @@ async def _write_request(
 ) -> None:
     inputs, trees = BlobBucket(jetstream, INPUTS_BUCKET), settings.cache / "trees"
 
-    async def fetch(digest: str | None) -> str | None:
-        if digest is None:
-            return None
-        return str(
-            await fetch_tree(inputs, digest, trees, lambda share: events.report(Step("fetch", share * _WORK_STARTS)))
-        )
+    async def fetch(digest: str) -> Path:
+        return await fetch_tree(inputs, digest, trees, lambda share: events.report(Step("fetch", share * _WORK_STARTS)))
 
+    async def fetch_text(digest: str | None) -> str | None:
+        return None if digest is None else str(await fetch(digest))
+
+    model = await fetch(job["modelDigest"])
     request = {
         "job": job,
-        "modelFolder": await fetch(job["modelDigest"]),
-        "calibrationFolder": await fetch(job.get("calibrationDigest")),
-        "evaluationFolder": await fetch(job.get("evaluationDigest")),
+        "modelFolder": str(model),
+        "modelName": tree_name(model),
+        "calibrationFolder": await fetch_text(job.get("calibrationDigest")),
+        "evaluationFolder": await fetch_text(job.get("evaluationDigest")),
         "stagesFolder": str(settings.cache / "stages"),
         "outFolder": str(work / RESULT_FOLDER),
         "device": settings.device,

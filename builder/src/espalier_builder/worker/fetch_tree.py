@@ -37,10 +37,21 @@ async def fetch_tree(
             await _fetch_file(bucket, entry, work)
             fetched += entry["sizeBytes"]
             on_progress(fetched / total)
+        _name_file(final).write_text(tree["name"], encoding="utf8")
         _place(work, final)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return final
+
+
+def tree_name(folder: Path) -> str:
+    """What the tree that `fetch_tree` put into `folder` was imported as."""
+    return _name_file(folder).read_text(encoding="utf8")
+
+
+def _name_file(folder: Path) -> Path:
+    # Beside the folder, whose files are the tree's and nothing else.
+    return folder.with_name(f"{folder.name}.name")
 
 
 async def _fetch_file(bucket: BlobBucket, entry: dict[str, Any], folder: Path) -> None:

@@ -51,7 +51,8 @@ def run_request(request: dict[str, Any], on_progress: OnProgress) -> str:
     """The digest of the result, which lies in the request's `outFolder`."""
     job = request["job"]
     cache = StageCache(Path(request["stagesFolder"]))
-    model = Model(Path(request["modelFolder"]), job["modelDigest"], choose_device(request["device"]))
+    folder, device = Path(request["modelFolder"]), choose_device(request["device"])
+    model = Model(folder, job["modelDigest"], device, request["modelName"])
     out = Path(request["outFolder"])
     if job["kind"] == "kit":
         formats = tuple(WeightFormat.from_json(value) for value in job["formats"])
