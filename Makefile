@@ -36,10 +36,10 @@ test: setup ## all tests that need no GPU and no large model
 
 # `find` never enters node_modules, where other packages keep tests of their own.
 test-typescript:
-	@$(ON_NODE) $(NODE) --test --test-concurrency=1 $$(find $(TYPESCRIPT_WORKSPACES) -name node_modules -prune -o -name '*.test.ts' -print | sort)
+	@$(ON_NODE) $(NODE) --test --test-concurrency=1 --test-timeout=300000 $$(find $(TYPESCRIPT_WORKSPACES) -name node_modules -prune -o -name '*.test.ts' -print | sort)
 
 test-scripts:
-	@$(ON_NODE) $(NODE) --test $$(find scripts -name node_modules -prune -o -name '*.test.mjs' -print -o -name '*.test.ts' -print | sort)
+	@$(ON_NODE) $(NODE) --test --test-timeout=300000 $$(find scripts -name node_modules -prune -o -name '*.test.mjs' -print -o -name '*.test.ts' -print | sort)
 
 test-python:
 	@cd builder && $(PYTHON_ENV)/python -m pytest

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { natsServerBinary } from "./binaries.ts";
 
 export interface TestNatsServer {
@@ -64,10 +65,19 @@ export async function startNatsServer(authorization = ""): Promise<TestNatsServe
   };
 }
 
-/** nats-server writes `<program>_<pid>.ports` with its real addresses. */
+/**
+ * nats-server writes `<program>_<pid>.ports` with its real addresses, some time after it says that it is ready: until then
+ * the file is missing or half written.
+ */
 async function readPort(folder: string, pid: number | undefined): Promise<number> {
-  const ports: unknown = JSON.parse(await readFile(join(folder, `nats-server_${pid}.ports`), "utf8"));
-  const [url] = (ports as { nats: string[] }).nats;
-  if (url === undefined) throw new Error("nats-server listens on no client port");
-  return Number(new URL(url).port);
+  for (let tries = 0; ; tries++) {
+    try {
+      const ports: unknown = JSON.parse(await readFile(join(folder, `nats-server_${pid}.ports`), "utf8"));
+      const [url] = (ports as { nats: string[] }).nats;
+      return Number(new URL(url ?? "").port);
+    } catch (error) {
+      if (tries === 100) throw error;
+      await sleep(50);
+    }
+  }
 }
