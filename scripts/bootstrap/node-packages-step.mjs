@@ -26,23 +26,23 @@ export async function nodePackagesStep({ root, home, say, beginWork }) {
   await beginWork();
   await requireFreeSpace({ folder: root, neededBytes: 1_500 * MB, what: "the Node packages" });
   say("Node packages: npm ci (a minute or two)");
-  await installLocked({ root, home, say });
+  await installLocked({ root, home, say, lock });
   await requireNode(node, lock["node_modules/node"]?.version);
   say("Node packages: installed");
   return node;
 }
 
 /**
- * `npm ci` refuses a lock file that lacks optional packages of other platforms, and the lock file lacks what the
- * registry that wrote it lacked. `npm install --no-save` installs the same locked versions without that demand.
+ * `npm ci` refuses a lock file that lacks optional packages of other platforms, and a lock file lacks what the registry
+ * that wrote it lacked. `npm install --no-save` installs the same locked versions without that demand.
  */
-async function installLocked({ root, home, say }) {
+async function installLocked({ root, home, say, lock }) {
   const options = { cwd: root, env: npmEnvironment(home, process.env) };
   const log = join(home, "log", "npm-ci.log");
   const { code, output } = await tryCommand("npm", ["ci", "--no-progress"], { ...options, log });
   if (code === 0) return;
-  if (!refusedOnlyForUnpublished(output)) throw explainFailure({ what: "npm ci", code, output, log });
-  say("  the lock file lacks optional packages that its registry lacks; installing what it has");
+  if (!refusedOnlyForOptional(output, lock)) throw explainFailure({ what: "npm ci", code, output, log });
+  say("  the registry and the lock file know different optional packages; installing what the lock file names");
   const installLog = join(home, "log", "npm-install.log");
   await requireCommand("npm install", "npm", ["install", "--no-save", "--no-progress"], {
     ...options,
@@ -51,12 +51,15 @@ async function installLocked({ root, home, say }) {
 }
 
 /**
- * npm names what disagrees with the lock file one a line; a package that the registry doesn't have has no version there.
+ * npm names what disagrees with the lock file one a line, a package without a version where the registry lacks it too.
  * @param {string} output of npm ci
+ * @param {Record<string, { optionalDependencies?: Record<string, string> }>} lock
  */
-export function refusedOnlyForUnpublished(output) {
+export function refusedOnlyForOptional(output, lock) {
+  const optional = new Set(Object.values(lock).flatMap((found) => Object.keys(found.optionalDependencies ?? {})));
   const complaints = output.match(/^npm error (Missing|Invalid): .*$/gm) ?? [];
-  return complaints.length > 0 && complaints.every((line) => /Missing: \S+@ from lock file$/.test(line));
+  const excused = (line) => optional.has(/Missing: (\S+)@\S* from lock file$/.exec(line)?.[1] ?? "");
+  return complaints.length > 0 && complaints.every(excused);
 }
 
 /**

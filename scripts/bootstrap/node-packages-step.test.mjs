@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { missingPackages, npmEnvironment, refusedOnlyForUnpublished } from "./node-packages-step.mjs";
+import { missingPackages, npmEnvironment, refusedOnlyForOptional } from "./node-packages-step.mjs";
 
 test("a package that is absent or in another version is missing", () => {
   const lock = { "": {}, "node_modules/a": { version: "1.0.0" }, "node_modules/b": { version: "2.0.0" } };
@@ -18,15 +18,15 @@ test("optional packages of other platforms are not missed, workspaces are", () =
   assert.deepEqual(missingPackages(lock, { "node_modules/@espalier/shared": { resolved: "shared", link: true } }), []);
 });
 
-test("only packages that the registry itself lacks excuse a lock file", () => {
+test("only optional packages excuse a lock file, whether the registry has them or not", () => {
+  const lock = { "node_modules/biome": { optionalDependencies: { "@biomejs/cli-android-x64": "2.6.8" } } };
+  const refused = (...lines) => refusedOnlyForOptional(`npm error code EUSAGE\n${lines.join("\n")}\n`, lock);
   const unpublished = "npm error Missing: @biomejs/cli-android-x64@ from lock file";
-  assert.equal(refusedOnlyForUnpublished(`npm error code EUSAGE\n${unpublished}\n`), true);
-  assert.equal(refusedOnlyForUnpublished(`${unpublished}\nnpm error Missing: zod@4.1.0 from lock file\n`), false);
-  assert.equal(
-    refusedOnlyForUnpublished(`${unpublished}\nnpm error Invalid: lock file's a@1 does not satisfy a@2\n`),
-    false,
-  );
-  assert.equal(refusedOnlyForUnpublished("npm error code EAI_AGAIN"), false);
+  const publishedSince = "npm error Missing: @biomejs/cli-android-x64@2.6.8 from lock file";
+  assert.equal(refused(unpublished, publishedSince), true);
+  assert.equal(refused(unpublished, "npm error Missing: zod@4.1.0 from lock file"), false);
+  assert.equal(refused(unpublished, "npm error Invalid: lock file's a@1 does not satisfy a@2"), false);
+  assert.equal(refused("npm error code EAI_AGAIN"), false);
 });
 
 test("npm's cache lies in the checkout unless the user chose one", () => {
