@@ -25,6 +25,7 @@ from espalier_builder.contracts import canonical_json, digest_of_bytes, digest_o
 from espalier_builder.worker import child
 from espalier_builder.worker.attempt import AttemptSettings
 from espalier_builder.worker.blob_bucket import BlobBucket
+from espalier_builder.worker.end_task import end_task
 from espalier_builder.worker.names import INBOX_PREFIX
 from espalier_builder.worker.worker import Worker, WorkerSettings
 from nats_server import create_topology, running_server
@@ -107,9 +108,7 @@ async def working(broker: Broker, cache: Path, *, job_timeout_seconds: float = D
         yield
         assert not running.done(), "the worker's loop ended"
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        await end_task(running)
 
 
 async def until(holds: Callable[[], Any]) -> None:

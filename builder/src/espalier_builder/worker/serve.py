@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from nats.js.errors import NotFoundError
 from espalier_builder.device import Device
 from espalier_builder.failure import BuilderError
 from espalier_builder.worker.attempt import AttemptSettings
+from espalier_builder.worker.end_task import end_task
 from espalier_builder.worker.names import INBOX_PREFIX
 from espalier_builder.worker.worker import Worker, WorkerSettings
 
@@ -73,19 +73,28 @@ async def _serve(options: ServeOptions) -> None:
     builder_id = f"{socket.gethostname()}-{os.getpid()}"
     attempt = AttemptSettings(options.cache, options.job_timeout_seconds, options.device)
     worker = Worker(connection, WorkerSettings(builder_id=builder_id, attempt=attempt))
-    running = asyncio.create_task(worker.run())
+    told_to_end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
     log.info("builder %s waits for jobs at %s", builder_id, options.nats_url)
     try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        await _work_until(told_to_end, worker)
     except NotFoundError as error:
         raise BuilderError(
             "QUEUE_MISSING", "the broker has no build queue", "start the coordinator first: it makes the queue"
         ) from error
     finally:
         await connection.close()
+
+
+async def _work_until(told_to_end: asyncio.Event, worker: Worker) -> None:
+    """Returns when the worker was told to end, raises what it failed with."""
+    working, waiting = asyncio.create_task(worker.run()), asyncio.create_task(told_to_end.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    await end_task(waiting)
+    await end_task(working)
+    if not working.cancelled():
+        working.result()
 
 
 async def _log_error(error: Exception) -> None:

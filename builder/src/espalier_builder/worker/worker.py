@@ -23,6 +23,7 @@ from nats.js import JetStreamContext
 from espalier_builder.contracts import canonical_json
 from espalier_builder.worker.attempt import AttemptSettings, attempt_job
 from espalier_builder.worker.child import Succeeded
+from espalier_builder.worker.end_task import end_task
 from espalier_builder.worker.job_events import JobEvents
 from espalier_builder.worker.job_message import MalformedJob, job_id_of_subject, parse_job
 from espalier_builder.worker.names import CONSUMER, JOBS_STREAM, dead_subject
@@ -45,7 +46,7 @@ class WorkerSettings:
 
 
 class Worker:
-    """Runs jobs one after another, until `run` is cancelled."""
+    """Runs jobs one after another, until the task of `run` is ended (`end_task`)."""
 
     def __init__(self, connection: Client, settings: WorkerSettings) -> None:
         self._jetstream: JetStreamContext = connection.jetstream()
@@ -89,9 +90,7 @@ class Worker:
         try:
             await self._watch(message, events, running)
         finally:
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+            await end_task(running)
         if running.cancelled():
             log.info("job %s was withdrawn", job["jobId"])
             return
