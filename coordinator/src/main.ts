@@ -13,6 +13,7 @@ import { lockDataFolder } from "./data-folder/lock.ts";
 import { settlePorts } from "./data-folder/ports.ts";
 import { publishedFiles, publishFiles } from "./data-folder/published-files.ts";
 import { storeDownloadProbe } from "./devices/download-probe.ts";
+import { eventMethods } from "./devices/event-methods.ts";
 import { createDeviceMeasurer } from "./devices/measure-device.ts";
 import { deviceMethods } from "./devices/operator-methods.ts";
 import { createRevokeDevice } from "./devices/revoke-device.ts";
@@ -35,6 +36,8 @@ import { createInbox } from "./nats/inbox.ts";
 import { startOutboxSender } from "./nats/outbox-sender.ts";
 import { createProjection } from "./nats/projection.ts";
 import { reconcile, startReconciler } from "./nats/reconcile.ts";
+import { builtInOperator, createOperatorAccess } from "./operator/access.ts";
+import { accountMethods } from "./operator/account-methods.ts";
 import { statusMethods } from "./operator/status-methods.ts";
 import { type CoordinatorOptions, isLoopback, readOptions } from "./options.ts";
 import { planMethods } from "./plan/operator-methods.ts";
@@ -83,7 +86,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
 
   // Identity and broker
   const authority = await openAuthority({ folder: within("ca"), deviceDays: options.deviceCertificateDays, now });
-  const operatorFiles = await keepOperatorCertificate({ folder: within("ca"), name: "admin", authority, now });
+  const operatorFiles = await keepOperatorCertificate({ folder: within("ca"), name: builtInOperator, authority, now });
   const broker = await startBroker({
     options: options.broker,
     serverFolder: within("nats"),
@@ -215,12 +218,15 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
         authorityPem,
         now,
       }),
-      ...deviceMethods({ store, isOnline, measurer, builds, revoke }),
+      ...accountMethods({ store, authority, operatorAddress: endpoints.sessionAddress, now }),
+      ...deviceMethods({ store, isOnline, measurer, builds, revoke, now }),
+      ...eventMethods({ store }),
       ...importMethods({ store, blobs, folder, now }),
       ...variantMethods({ store, blobs }),
       ...planMethods({ store, builds, planner, measurer, isOnline, now }),
-      ...rolloutMethods({ store, engine, now }),
+      ...rolloutMethods({ store, engine }),
     },
+    createOperatorAccess({ store, now }),
     log,
   );
   const members = await serveMembers(

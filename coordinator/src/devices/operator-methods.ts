@@ -8,7 +8,10 @@ import type { Builds } from "../builds/builds.ts";
 import { kitFormats } from "../builds/weight-formats.ts";
 import type { DeviceMethods } from "../grpc/operator.ts";
 import { createMessageQueue } from "../grpc/session/message-queue.ts";
+import { requireLabels } from "../identity/device-labels.ts";
+import { setLabels } from "../store/device-changes.ts";
 import { findDeviceByIdOrName, listDevices, type StoredDevice } from "../store/devices.ts";
+import { recordEvent } from "../store/events.ts";
 import type { Store } from "../store/open.ts";
 import { findProfile } from "../store/profiles.ts";
 import { findTree, listTrees, type StoredTree } from "../store/trees.ts";
@@ -23,8 +26,9 @@ export function deviceMethods(parts: {
   measurer: DeviceMeasurer;
   builds: Pick<Builds, "ensureKit">;
   revoke: RevokeDevice;
+  now: () => number;
 }): DeviceMethods {
-  const { store, isOnline, measurer, builds, revoke } = parts;
+  const { store, isOnline, measurer, builds, revoke, now } = parts;
 
   async function select(selector: string, device: string): Promise<StoredDevice[]> {
     parseSelector(selector);
@@ -47,6 +51,29 @@ export function deviceMethods(parts: {
         });
       }
       return { devices };
+    },
+    async labelDevice({ device, set, remove }, { operator }) {
+      const labels = await store.inTransaction(async (transaction) => {
+        const stored = await findDeviceByIdOrName(transaction, device);
+        if (stored === null) {
+          throw new EspalierError("device.unknown", `no device is called ${device}`, {
+            fields: { device },
+            remedy: "see `espalier device list`",
+          });
+        }
+        const kept = Object.entries(stored.labels).filter(([key]) => !remove.includes(key));
+        const next = requireLabels({ ...Object.fromEntries(kept), ...set });
+        await setLabels(transaction, stored.id, next);
+        await recordEvent(transaction, {
+          atMs: now(),
+          deviceId: stored.id,
+          kind: "device.labelled",
+          message: `labelled by ${operator}`,
+          data: { labels: next },
+        });
+        return next;
+      });
+      return { labels };
     },
     revokeDevice: async ({ device }, { operator }) => ({ deviceId: await revoke(device, operator) }),
     async *measureDevices(request, { signal }) {

@@ -1,5 +1,4 @@
 import { EspalierError } from "@espalier/shared/errors";
-import { recordAudit } from "../store/audit.ts";
 import { revokeDevice } from "../store/device-changes.ts";
 import { findDeviceByIdOrName } from "../store/devices.ts";
 import { recordEvent } from "../store/events.ts";
@@ -34,14 +33,6 @@ export function createRevokeDevice(parts: {
         deviceId: device.id,
         kind: "device.revoked",
         message: `revoked by ${operator}`,
-      });
-      await recordAudit(transaction, {
-        atMs: now(),
-        who: operator,
-        action: "revoke-device",
-        target: device.id,
-        outcome: "allowed",
-        detail: device.name,
       });
     });
     disconnect(device.id);

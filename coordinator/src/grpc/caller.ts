@@ -25,12 +25,12 @@ export function callerOf(call: PeerCall): Identity & { readonly serial: string }
 }
 
 /** @throws {EspalierError} `caller.unauthenticated`, `caller.forbidden` for another kind of certificate */
-export function requireOperator(call: PeerCall): string {
+export function requireOperator(call: PeerCall): { readonly id: string; readonly serial: string } {
   const caller = callerOf(call);
   if (caller.kind !== "operator") {
     throw new EspalierError("caller.forbidden", `${caller.kind} ${caller.id} is no operator`);
   }
-  return caller.id;
+  return caller;
 }
 
 /**

@@ -58,7 +58,7 @@ test("a token used, expired or guessed is denied and audited", async (t) => {
   endpoints.clock.nowMs += 1_000;
   await assert.rejects(callEnroll(endpoints, await request(late)), rejectsWith(status.UNAUTHENTICATED));
   await assert.rejects(callEnroll(endpoints, await request("guess")), rejectsWith(status.UNAUTHENTICATED));
-  const denied = (await listAudit(endpoints.store.db, 10)).filter(({ outcome }) => outcome === "denied");
+  const denied = (await listAudit(endpoints.store.db, { limit: 10 })).filter(({ outcome }) => outcome === "denied");
   assert.equal(denied.length, 3);
   assert.ok(denied.every(({ who, detail }) => who === "127.0.0.1" && !detail.includes(token)));
   assert.equal(await countDevices(endpoints.store.db), 1);

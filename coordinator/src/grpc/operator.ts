@@ -1,4 +1,6 @@
 import type { ControlRolloutRequest__Output } from "@espalier/shared/generated/espalier/v1/ControlRolloutRequest";
+import type { CreateOperatorRequest__Output } from "@espalier/shared/generated/espalier/v1/CreateOperatorRequest";
+import type { CreateOperatorResponse } from "@espalier/shared/generated/espalier/v1/CreateOperatorResponse";
 import type { CreateTokenRequest__Output } from "@espalier/shared/generated/espalier/v1/CreateTokenRequest";
 import type { CreateTokenResponse } from "@espalier/shared/generated/espalier/v1/CreateTokenResponse";
 import type { FileData } from "@espalier/shared/generated/espalier/v1/FileData";
@@ -6,10 +8,18 @@ import type { GetRolloutRequest__Output } from "@espalier/shared/generated/espal
 import type { GetStatusRequest__Output } from "@espalier/shared/generated/espalier/v1/GetStatusRequest";
 import type { GetStatusResponse } from "@espalier/shared/generated/espalier/v1/GetStatusResponse";
 import type { ImportResponse } from "@espalier/shared/generated/espalier/v1/ImportResponse";
+import type { LabelDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/LabelDeviceRequest";
+import type { LabelDeviceResponse } from "@espalier/shared/generated/espalier/v1/LabelDeviceResponse";
+import type { ListAuditRequest__Output } from "@espalier/shared/generated/espalier/v1/ListAuditRequest";
+import type { ListAuditResponse } from "@espalier/shared/generated/espalier/v1/ListAuditResponse";
 import type { ListDevicesRequest__Output } from "@espalier/shared/generated/espalier/v1/ListDevicesRequest";
 import type { ListDevicesResponse } from "@espalier/shared/generated/espalier/v1/ListDevicesResponse";
+import type { ListEventsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListEventsRequest";
+import type { ListEventsResponse } from "@espalier/shared/generated/espalier/v1/ListEventsResponse";
 import type { ListModelsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListModelsRequest";
 import type { ListModelsResponse } from "@espalier/shared/generated/espalier/v1/ListModelsResponse";
+import type { ListOperatorsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListOperatorsRequest";
+import type { ListOperatorsResponse } from "@espalier/shared/generated/espalier/v1/ListOperatorsResponse";
 import type { ListRolloutsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListRolloutsRequest";
 import type { ListRolloutsResponse } from "@espalier/shared/generated/espalier/v1/ListRolloutsResponse";
 import type { ListVariantsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListVariantsRequest";
@@ -22,20 +32,33 @@ import type { PlanRequest__Output } from "@espalier/shared/generated/espalier/v1
 import type { ReadVariantFileRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadVariantFileRequest";
 import type { RevokeDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeDeviceRequest";
 import type { RevokeDeviceResponse } from "@espalier/shared/generated/espalier/v1/RevokeDeviceResponse";
+import type { RevokeOperatorRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeOperatorRequest";
+import type { RevokeOperatorResponse } from "@espalier/shared/generated/espalier/v1/RevokeOperatorResponse";
 import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/RolloutResponse";
 import type { StartRolloutRequest__Output } from "@espalier/shared/generated/espalier/v1/StartRolloutRequest";
 import type { UploadMessage__Output } from "@espalier/shared/generated/espalier/v1/UploadMessage";
 import type { Logger } from "@espalier/shared/logging";
+import type { OperatorAccess } from "../operator/access.ts";
 import { type ClientStream, type ServerStream, serveStream, serveUnary, serveUpload, type Unary } from "./methods.ts";
 
+export interface AccountMethods {
+  createOperator: Unary<CreateOperatorRequest__Output, CreateOperatorResponse>;
+  listOperators: Unary<ListOperatorsRequest__Output, ListOperatorsResponse>;
+  revokeOperator: Unary<RevokeOperatorRequest__Output, RevokeOperatorResponse>;
+  listAudit: Unary<ListAuditRequest__Output, ListAuditResponse>;
+}
 export interface StatusMethods {
   getStatus: Unary<GetStatusRequest__Output, GetStatusResponse>;
   createToken: Unary<CreateTokenRequest__Output, CreateTokenResponse>;
 }
 export interface DeviceMethods {
   listDevices: Unary<ListDevicesRequest__Output, ListDevicesResponse>;
+  labelDevice: Unary<LabelDeviceRequest__Output, LabelDeviceResponse>;
   revokeDevice: Unary<RevokeDeviceRequest__Output, RevokeDeviceResponse>;
   measureDevices: ServerStream<MeasureDevicesRequest__Output, MeasureDevicesEvent>;
+}
+export interface EventMethods {
+  listEvents: Unary<ListEventsRequest__Output, ListEventsResponse>;
 }
 export interface ImportMethods {
   importModel: ClientStream<UploadMessage__Output, ImportResponse>;
@@ -59,30 +82,39 @@ export interface RolloutMethods {
 
 /** The operator API: groups of handlers, each made in the folder of its subject. */
 export type OperatorMethods = StatusMethods &
+  AccountMethods &
   DeviceMethods &
+  EventMethods &
   ImportMethods &
   VariantMethods &
   PlanMethods &
   RolloutMethods;
 
-/** Serves the methods to certificates of operators only. */
-export function operatorHandlers(methods: OperatorMethods, log: Logger): OperatorHandlers {
+/** Serves the methods to operators whose role allows them (operator/rules.ts). */
+export function operatorHandlers(methods: OperatorMethods, access: OperatorAccess, log: Logger): OperatorHandlers {
+  const { entrance } = access;
   return {
-    GetStatus: serveUnary(methods.getStatus, log),
-    CreateToken: serveUnary(methods.createToken, log),
-    ListDevices: serveUnary(methods.listDevices, log),
-    RevokeDevice: serveUnary(methods.revokeDevice, log),
-    MeasureDevices: serveStream(methods.measureDevices, log),
-    ImportModel: serveUpload(methods.importModel, log),
-    ImportDataset: serveUpload(methods.importDataset, log),
-    ListModels: serveUnary(methods.listModels, log),
-    ListVariants: serveUnary(methods.listVariants, log),
-    ReadVariantFile: serveStream(methods.readVariantFile, log),
-    Plan: serveStream(methods.plan, log),
-    StartRollout: serveUnary(methods.startRollout, log),
-    GetRollout: serveUnary(methods.getRollout, log),
-    ListRollouts: serveUnary(methods.listRollouts, log),
-    WatchRollout: serveStream(methods.watchRollout, log),
-    ControlRollout: serveUnary(methods.controlRollout, log),
+    GetStatus: serveUnary(methods.getStatus, entrance("GetStatus"), log),
+    CreateOperator: serveUnary(methods.createOperator, entrance("CreateOperator"), log),
+    ListOperators: serveUnary(methods.listOperators, entrance("ListOperators"), log),
+    RevokeOperator: serveUnary(methods.revokeOperator, entrance("RevokeOperator"), log),
+    ListAudit: serveUnary(methods.listAudit, entrance("ListAudit"), log),
+    CreateToken: serveUnary(methods.createToken, entrance("CreateToken"), log),
+    ListDevices: serveUnary(methods.listDevices, entrance("ListDevices"), log),
+    LabelDevice: serveUnary(methods.labelDevice, entrance("LabelDevice"), log),
+    ListEvents: serveUnary(methods.listEvents, entrance("ListEvents"), log),
+    RevokeDevice: serveUnary(methods.revokeDevice, entrance("RevokeDevice"), log),
+    MeasureDevices: serveStream(methods.measureDevices, entrance("MeasureDevices"), log),
+    ImportModel: serveUpload(methods.importModel, entrance("ImportModel"), log),
+    ImportDataset: serveUpload(methods.importDataset, entrance("ImportDataset"), log),
+    ListModels: serveUnary(methods.listModels, entrance("ListModels"), log),
+    ListVariants: serveUnary(methods.listVariants, entrance("ListVariants"), log),
+    ReadVariantFile: serveStream(methods.readVariantFile, entrance("ReadVariantFile"), log),
+    Plan: serveStream(methods.plan, entrance("Plan"), log),
+    StartRollout: serveUnary(methods.startRollout, entrance("StartRollout"), log),
+    GetRollout: serveUnary(methods.getRollout, entrance("GetRollout"), log),
+    ListRollouts: serveUnary(methods.listRollouts, entrance("ListRollouts"), log),
+    WatchRollout: serveStream(methods.watchRollout, entrance("WatchRollout"), log),
+    ControlRollout: serveUnary(methods.controlRollout, entrance("ControlRollout"), log),
   };
 }

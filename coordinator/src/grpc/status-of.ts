@@ -20,7 +20,8 @@ const statusByProblem: Readonly<Record<string, status>> = {
 };
 
 /**
- * The one place where our errors become gRPC's. The code travels in the metadata `espalier-code`; an error that isn't
+ * The one place where our errors become gRPC's. The code travels in the metadata
+ * `espalier-code`, the remedy in `espalier-remedy-bin` (it may hold any letter); an error that isn't
  * ours is logged and its text kept from the caller.
  */
 export function toServiceError(error: unknown, log: Logger): Pick<ServiceError, "code" | "details" | "metadata"> {
@@ -28,8 +29,8 @@ export function toServiceError(error: unknown, log: Logger): Pick<ServiceError, 
   if (error instanceof EspalierError) {
     metadata.set("espalier-code", error.code);
     const problem = error.code.slice(error.code.lastIndexOf(".") + 1);
-    const details = error.remedy === undefined ? error.message : `${error.message}; ${error.remedy}`;
-    return { code: statusByProblem[problem] ?? status.FAILED_PRECONDITION, details, metadata };
+    if (error.remedy !== undefined) metadata.set("espalier-remedy-bin", Buffer.from(error.remedy));
+    return { code: statusByProblem[problem] ?? status.FAILED_PRECONDITION, details: error.message, metadata };
   }
   if (error instanceof ZodError || error instanceof SyntaxError) {
     const details = error instanceof ZodError ? describe(error) : error.message;

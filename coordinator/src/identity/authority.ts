@@ -20,7 +20,7 @@ export interface Authority {
   readonly certificatePem: string;
   /** For the gRPC ports, with SANs for `hosts` (names or addresses). */
   issueServer(hosts: readonly string[]): Promise<KeyedCertificate>;
-  issueOperator(name: string): Promise<KeyedCertificate>;
+  issueOperator(name: string, days: number): Promise<KeyedCertificate & { readonly serial: string }>;
   /**
    * Certifies the key of a PKCS#10 request for a device. Nothing else of the request is used: subject and extensions
    * are ours.
@@ -73,10 +73,11 @@ export async function openAuthority(options: {
     });
   }
 
-  async function issueWithNewKey(request: Omit<Parameters<typeof issue>[0], "publicKey">): Promise<KeyedCertificate> {
+  async function issueWithNewKey(request: Omit<Parameters<typeof issue>[0], "publicKey">) {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
     const issued = await issue({ ...request, publicKey: keys.publicKey });
-    return { certificatePem: issued.toString("pem"), keyPem: await keyToPem(keys.privateKey) };
+    const serial = issued.serialNumber;
+    return { certificatePem: issued.toString("pem"), keyPem: await keyToPem(keys.privateKey), serial };
   }
 
   const urlOf = (identity: Identity): x509.JsonGeneralName => ({ type: "url", value: spiffeUri(identity) });
@@ -92,12 +93,12 @@ export async function openAuthority(options: {
         usage: x509.ExtendedKeyUsage.serverAuth,
         days: serverDays,
       }),
-    issueOperator: (name) =>
+    issueOperator: (name, days) =>
       issueWithNewKey({
         name,
         names: [urlOf({ kind: "operator", id: name })],
         usage: x509.ExtendedKeyUsage.clientAuth,
-        days: serverDays,
+        days,
       }),
     async issueDevice(csrPem, deviceId) {
       const publicKey = await provenKey(csrPem);

@@ -8,6 +8,7 @@ import type { Store } from "../store/open.ts";
 import { claimToken, type TokenRefusal } from "../store/tokens.ts";
 import type { Authority } from "./authority.ts";
 import type { BrokerIdentity } from "./broker-identity.ts";
+import { DeviceLabels } from "./device-labels.ts";
 import { hashOfToken } from "./enrollment-token.ts";
 import type { FailureLimiter } from "./failure-limiter.ts";
 
@@ -34,7 +35,6 @@ export interface EnrolledIdentity {
  */
 export type Enroll = (request: EnrollmentRequest, peer: string) => Promise<EnrolledIdentity>;
 
-const text = z.string().regex(/^[\w./-]{1,63}$/, "expected up to 63 letters, digits and . _ / -");
 /** A name or label value may be empty; both are limited to what selectors can say. */
 const RequestShape = z.object({
   token: z.string().min(1).max(200),
@@ -42,9 +42,7 @@ const RequestShape = z.object({
     z.literal(""),
     z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,47}$/, "expected letters, digits and -"),
   ]),
-  labels: z
-    .record(text, z.union([z.literal(""), text]))
-    .refine((labels) => Object.keys(labels).length <= 32, "expected at most 32 labels"),
+  labels: DeviceLabels,
 });
 
 export function createEnroll(parts: {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Authority } from "./authority.ts";
 import { readIfPresent, writePrivateFile } from "./private-file.ts";
 
+const lifetimeDays = 825;
 const renewBeforeMs = 30 * 86_400_000;
 
 /** Where the operator's certificate and key lie. */
@@ -24,7 +25,7 @@ export async function keepOperatorCertificate(options: {
   if (present !== null && (await readIfPresent(paths.keyPath)) !== null && isUsable(present, authority, now())) {
     return paths;
   }
-  const issued = await authority.issueOperator(name);
+  const issued = await authority.issueOperator(name, lifetimeDays);
   await writePrivateFile(paths.keyPath, issued.keyPem);
   await writePrivateFile(paths.certificatePath, issued.certificatePem);
   return paths;

@@ -1,6 +1,5 @@
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { ImportMethods } from "../grpc/operator.ts";
-import { recordAudit } from "../store/audit.ts";
 import type { Store } from "../store/open.ts";
 import { insertTree, listTrees } from "../store/trees.ts";
 import type { TreeKind } from "./accepted-files.ts";
@@ -18,19 +17,9 @@ export function importMethods(parts: {
 
   const importing =
     (kind: TreeKind): ImportMethods["importModel"] =>
-    async (messages, { operator }) => {
+    async (messages) => {
       const { digest, tree, sizeBytes } = await receiveTree(messages, { kind, blobs, folder });
-      const isNew = await store.inTransaction(async (transaction) => {
-        await recordAudit(transaction, {
-          atMs: now(),
-          who: operator,
-          action: `import-${kind}`,
-          target: digest,
-          outcome: "allowed",
-          detail: tree.name,
-        });
-        return insertTree(transaction, { digest, kind, name: tree.name, sizeBytes, importedAtMs: now() });
-      });
+      const isNew = await insertTree(store.db, { digest, kind, name: tree.name, sizeBytes, importedAtMs: now() });
       return { digest, name: tree.name, sizeBytes, alreadyKnown: !isNew };
     };
 

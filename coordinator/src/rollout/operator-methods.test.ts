@@ -9,14 +9,14 @@ import { rolloutMethods } from "./operator-methods.ts";
 import { startSmallFleet } from "./testing/small-fleet.ts";
 
 const fleet = [{ id: "big" }, { id: "small", memoryMiB: 330 }];
-const call = () => ({ operator: "ada", signal: new AbortController().signal });
+const call = () => ({ operator: "ada", role: "operator" as const, signal: new AbortController().signal });
 const document = (value: unknown) => ({ contract: "RolloutSpec", json: JSON.stringify(value) });
 const stateOf = ({ state }: RolloutResponse) => RolloutState.parse(JSON.parse(state?.json ?? ""));
 
 test("an operator starts a rollout, watches every change to its end, and finds its variants", async (t) => {
   const parts = await startSmallFleet(t, fleet);
   const { store, blobs, startEngine, play } = parts;
-  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  const methods = rolloutMethods({ store, engine: startEngine() });
   const started = stateOf(await methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call()));
   const phases: string[] = [];
   const watching = (async () => {
@@ -73,7 +73,7 @@ test("planning measures what was not measured, tells its progress and assigns no
 
 test("what can't be understood is refused by its code", async (t) => {
   const { store, startEngine } = await startSmallFleet(t, fleet);
-  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  const methods = rolloutMethods({ store, engine: startEngine() });
   await assert.rejects(methods.getRollout({ rollout: "none" }, call()), { code: "rollout.unknown" });
   await assert.rejects(methods.startRollout({ spec: null }, call()), { code: "rollout-spec.invalid" });
   await methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call());

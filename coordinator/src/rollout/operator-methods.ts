@@ -4,7 +4,6 @@ import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/Rol
 import { toDocument } from "@espalier/shared/grpc";
 import type { RolloutMethods } from "../grpc/operator.ts";
 import { createMessageQueue } from "../grpc/session/message-queue.ts";
-import { recordAudit } from "../store/audit.ts";
 import type { Store } from "../store/open.ts";
 import { findRollout, listRollouts } from "../store/rollouts.ts";
 import type { ControlAction } from "./decide/control.ts";
@@ -17,20 +16,9 @@ const actions: Readonly<Record<string, ControlAction>> = {
   ACTION_ABORT: "abort",
 };
 
-/** The operator's hand on rollouts. Who did what is in the audit table. */
-export function rolloutMethods(parts: { store: Store; engine: RolloutEngine; now: () => number }): RolloutMethods {
-  const { store, engine, now } = parts;
-
-  async function audit(who: string, action: string, state: RolloutState): Promise<void> {
-    await recordAudit(store.db, {
-      atMs: now(),
-      who,
-      action: `rollout-${action}`,
-      target: state.rolloutId,
-      outcome: "allowed",
-      detail: state.spec.name,
-    });
-  }
+/** The operator's hand on rollouts. */
+export function rolloutMethods(parts: { store: Store; engine: RolloutEngine }): RolloutMethods {
+  const { store, engine } = parts;
 
   async function find(rollout: string): Promise<RolloutState> {
     const state = await findRollout(store.db, rollout);
@@ -42,11 +30,9 @@ export function rolloutMethods(parts: { store: Store; engine: RolloutEngine; now
   }
 
   return {
-    async startRollout({ spec }, { operator }) {
+    async startRollout({ spec }) {
       if (spec === null) throw new EspalierError("rollout-spec.invalid", "the request carries no rollout spec");
-      const state = await engine.start(JSON.parse(spec.json));
-      await audit(operator, "start", state);
-      return respond(state);
+      return respond(await engine.start(JSON.parse(spec.json)));
     },
     getRollout: async ({ rollout }) => respond(await find(rollout)),
     async listRollouts() {
@@ -78,9 +64,7 @@ export function rolloutMethods(parts: { store: Store; engine: RolloutEngine; now
       const word = actions[action];
       if (word === undefined)
         throw new EspalierError("rollout-action.invalid", `${action} is no action: pause, resume or abort`);
-      const state = await engine.control((await find(rollout)).rolloutId, word, operator);
-      await audit(operator, word, state);
-      return respond(state);
+      return respond(await engine.control((await find(rollout)).rolloutId, word, operator));
     },
   };
 }

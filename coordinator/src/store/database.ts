@@ -15,6 +15,7 @@ export interface Tables {
     usedBy: string | null;
   };
   devices: DeviceRow;
+  operators: OperatorRow;
   profiles: { deviceId: string; measuredAtMs: number; profile: string };
   trees: { digest: string; kind: string; name: string; sizeBytes: number; importedAtMs: number };
   kits: { digest: string; modelDigest: string; formatsKey: string; createdAtMs: number };
@@ -61,6 +62,16 @@ export interface DeviceRow {
   downloadedBytes: number;
   totalBytes: number;
   proof: string | null;
+}
+
+export interface OperatorRow {
+  name: string;
+  role: string;
+  certificateSerial: string;
+  createdAtMs: number;
+  createdBy: string;
+  expiresAtMs: number;
+  revokedAtMs: number | null;
 }
 
 export interface JobRow {

@@ -156,6 +156,14 @@ function activeAfter(report: DeviceReport): { activeArtifactDigest?: Digest | nu
   return {};
 }
 
+export async function setLabels(db: Queries, deviceId: string, labels: Labels): Promise<void> {
+  await db
+    .updateTable("devices")
+    .set({ labels: JSON.stringify(labels) })
+    .where("id", "=", deviceId)
+    .execute();
+}
+
 /** From now on neither session nor broker serves this device. */
 export async function revokeDevice(db: Queries, deviceId: string, nowMs: number): Promise<void> {
   await db

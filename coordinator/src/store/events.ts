@@ -48,9 +48,20 @@ export async function recordEvent(db: Queries, event: NewEvent): Promise<boolean
 /** Newest first. */
 export async function listEvents(
   db: Queries,
-  { deviceId, rolloutId, limit }: { deviceId?: string; rolloutId?: string; limit: number },
+  {
+    deviceId,
+    rolloutId,
+    sinceMs = 0,
+    limit,
+  }: { deviceId?: string; rolloutId?: string; sinceMs?: number; limit: number },
 ): Promise<StoredEvent[]> {
-  let query = db.selectFrom("events").selectAll().orderBy("atMs", "desc").orderBy("id", "desc").limit(limit);
+  let query = db
+    .selectFrom("events")
+    .selectAll()
+    .where("atMs", ">=", sinceMs)
+    .orderBy("atMs", "desc")
+    .orderBy("id", "desc")
+    .limit(limit);
   if (deviceId !== undefined) query = query.where("deviceId", "=", deviceId);
   if (rolloutId !== undefined) query = query.where("rolloutId", "=", rolloutId);
   const rows = await query.execute();

@@ -1,21 +1,33 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { AuditEntry as _espalier_v1_AuditEntry, AuditEntry__Output as _espalier_v1_AuditEntry__Output } from './espalier/v1/AuditEntry.ts';
 import type { ControlRolloutRequest as _espalier_v1_ControlRolloutRequest, ControlRolloutRequest__Output as _espalier_v1_ControlRolloutRequest__Output } from './espalier/v1/ControlRolloutRequest.ts';
+import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, CreateOperatorRequest__Output as _espalier_v1_CreateOperatorRequest__Output } from './espalier/v1/CreateOperatorRequest.ts';
+import type { CreateOperatorResponse as _espalier_v1_CreateOperatorResponse, CreateOperatorResponse__Output as _espalier_v1_CreateOperatorResponse__Output } from './espalier/v1/CreateOperatorResponse.ts';
 import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from './espalier/v1/CreateTokenRequest.ts';
 import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from './espalier/v1/CreateTokenResponse.ts';
 import type { Device as _espalier_v1_Device, Device__Output as _espalier_v1_Device__Output } from './espalier/v1/Device.ts';
 import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from './espalier/v1/Document.ts';
+import type { Event as _espalier_v1_Event, Event__Output as _espalier_v1_Event__Output } from './espalier/v1/Event.ts';
 import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from './espalier/v1/FileData.ts';
 import type { FileHeader as _espalier_v1_FileHeader, FileHeader__Output as _espalier_v1_FileHeader__Output } from './espalier/v1/FileHeader.ts';
 import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutRequest__Output as _espalier_v1_GetRolloutRequest__Output } from './espalier/v1/GetRolloutRequest.ts';
 import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from './espalier/v1/GetStatusRequest.ts';
 import type { GetStatusResponse as _espalier_v1_GetStatusResponse, GetStatusResponse__Output as _espalier_v1_GetStatusResponse__Output } from './espalier/v1/GetStatusResponse.ts';
 import type { ImportResponse as _espalier_v1_ImportResponse, ImportResponse__Output as _espalier_v1_ImportResponse__Output } from './espalier/v1/ImportResponse.ts';
+import type { LabelDeviceRequest as _espalier_v1_LabelDeviceRequest, LabelDeviceRequest__Output as _espalier_v1_LabelDeviceRequest__Output } from './espalier/v1/LabelDeviceRequest.ts';
+import type { LabelDeviceResponse as _espalier_v1_LabelDeviceResponse, LabelDeviceResponse__Output as _espalier_v1_LabelDeviceResponse__Output } from './espalier/v1/LabelDeviceResponse.ts';
+import type { ListAuditRequest as _espalier_v1_ListAuditRequest, ListAuditRequest__Output as _espalier_v1_ListAuditRequest__Output } from './espalier/v1/ListAuditRequest.ts';
+import type { ListAuditResponse as _espalier_v1_ListAuditResponse, ListAuditResponse__Output as _espalier_v1_ListAuditResponse__Output } from './espalier/v1/ListAuditResponse.ts';
 import type { ListDevicesRequest as _espalier_v1_ListDevicesRequest, ListDevicesRequest__Output as _espalier_v1_ListDevicesRequest__Output } from './espalier/v1/ListDevicesRequest.ts';
 import type { ListDevicesResponse as _espalier_v1_ListDevicesResponse, ListDevicesResponse__Output as _espalier_v1_ListDevicesResponse__Output } from './espalier/v1/ListDevicesResponse.ts';
+import type { ListEventsRequest as _espalier_v1_ListEventsRequest, ListEventsRequest__Output as _espalier_v1_ListEventsRequest__Output } from './espalier/v1/ListEventsRequest.ts';
+import type { ListEventsResponse as _espalier_v1_ListEventsResponse, ListEventsResponse__Output as _espalier_v1_ListEventsResponse__Output } from './espalier/v1/ListEventsResponse.ts';
 import type { ListModelsRequest as _espalier_v1_ListModelsRequest, ListModelsRequest__Output as _espalier_v1_ListModelsRequest__Output } from './espalier/v1/ListModelsRequest.ts';
 import type { ListModelsResponse as _espalier_v1_ListModelsResponse, ListModelsResponse__Output as _espalier_v1_ListModelsResponse__Output } from './espalier/v1/ListModelsResponse.ts';
+import type { ListOperatorsRequest as _espalier_v1_ListOperatorsRequest, ListOperatorsRequest__Output as _espalier_v1_ListOperatorsRequest__Output } from './espalier/v1/ListOperatorsRequest.ts';
+import type { ListOperatorsResponse as _espalier_v1_ListOperatorsResponse, ListOperatorsResponse__Output as _espalier_v1_ListOperatorsResponse__Output } from './espalier/v1/ListOperatorsResponse.ts';
 import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from './espalier/v1/ListRolloutsRequest.ts';
 import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from './espalier/v1/ListRolloutsResponse.ts';
 import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from './espalier/v1/ListVariantsRequest.ts';
@@ -23,11 +35,14 @@ import type { ListVariantsResponse as _espalier_v1_ListVariantsResponse, ListVar
 import type { MeasureDevicesEvent as _espalier_v1_MeasureDevicesEvent, MeasureDevicesEvent__Output as _espalier_v1_MeasureDevicesEvent__Output } from './espalier/v1/MeasureDevicesEvent.ts';
 import type { MeasureDevicesRequest as _espalier_v1_MeasureDevicesRequest, MeasureDevicesRequest__Output as _espalier_v1_MeasureDevicesRequest__Output } from './espalier/v1/MeasureDevicesRequest.ts';
 import type { OperatorClient as _espalier_v1_OperatorClient, OperatorDefinition as _espalier_v1_OperatorDefinition } from './espalier/v1/Operator.ts';
+import type { OperatorAccount as _espalier_v1_OperatorAccount, OperatorAccount__Output as _espalier_v1_OperatorAccount__Output } from './espalier/v1/OperatorAccount.ts';
 import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from './espalier/v1/PlanEvent.ts';
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from './espalier/v1/PlanRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
 import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from './espalier/v1/RevokeDeviceRequest.ts';
 import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from './espalier/v1/RevokeDeviceResponse.ts';
+import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from './espalier/v1/RevokeOperatorRequest.ts';
+import type { RevokeOperatorResponse as _espalier_v1_RevokeOperatorResponse, RevokeOperatorResponse__Output as _espalier_v1_RevokeOperatorResponse__Output } from './espalier/v1/RevokeOperatorResponse.ts';
 import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from './espalier/v1/RolloutResponse.ts';
 import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from './espalier/v1/StartRolloutRequest.ts';
 import type { StoredTree as _espalier_v1_StoredTree, StoredTree__Output as _espalier_v1_StoredTree__Output } from './espalier/v1/StoredTree.ts';
@@ -42,21 +57,33 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   espalier: {
     v1: {
+      AuditEntry: MessageTypeDefinition<_espalier_v1_AuditEntry, _espalier_v1_AuditEntry__Output>
       ControlRolloutRequest: MessageTypeDefinition<_espalier_v1_ControlRolloutRequest, _espalier_v1_ControlRolloutRequest__Output>
+      CreateOperatorRequest: MessageTypeDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_CreateOperatorRequest__Output>
+      CreateOperatorResponse: MessageTypeDefinition<_espalier_v1_CreateOperatorResponse, _espalier_v1_CreateOperatorResponse__Output>
       CreateTokenRequest: MessageTypeDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenRequest__Output>
       CreateTokenResponse: MessageTypeDefinition<_espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenResponse__Output>
       Device: MessageTypeDefinition<_espalier_v1_Device, _espalier_v1_Device__Output>
       Document: MessageTypeDefinition<_espalier_v1_Document, _espalier_v1_Document__Output>
+      Event: MessageTypeDefinition<_espalier_v1_Event, _espalier_v1_Event__Output>
       FileData: MessageTypeDefinition<_espalier_v1_FileData, _espalier_v1_FileData__Output>
       FileHeader: MessageTypeDefinition<_espalier_v1_FileHeader, _espalier_v1_FileHeader__Output>
       GetRolloutRequest: MessageTypeDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_GetRolloutRequest__Output>
       GetStatusRequest: MessageTypeDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusRequest__Output>
       GetStatusResponse: MessageTypeDefinition<_espalier_v1_GetStatusResponse, _espalier_v1_GetStatusResponse__Output>
       ImportResponse: MessageTypeDefinition<_espalier_v1_ImportResponse, _espalier_v1_ImportResponse__Output>
+      LabelDeviceRequest: MessageTypeDefinition<_espalier_v1_LabelDeviceRequest, _espalier_v1_LabelDeviceRequest__Output>
+      LabelDeviceResponse: MessageTypeDefinition<_espalier_v1_LabelDeviceResponse, _espalier_v1_LabelDeviceResponse__Output>
+      ListAuditRequest: MessageTypeDefinition<_espalier_v1_ListAuditRequest, _espalier_v1_ListAuditRequest__Output>
+      ListAuditResponse: MessageTypeDefinition<_espalier_v1_ListAuditResponse, _espalier_v1_ListAuditResponse__Output>
       ListDevicesRequest: MessageTypeDefinition<_espalier_v1_ListDevicesRequest, _espalier_v1_ListDevicesRequest__Output>
       ListDevicesResponse: MessageTypeDefinition<_espalier_v1_ListDevicesResponse, _espalier_v1_ListDevicesResponse__Output>
+      ListEventsRequest: MessageTypeDefinition<_espalier_v1_ListEventsRequest, _espalier_v1_ListEventsRequest__Output>
+      ListEventsResponse: MessageTypeDefinition<_espalier_v1_ListEventsResponse, _espalier_v1_ListEventsResponse__Output>
       ListModelsRequest: MessageTypeDefinition<_espalier_v1_ListModelsRequest, _espalier_v1_ListModelsRequest__Output>
       ListModelsResponse: MessageTypeDefinition<_espalier_v1_ListModelsResponse, _espalier_v1_ListModelsResponse__Output>
+      ListOperatorsRequest: MessageTypeDefinition<_espalier_v1_ListOperatorsRequest, _espalier_v1_ListOperatorsRequest__Output>
+      ListOperatorsResponse: MessageTypeDefinition<_espalier_v1_ListOperatorsResponse, _espalier_v1_ListOperatorsResponse__Output>
       ListRolloutsRequest: MessageTypeDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsRequest__Output>
       ListRolloutsResponse: MessageTypeDefinition<_espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsResponse__Output>
       ListVariantsRequest: MessageTypeDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsRequest__Output>
@@ -64,11 +91,14 @@ export interface ProtoGrpcType {
       MeasureDevicesEvent: MessageTypeDefinition<_espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesEvent__Output>
       MeasureDevicesRequest: MessageTypeDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesRequest__Output>
       Operator: SubtypeConstructor<typeof grpc.Client, _espalier_v1_OperatorClient> & { service: _espalier_v1_OperatorDefinition }
+      OperatorAccount: MessageTypeDefinition<_espalier_v1_OperatorAccount, _espalier_v1_OperatorAccount__Output>
       PlanEvent: MessageTypeDefinition<_espalier_v1_PlanEvent, _espalier_v1_PlanEvent__Output>
       PlanRequest: MessageTypeDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanRequest__Output>
       ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
       RevokeDeviceRequest: MessageTypeDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceRequest__Output>
       RevokeDeviceResponse: MessageTypeDefinition<_espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceResponse__Output>
+      RevokeOperatorRequest: MessageTypeDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorRequest__Output>
+      RevokeOperatorResponse: MessageTypeDefinition<_espalier_v1_RevokeOperatorResponse, _espalier_v1_RevokeOperatorResponse__Output>
       RolloutResponse: MessageTypeDefinition<_espalier_v1_RolloutResponse, _espalier_v1_RolloutResponse__Output>
       StartRolloutRequest: MessageTypeDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_StartRolloutRequest__Output>
       StoredTree: MessageTypeDefinition<_espalier_v1_StoredTree, _espalier_v1_StoredTree__Output>

@@ -14,11 +14,12 @@ import { createLogger } from "@espalier/shared/logging";
 import { type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
 import { createUser } from "@nats-io/nkeys";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
-import { openAuthority } from "../../identity/authority.ts";
+import { type KeyedCertificate, openAuthority } from "../../identity/authority.ts";
 import { openEmbeddedIdentity } from "../../identity/broker-identity.ts";
 import { createEnroll } from "../../identity/enroll.ts";
 import { hashOfToken, newEnrollmentToken } from "../../identity/enrollment-token.ts";
 import { createFailureLimiter } from "../../identity/failure-limiter.ts";
+import { builtInOperator, createOperatorAccess } from "../../operator/access.ts";
 import { openSqliteStore } from "../../store/open.ts";
 import { insertToken } from "../../store/tokens.ts";
 import { enrollmentHandlers } from "../enrollment.ts";
@@ -46,7 +47,7 @@ export async function startTestEndpoints(t: TestContext, operator: Partial<Opera
   const members = await serveMembers(
     {
       session: sessionHandlers({ hub, store, log }),
-      operator: operatorHandlers(operator as OperatorMethods, log),
+      operator: operatorHandlers(operator as OperatorMethods, createOperatorAccess({ store, now }), log),
     },
     { ...listenOn, authorityPem: authority.certificatePem },
   );
@@ -75,8 +76,8 @@ export async function startTestEndpoints(t: TestContext, operator: Partial<Opera
     return token;
   }
 
-  async function operatorClient(): Promise<OperatorClient> {
-    const { certificatePem, keyPem } = await authority.issueOperator("tester");
+  /** An operator's client with a certificate of the authority. */
+  function clientWith({ certificatePem, keyPem }: KeyedCertificate): OperatorClient {
     const channel = credentials.createSsl(
       Buffer.from(authority.certificatePem),
       Buffer.from(keyPem),
@@ -87,7 +88,9 @@ export async function startTestEndpoints(t: TestContext, operator: Partial<Opera
     return client;
   }
 
-  return { store, authority, clock, hub, members, enrollment, makeToken, operatorClient };
+  const operatorClient = async () => clientWith(await authority.issueOperator(builtInOperator, 1));
+
+  return { store, authority, clock, hub, members, enrollment, makeToken, clientWith, operatorClient };
 }
 export type TestEndpoints = Awaited<ReturnType<typeof startTestEndpoints>>;
 

@@ -1,7 +1,9 @@
 import type { Migration } from "kysely";
 import { firstTables } from "./0001-first-tables.ts";
+import { operators } from "./0002-operators.ts";
 
 /** In order of name. A released migration never changes; a change of schema is a new one. */
 export const migrations: Record<string, Migration> = {
   "0001-first-tables": firstTables,
+  "0002-operators": operators,
 };

@@ -1,5 +1,6 @@
 // Original file: proto/espalier/v1/operator.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 export interface GetStatusResponse {
   'version'?: (string);
@@ -9,6 +10,9 @@ export interface GetStatusResponse {
   'devicesOnline'?: (number);
   'devicesTotal'?: (number);
   'buildersSeen'?: (number);
+  'operator'?: (string);
+  'role'?: (string);
+  'nowMs'?: (number | string | Long);
 }
 
 export interface GetStatusResponse__Output {
@@ -19,4 +23,7 @@ export interface GetStatusResponse__Output {
   'devicesOnline': (number);
   'devicesTotal': (number);
   'buildersSeen': (number);
+  'operator': (string);
+  'role': (string);
+  'nowMs': (number);
 }

@@ -3,6 +3,8 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { ControlRolloutRequest as _espalier_v1_ControlRolloutRequest, ControlRolloutRequest__Output as _espalier_v1_ControlRolloutRequest__Output } from '../../espalier/v1/ControlRolloutRequest.ts';
+import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, CreateOperatorRequest__Output as _espalier_v1_CreateOperatorRequest__Output } from '../../espalier/v1/CreateOperatorRequest.ts';
+import type { CreateOperatorResponse as _espalier_v1_CreateOperatorResponse, CreateOperatorResponse__Output as _espalier_v1_CreateOperatorResponse__Output } from '../../espalier/v1/CreateOperatorResponse.ts';
 import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from '../../espalier/v1/CreateTokenRequest.ts';
 import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from '../../espalier/v1/CreateTokenResponse.ts';
 import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from '../../espalier/v1/FileData.ts';
@@ -10,10 +12,18 @@ import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutReq
 import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from '../../espalier/v1/GetStatusRequest.ts';
 import type { GetStatusResponse as _espalier_v1_GetStatusResponse, GetStatusResponse__Output as _espalier_v1_GetStatusResponse__Output } from '../../espalier/v1/GetStatusResponse.ts';
 import type { ImportResponse as _espalier_v1_ImportResponse, ImportResponse__Output as _espalier_v1_ImportResponse__Output } from '../../espalier/v1/ImportResponse.ts';
+import type { LabelDeviceRequest as _espalier_v1_LabelDeviceRequest, LabelDeviceRequest__Output as _espalier_v1_LabelDeviceRequest__Output } from '../../espalier/v1/LabelDeviceRequest.ts';
+import type { LabelDeviceResponse as _espalier_v1_LabelDeviceResponse, LabelDeviceResponse__Output as _espalier_v1_LabelDeviceResponse__Output } from '../../espalier/v1/LabelDeviceResponse.ts';
+import type { ListAuditRequest as _espalier_v1_ListAuditRequest, ListAuditRequest__Output as _espalier_v1_ListAuditRequest__Output } from '../../espalier/v1/ListAuditRequest.ts';
+import type { ListAuditResponse as _espalier_v1_ListAuditResponse, ListAuditResponse__Output as _espalier_v1_ListAuditResponse__Output } from '../../espalier/v1/ListAuditResponse.ts';
 import type { ListDevicesRequest as _espalier_v1_ListDevicesRequest, ListDevicesRequest__Output as _espalier_v1_ListDevicesRequest__Output } from '../../espalier/v1/ListDevicesRequest.ts';
 import type { ListDevicesResponse as _espalier_v1_ListDevicesResponse, ListDevicesResponse__Output as _espalier_v1_ListDevicesResponse__Output } from '../../espalier/v1/ListDevicesResponse.ts';
+import type { ListEventsRequest as _espalier_v1_ListEventsRequest, ListEventsRequest__Output as _espalier_v1_ListEventsRequest__Output } from '../../espalier/v1/ListEventsRequest.ts';
+import type { ListEventsResponse as _espalier_v1_ListEventsResponse, ListEventsResponse__Output as _espalier_v1_ListEventsResponse__Output } from '../../espalier/v1/ListEventsResponse.ts';
 import type { ListModelsRequest as _espalier_v1_ListModelsRequest, ListModelsRequest__Output as _espalier_v1_ListModelsRequest__Output } from '../../espalier/v1/ListModelsRequest.ts';
 import type { ListModelsResponse as _espalier_v1_ListModelsResponse, ListModelsResponse__Output as _espalier_v1_ListModelsResponse__Output } from '../../espalier/v1/ListModelsResponse.ts';
+import type { ListOperatorsRequest as _espalier_v1_ListOperatorsRequest, ListOperatorsRequest__Output as _espalier_v1_ListOperatorsRequest__Output } from '../../espalier/v1/ListOperatorsRequest.ts';
+import type { ListOperatorsResponse as _espalier_v1_ListOperatorsResponse, ListOperatorsResponse__Output as _espalier_v1_ListOperatorsResponse__Output } from '../../espalier/v1/ListOperatorsResponse.ts';
 import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from '../../espalier/v1/ListRolloutsRequest.ts';
 import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from '../../espalier/v1/ListRolloutsResponse.ts';
 import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from '../../espalier/v1/ListVariantsRequest.ts';
@@ -25,6 +35,8 @@ import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _e
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from '../../espalier/v1/ReadVariantFileRequest.ts';
 import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from '../../espalier/v1/RevokeDeviceRequest.ts';
 import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from '../../espalier/v1/RevokeDeviceResponse.ts';
+import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from '../../espalier/v1/RevokeOperatorRequest.ts';
+import type { RevokeOperatorResponse as _espalier_v1_RevokeOperatorResponse, RevokeOperatorResponse__Output as _espalier_v1_RevokeOperatorResponse__Output } from '../../espalier/v1/RevokeOperatorResponse.ts';
 import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from '../../espalier/v1/RolloutResponse.ts';
 import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from '../../espalier/v1/StartRolloutRequest.ts';
 import type { UploadMessage as _espalier_v1_UploadMessage, UploadMessage__Output as _espalier_v1_UploadMessage__Output } from '../../espalier/v1/UploadMessage.ts';
@@ -38,6 +50,15 @@ export interface OperatorClient extends grpc.Client {
   controlRollout(argument: _espalier_v1_ControlRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   controlRollout(argument: _espalier_v1_ControlRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   controlRollout(argument: _espalier_v1_ControlRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, callback: grpc.requestCallback<_espalier_v1_CreateOperatorResponse__Output>): grpc.ClientUnaryCall;
   
   CreateToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
   CreateToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
@@ -84,6 +105,24 @@ export interface OperatorClient extends grpc.Client {
   importModel(options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
   importModel(callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
   
+  LabelDevice(argument: _espalier_v1_LabelDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  LabelDevice(argument: _espalier_v1_LabelDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  LabelDevice(argument: _espalier_v1_LabelDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  LabelDevice(argument: _espalier_v1_LabelDeviceRequest, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  labelDevice(argument: _espalier_v1_LabelDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  labelDevice(argument: _espalier_v1_LabelDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  labelDevice(argument: _espalier_v1_LabelDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  labelDevice(argument: _espalier_v1_LabelDeviceRequest, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListAudit(argument: _espalier_v1_ListAuditRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  ListAudit(argument: _espalier_v1_ListAuditRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  ListAudit(argument: _espalier_v1_ListAuditRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  ListAudit(argument: _espalier_v1_ListAuditRequest, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  listAudit(argument: _espalier_v1_ListAuditRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  listAudit(argument: _espalier_v1_ListAuditRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  listAudit(argument: _espalier_v1_ListAuditRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  listAudit(argument: _espalier_v1_ListAuditRequest, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
+  
   ListDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
   ListDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
   ListDevices(argument: _espalier_v1_ListDevicesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
@@ -93,6 +132,15 @@ export interface OperatorClient extends grpc.Client {
   listDevices(argument: _espalier_v1_ListDevicesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
   listDevices(argument: _espalier_v1_ListDevicesRequest, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
   
+  ListEvents(argument: _espalier_v1_ListEventsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  ListEvents(argument: _espalier_v1_ListEventsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  ListEvents(argument: _espalier_v1_ListEventsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  ListEvents(argument: _espalier_v1_ListEventsRequest, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  listEvents(argument: _espalier_v1_ListEventsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  listEvents(argument: _espalier_v1_ListEventsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  listEvents(argument: _espalier_v1_ListEventsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  listEvents(argument: _espalier_v1_ListEventsRequest, callback: grpc.requestCallback<_espalier_v1_ListEventsResponse__Output>): grpc.ClientUnaryCall;
+  
   ListModels(argument: _espalier_v1_ListModelsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
   ListModels(argument: _espalier_v1_ListModelsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
   ListModels(argument: _espalier_v1_ListModelsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
@@ -101,6 +149,15 @@ export interface OperatorClient extends grpc.Client {
   listModels(argument: _espalier_v1_ListModelsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
   listModels(argument: _espalier_v1_ListModelsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
   listModels(argument: _espalier_v1_ListModelsRequest, callback: grpc.requestCallback<_espalier_v1_ListModelsResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListOperators(argument: _espalier_v1_ListOperatorsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
+  ListOperators(argument: _espalier_v1_ListOperatorsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
+  ListOperators(argument: _espalier_v1_ListOperatorsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
+  ListOperators(argument: _espalier_v1_ListOperatorsRequest, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListOperatorsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListOperatorsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListOperatorsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListOperatorsRequest, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
   
   ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
   ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
@@ -144,6 +201,15 @@ export interface OperatorClient extends grpc.Client {
   revokeDevice(argument: _espalier_v1_RevokeDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
   revokeDevice(argument: _espalier_v1_RevokeDeviceRequest, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
   
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
+  
   StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   StartRollout(argument: _espalier_v1_StartRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
@@ -163,6 +229,8 @@ export interface OperatorClient extends grpc.Client {
 export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   ControlRollout: grpc.handleUnaryCall<_espalier_v1_ControlRolloutRequest__Output, _espalier_v1_RolloutResponse>;
   
+  CreateOperator: grpc.handleUnaryCall<_espalier_v1_CreateOperatorRequest__Output, _espalier_v1_CreateOperatorResponse>;
+  
   CreateToken: grpc.handleUnaryCall<_espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse>;
   
   GetRollout: grpc.handleUnaryCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
@@ -173,9 +241,17 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   ImportModel: grpc.handleClientStreamingCall<_espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse>;
   
+  LabelDevice: grpc.handleUnaryCall<_espalier_v1_LabelDeviceRequest__Output, _espalier_v1_LabelDeviceResponse>;
+  
+  ListAudit: grpc.handleUnaryCall<_espalier_v1_ListAuditRequest__Output, _espalier_v1_ListAuditResponse>;
+  
   ListDevices: grpc.handleUnaryCall<_espalier_v1_ListDevicesRequest__Output, _espalier_v1_ListDevicesResponse>;
   
+  ListEvents: grpc.handleUnaryCall<_espalier_v1_ListEventsRequest__Output, _espalier_v1_ListEventsResponse>;
+  
   ListModels: grpc.handleUnaryCall<_espalier_v1_ListModelsRequest__Output, _espalier_v1_ListModelsResponse>;
+  
+  ListOperators: grpc.handleUnaryCall<_espalier_v1_ListOperatorsRequest__Output, _espalier_v1_ListOperatorsResponse>;
   
   ListRollouts: grpc.handleUnaryCall<_espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse>;
   
@@ -189,6 +265,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   RevokeDevice: grpc.handleUnaryCall<_espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse>;
   
+  RevokeOperator: grpc.handleUnaryCall<_espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse>;
+  
   StartRollout: grpc.handleUnaryCall<_espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse>;
   
   WatchRollout: grpc.handleServerStreamingCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
@@ -197,19 +275,25 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
 
 export interface OperatorDefinition extends grpc.ServiceDefinition {
   ControlRollout: MethodDefinition<_espalier_v1_ControlRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_ControlRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
+  CreateOperator: MethodDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_CreateOperatorResponse, _espalier_v1_CreateOperatorRequest__Output, _espalier_v1_CreateOperatorResponse__Output>
   CreateToken: MethodDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse__Output>
   GetRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   GetStatus: MethodDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusResponse, _espalier_v1_GetStatusRequest__Output, _espalier_v1_GetStatusResponse__Output>
   ImportDataset: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
   ImportModel: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
+  LabelDevice: MethodDefinition<_espalier_v1_LabelDeviceRequest, _espalier_v1_LabelDeviceResponse, _espalier_v1_LabelDeviceRequest__Output, _espalier_v1_LabelDeviceResponse__Output>
+  ListAudit: MethodDefinition<_espalier_v1_ListAuditRequest, _espalier_v1_ListAuditResponse, _espalier_v1_ListAuditRequest__Output, _espalier_v1_ListAuditResponse__Output>
   ListDevices: MethodDefinition<_espalier_v1_ListDevicesRequest, _espalier_v1_ListDevicesResponse, _espalier_v1_ListDevicesRequest__Output, _espalier_v1_ListDevicesResponse__Output>
+  ListEvents: MethodDefinition<_espalier_v1_ListEventsRequest, _espalier_v1_ListEventsResponse, _espalier_v1_ListEventsRequest__Output, _espalier_v1_ListEventsResponse__Output>
   ListModels: MethodDefinition<_espalier_v1_ListModelsRequest, _espalier_v1_ListModelsResponse, _espalier_v1_ListModelsRequest__Output, _espalier_v1_ListModelsResponse__Output>
+  ListOperators: MethodDefinition<_espalier_v1_ListOperatorsRequest, _espalier_v1_ListOperatorsResponse, _espalier_v1_ListOperatorsRequest__Output, _espalier_v1_ListOperatorsResponse__Output>
   ListRollouts: MethodDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse__Output>
   ListVariants: MethodDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsResponse, _espalier_v1_ListVariantsRequest__Output, _espalier_v1_ListVariantsResponse__Output>
   MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>
   Plan: MethodDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanEvent, _espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent__Output>
   ReadVariantFile: MethodDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_FileData, _espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData__Output>
   RevokeDevice: MethodDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse__Output>
+  RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorResponse, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse__Output>
   StartRollout: MethodDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   WatchRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
 }
