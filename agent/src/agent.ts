@@ -8,6 +8,7 @@ import { AgentEndpoints } from "@espalier/shared/contracts/context";
 import { Digest } from "@espalier/shared/contracts/digest";
 import { EspalierError } from "@espalier/shared/errors";
 import type { Logger } from "@espalier/shared/logging";
+import { readApiKey } from "./api/api-key.ts";
 import { type ApiServer, type Route, startApiServer } from "./api/api-server.ts";
 import { ModelSlot } from "./api/model-slot.ts";
 import { locateControlGroups } from "./budget/control-groups.ts";
@@ -220,7 +221,12 @@ async function obtainIdentity(folder: DataFolder, { enrollment }: AgentOptions, 
   return identity;
 }
 
-function startApi(options: AgentOptions, slot: ModelSlot, telemetry: Telemetry, log: Logger): Promise<ApiServer> {
+async function startApi(
+  { apiKeyFile, apiPort }: AgentOptions,
+  slot: ModelSlot,
+  telemetry: Telemetry,
+  log: Logger,
+): Promise<ApiServer> {
   const metrics: Route = async (_request, response) => {
     const { text, contentType } = await telemetry.exposition();
     response.writeHead(200, { "content-type": contentType }).end(text);
@@ -229,12 +235,13 @@ function startApi(options: AgentOptions, slot: ModelSlot, telemetry: Telemetry, 
     {
       slot,
       maxRequests,
+      apiKey: apiKeyFile === null ? null : await readApiKey(apiKeyFile),
       nowMs: () => performance.now(),
       onRequestDone: (observation) => telemetry.observe(observation),
       extraRoutes: { "/metrics": metrics },
       log,
     },
-    options.apiPort,
+    apiPort,
   );
 }
 

@@ -18,6 +18,8 @@ export interface AgentOptions {
   readonly budget: Budget;
   readonly contextTokens: number;
   readonly apiPort: number;
+  /** File with the key that clients of the local API must present; null for none. */
+  readonly apiKeyFile: string | null;
   readonly telemetryIntervalMs: number;
   readonly logLevel: LogLevel;
 }
@@ -50,6 +52,7 @@ export function parseOptions(argv: readonly string[]): AgentOptions {
     .option("--cpu-quota <cores>", "share of CPU time in cores, e.g. 0.5; no limit by default", positive)
     .option("--context <tokens>", "room for prompt and answer together", integer(16, 131_072), 2048)
     .option("--api-port <port>", "loopback port of the local API; 0 takes a free one", integer(0, 65_535), 0)
+    .option("--api-key-file <file>", "file with a key that clients of the local API must send as a bearer token")
     .option("--telemetry-interval <seconds>", "time between telemetry snapshots", positive, 5)
     .addOption(new Option("--log-level <level>", "how much to log, on stderr").choices(logLevels).default("info"))
     .addHelpText(
@@ -78,6 +81,7 @@ function compile(command: Command): AgentOptions {
     cpuQuota?: number;
     context: number;
     apiPort: number;
+    apiKeyFile?: string;
     telemetryInterval: number;
     logLevel: LogLevel;
   } = command.opts();
@@ -101,6 +105,7 @@ function compile(command: Command): AgentOptions {
     },
     contextTokens: given.context,
     apiPort: given.apiPort,
+    apiKeyFile: given.apiKeyFile === undefined ? null : resolve(given.apiKeyFile),
     telemetryIntervalMs: given.telemetryInterval * 1000,
     logLevel: given.logLevel,
   };

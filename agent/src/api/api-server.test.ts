@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { after, before, describe, it } from "node:test";
-import OpenAI from "openai";
 import { loadTinyModel, type ServedTinyModel, serveTinyModel } from "./testing/served-tiny-model.ts";
 
 const messages = [{ role: "user", content: "Tell me a story about a dog." }] as const;
@@ -34,84 +33,24 @@ async function refusal(
   return { status: response.status, ...((await response.json()) as ErrorBody).error };
 }
 
-describe("the API through the openai client", () => {
-  let client: OpenAI;
-  before(() => {
-    client = new OpenAI({ baseURL: `${served.server.url}/v1`, apiKey: "unused", maxRetries: 0 });
-  });
-
-  it("lists the model", async () => {
-    const models = await client.models.list();
-    assert.deepEqual(
-      models.data.map((model) => model.id),
-      ["tiny"],
-    );
-  });
-
-  it("answers a chat, and the streamed pieces join to the same answer", async () => {
-    const body = { model: "tiny", messages: [...messages], max_completion_tokens: 48 };
-    const plain = await client.chat.completions.create(body);
-    const text = plain.choices[0]!.message.content!;
-    assert.ok(text.length > 20, text);
-    assert.equal(plain.usage!.total_tokens, plain.usage!.prompt_tokens + plain.usage!.completion_tokens);
-    const stream = await client.chat.completions.create({
-      ...body,
-      stream: true,
-      stream_options: { include_usage: true },
-    });
-    const chunks = await Array.fromAsync(stream);
-    assert.equal(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join(""), text);
-    assert.equal(chunks[0]!.choices[0]!.delta.role, "assistant");
-    assert.equal(chunks.at(-2)!.choices[0]!.finish_reason, plain.choices[0]!.finish_reason);
-    assert.deepEqual(chunks.at(-1)!.usage, plain.usage);
-    assert.ok(chunks.length > 10);
-  });
-
-  it("continues a prompt, and the streamed pieces join to the same text", async () => {
-    const body = { model: "tiny", prompt: "Once upon a time", max_tokens: 32 };
-    const plain = await client.completions.create(body);
-    const stream = await client.completions.create({ ...body, stream: true });
-    const chunks = await Array.fromAsync(stream);
-    assert.equal(chunks.map((chunk) => chunk.choices[0]!.text).join(""), plain.choices[0]!.text);
-    assert.match(plain.choices[0]!.text, /^,? /, "the space after the prompt is part of the text");
-  });
-
-  it("samples the same answer for the same seed only", async () => {
-    const answer = async (seed: number) => {
-      const body = { model: "tiny", messages: [...messages], max_tokens: 24, temperature: 1.2, top_p: 0.95, seed };
-      return (await client.chat.completions.create(body)).choices[0]!.message.content;
-    };
-    assert.equal(await answer(5), await answer(5));
-    assert.notEqual(await answer(5), await answer(6));
-  });
-
-  it("ends before a stop string that spans tokens", async () => {
-    const body = { model: "tiny", prompt: "Once upon a time", max_tokens: 32 };
-    const whole = (await client.completions.create(body)).choices[0]!.text;
-    const stop = whole.slice(9, 17);
-    const cut = await client.completions.create({ ...body, stop: ["not there", stop] });
-    assert.equal(cut.choices[0]!.text, whole.slice(0, whole.indexOf(stop)));
-    assert.equal(cut.choices[0]!.finish_reason, "stop");
-    const chunks = await Array.fromAsync(await client.completions.create({ ...body, stop, stream: true }));
-    assert.equal(chunks.map((chunk) => chunk.choices[0]!.text).join(""), cut.choices[0]!.text);
-  });
-
-  it("raises the client's own errors", async () => {
-    const body = { model: "tiny", messages: [...messages], n: 2 };
-    await assert.rejects(client.chat.completions.create(body), OpenAI.BadRequestError);
-    await assert.rejects(client.chat.completions.create({ ...body, n: 1, model: "gpt-4" }), OpenAI.NotFoundError);
-  });
-});
-
 describe("refusals", () => {
   it("name unsupported options", async () => {
     const unknown = await refusal("/v1/chat/completions", { messages, guided_json: {}, audio: {} });
     assert.equal(unknown.status, 400);
     assert.equal(unknown.message, "unsupported options: guided_json, audio");
     assert.equal(unknown.param, "guided_json");
-    const several = await refusal("/v1/chat/completions", { messages, frequency_penalty: 1, tools: [{}] });
+    const several = await refusal("/v1/chat/completions", { messages, frequency_penalty: 3, tools: [{}] });
     assert.equal(several.status, 400);
     assert.match(several.message, /frequency_penalty.*tools/);
+    const alone = await refusal("/v1/chat/completions", { messages, top_logprobs: 2 });
+    assert.deepEqual(
+      [alone.status, alone.param, alone.message],
+      [400, "top_logprobs", "top_logprobs: needs logprobs: true"],
+    );
+    const biased = await refusal("/v1/completions", { prompt: "Once", logit_bias: { dog: 5 } });
+    assert.match(biased.message, /logit_bias.dog: keys are token ids/);
+    const schema = { type: "json_schema", json_schema: { name: "x", schema: {} } };
+    assert.equal((await refusal("/v1/chat/completions", { messages, response_format: schema })).status, 400);
   });
 
   it("accept options at the value that changes nothing", async () => {
@@ -175,6 +114,30 @@ describe("refusals", () => {
 });
 
 describe("serving", () => {
+  it("counts tokens as generation does", async () => {
+    for (const [path, body] of [
+      ["/v1/completions", { prompt: "Once upon a time" }],
+      ["/v1/chat/completions", { messages }],
+    ] as const) {
+      const counted = (await (await post("/tokenize", body)).json()) as {
+        tokens: number[];
+        count: number;
+        max_model_len: number;
+      };
+      assert.deepEqual([counted.count, counted.max_model_len], [counted.tokens.length, 512]);
+      const answered = (await (await post(path, { ...body, max_tokens: 1 })).json()) as {
+        usage: { prompt_tokens: number };
+      };
+      assert.equal(counted.count, answered.usage.prompt_tokens);
+    }
+    assert.equal((await refusal("/tokenize", { prompt: "x", model: "other" })).status, 404);
+  });
+
+  it("says that a text generator gives no embeddings", async () => {
+    const refused = await refusal("/v1/embeddings", { model: "tiny", input: "dog" });
+    assert.deepEqual([refused.status, refused.code], [501, "not_implemented"]);
+  });
+
   it("serves extra routes", async () => {
     assert.equal(await (await fetch(`${served.server.url}/metrics`)).text(), "metrics here");
   });

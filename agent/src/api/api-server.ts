@@ -3,9 +3,11 @@ import type { AddressInfo } from "node:net";
 import { messageOf } from "@espalier/shared/errors";
 import { Admission } from "./admission.ts";
 import { ApiError, sendJson, toApiError } from "./api-error.ts";
+import { checkApiKey } from "./api-key.ts";
 import { encodeChatRequest, encodeCompletionRequest } from "./encode-request.ts";
+import { stalledClientMs } from "./event-stream.ts";
 import { generationRoute } from "./generation-route.ts";
-import { healthRoute, modelsRoute } from "./model-routes.ts";
+import { embeddingsRoute, healthRoute, modelsRoute, tokenizeRoute } from "./model-routes.ts";
 import type { ModelSlot } from "./model-slot.ts";
 import type { RequestObservation } from "./observation.ts";
 import { ChatRequest, CompletionRequest } from "./request-schema.ts";
@@ -18,6 +20,8 @@ export interface ApiServerOptions {
   readonly slot: ModelSlot;
   /** Requests running and waiting together; the next one gets a 429. */
   readonly maxRequests: number;
+  /** What clients must present, except to `/health` and to `extraRoutes`; null lets everybody on this machine in. */
+  readonly apiKey: string | null;
   /** Monotonic. */
   readonly nowMs: () => number;
   readonly onRequestDone: (observation: RequestObservation) => void;
@@ -36,6 +40,8 @@ export interface ApiServer {
 
 /** The API's usual default for plain completions. */
 const completionMaxTokens = 16;
+/** Bounds what clients that send a body slowly can make the agent hold: this many times the largest body. */
+const maxConnections = 64;
 
 /** Serves the OpenAI-compatible API on loopback only. Port 0 takes a free one. Throws what `listen` reports. */
 export async function startApiServer(options: ApiServerOptions, port: number): Promise<ApiServer> {
@@ -43,8 +49,9 @@ export async function startApiServer(options: ApiServerOptions, port: number): P
   const closing = new AbortController();
   const server = createServer(
     { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000 },
-    (request, response) => void handle(routes, request, response, closing.signal, options.log),
+    (request, response) => void handle({ routes, options, closing: closing.signal }, request, response),
   );
+  server.maxConnections = maxConnections;
   await listen(server, port);
   const address = server.address() as AddressInfo;
   return {
@@ -79,34 +86,39 @@ function routeTable(options: ApiServerOptions): ReadonlyMap<string, Route> {
   return new Map<string, Route>([
     ["GET /health", healthRoute(slot)],
     ["GET /v1/models", modelsRoute(slot)],
+    ["POST /tokenize", tokenizeRoute(slot)],
+    ["POST /v1/embeddings", embeddingsRoute],
     ["POST /v1/chat/completions", chat],
     ["POST /v1/completions", completion],
     ...Object.entries(options.extraRoutes).map(([path, route]): [string, Route] => [`GET ${path}`, route]),
   ]);
 }
 
-async function handle(
-  routes: ReadonlyMap<string, Route>,
-  request: IncomingMessage,
-  response: ServerResponse,
-  closing: AbortSignal,
-  log: ApiServerOptions["log"],
-): Promise<void> {
+interface Serving {
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly options: ApiServerOptions;
+  readonly closing: AbortSignal;
+}
+
+async function handle(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    await findRoute(routes, request)(request, response, closing);
+    await findRoute(serving, request)(request, response, serving.closing);
   } catch (error) {
     const apiError = toApiError(error);
-    if (apiError.status >= 500 && apiError.code !== "no_model") {
-      log.error({ path: request.url, error: messageOf(error) }, "request failed");
+    if (apiError.status === 500 || apiError.code === "model_unavailable") {
+      serving.options.log.error({ path: request.url, error: messageOf(error) }, "request failed");
     }
     if (!response.headersSent) sendJson(response, apiError.status, apiError.body(), apiError.headers);
     else response.end();
   }
+  // What a client doesn't take is not held for ever.
+  if (!response.writableFinished) response.setTimeout(stalledClientMs, () => response.destroy());
 }
 
-function findRoute(routes: ReadonlyMap<string, Route>, request: IncomingMessage): Route {
+function findRoute({ routes, options }: Serving, request: IncomingMessage): Route {
   refuseForeignHost(request);
   const path = (request.url ?? "/").split("?")[0] ?? "/";
+  if (path !== "/health" && !(path in options.extraRoutes)) checkApiKey(options.apiKey, request.headers.authorization);
   const route = routes.get(`${request.method} ${path}`);
   if (route !== undefined) return route;
   const methods = ["GET", "POST"].filter((method) => routes.has(`${method} ${path}`));

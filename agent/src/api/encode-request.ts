@@ -3,14 +3,18 @@ import { contextExceeded } from "./generation-plan.ts";
 import type { ChatRequest, CompletionRequest } from "./request-schema.ts";
 
 /** Prompt tokens of a conversation. Throws a 400 when it can't fit, before a long text is tokenized. */
-export function encodeChatRequest(request: ChatRequest, tokenizer: TextTokenizer, contextTokens: number): number[] {
+export function encodeChatRequest(
+  request: Pick<ChatRequest, "messages">,
+  tokenizer: TextTokenizer,
+  contextTokens: number,
+): number[] {
   const text = tokenizer.renderChat(request.messages);
   refuseTooLong(text, tokenizer, contextTokens);
   return tokenizer.encodeRendered(text);
 }
 
 export function encodeCompletionRequest(
-  request: CompletionRequest,
+  request: Pick<CompletionRequest, "prompt">,
   tokenizer: TextTokenizer,
   contextTokens: number,
 ): number[] {

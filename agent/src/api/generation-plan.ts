@@ -8,6 +8,10 @@ export interface GenerationPlan {
   readonly maxTokens: number;
   readonly sampling: Sampling;
   readonly stopStrings: readonly string[];
+  /** Answers to give, each with a seed of its own. */
+  readonly choices: number;
+  /** Alternatives to report with each token's log probability; null reports neither. */
+  readonly logprobs: number | null;
 }
 
 /**
@@ -33,13 +37,24 @@ export function planGeneration(
     maxTokens: asked ?? Math.min(room, facts.defaultMaxTokens ?? room),
     sampling: {
       temperature: request.temperature ?? 0,
-      topP: request.top_p ?? 1,
       topK: request.top_k ?? 0,
+      topP: request.top_p ?? 1,
+      minP: request.min_p ?? 0,
       repetitionPenalty: request.repetition_penalty ?? 1,
+      frequencyPenalty: request.frequency_penalty ?? 0,
+      presencePenalty: request.presence_penalty ?? 0,
+      logitBias: Object.entries(request.logit_bias ?? {}).map(([id, bias]) => [Number(id), bias]),
       seed: request.seed ?? facts.randomSeed,
     },
     stopStrings: typeof stop === "string" ? [stop] : stop,
+    choices: request.n ?? 1,
+    logprobs: wantedLogprobs(request),
   };
+}
+
+function wantedLogprobs(request: GenerationRequest): number | null {
+  if (!("messages" in request)) return request.logprobs ?? null;
+  return request.logprobs === true ? (request.top_logprobs ?? 0) : null;
 }
 
 export function contextExceeded(contextTokens: number, promptTokens: number, answerTokens: number): ApiError {

@@ -3,16 +3,17 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { z } from "zod";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import type { Admission } from "./admission.ts";
-import { answer } from "./answer.ts";
-import { ApiError, noModel, sendJson, toApiError } from "./api-error.ts";
-import { EventStream } from "./event-stream.ts";
+import { type AnswerPiece, answer } from "./answer.ts";
+import { noModel, sendJson, toApiError } from "./api-error.ts";
+import { EventStream, StalledClient } from "./event-stream.ts";
 import { type GenerationPlan, planGeneration } from "./generation-plan.ts";
+import { checkModelName } from "./model-name.ts";
 import type { ModelSlot, ServedModel } from "./model-slot.ts";
 import type { RequestObservation } from "./observation.ts";
 import { readJsonBody } from "./read-body.ts";
 import { RequestClock } from "./request-clock.ts";
 import { type GenerationRequest, parseRequest } from "./request-schema.ts";
-import type { AnswerHeader, ResponseFormat } from "./response-format.ts";
+import type { AnswerHeader, Choice, ResponseFormat } from "./response-format.ts";
 
 export interface GenerationRouteOptions<Request extends GenerationRequest> {
   readonly slot: ModelSlot;
@@ -56,12 +57,7 @@ function prepare<Request extends GenerationRequest>(
   request: Request,
   model: ServedModel,
 ): GenerationPlan {
-  const wanted = request.model ?? model.modelName;
-  if (wanted !== model.modelName && wanted !== model.variantName) {
-    throw new ApiError(404, "model_not_found", `This device serves ${model.modelName}, not ${wanted}`, {
-      param: "model",
-    });
-  }
+  checkModelName(model, request.model);
   const { contextTokens } = model.runtime;
   return planGeneration(request, {
     promptTokens: options.encode(request, model.tokenizer, contextTokens),
@@ -93,8 +89,9 @@ async function generate<Request extends GenerationRequest>(generation: Generatio
     await respond(generation, signal);
     options.onRequestDone(clock.observation("succeeded"));
   } catch (error) {
-    options.onRequestDone(clock.observation(signal.aborted ? "cancelled" : "failed"));
-    if (!gone.signal.aborted) throw error;
+    const byClient = gone.signal.aborted || error instanceof StalledClient;
+    options.onRequestDone(clock.observation(byClient || closing.aborted ? "cancelled" : "failed"));
+    if (!byClient) throw error;
   } finally {
     response.off("close", onClose);
   }
@@ -107,28 +104,39 @@ async function respond<Request extends GenerationRequest>(generation: Generation
     createdSeconds: Math.floor(Date.now() / 1000),
     modelName: model.modelName,
     fingerprint: model.artifactDigest,
+    tokenText: plan.logprobs === null ? null : (tokenId) => model.tokenizer.tokenText(tokenId),
   };
-  const pieces = answer(model, plan, () => clock.token(), signal);
+  const pieces = (choice: number): AsyncIterable<AnswerPiece> =>
+    answer(model, plan, choice, (beginsAnswer) => clock.token(beginsAnswer), signal);
   const usage = () => ({ promptTokens: clock.promptTokens, completionTokens: clock.completionTokens });
   if (request.stream !== true) {
-    let text = "";
-    for await (const piece of pieces) {
-      text += piece.text;
-      if (piece.finish !== null) sendJson(response, 200, options.format.whole(header, text, piece.finish, usage()));
-    }
+    const choices: Choice[] = [];
+    for (let index = 0; index < plan.choices; index += 1) choices.push(await wholeChoice(pieces(index)));
+    sendJson(response, 200, options.format.whole(header, choices, usage()));
     return;
   }
-  const events = new EventStream(response);
+  const events = new EventStream(response, signal);
   try {
-    let isFirst = true;
-    for await (const piece of pieces) {
-      events.send(options.format.piece(header, piece, isFirst));
-      isFirst = false;
+    for (let index = 0; index < plan.choices; index += 1) {
+      let isFirst = true;
+      for await (const piece of pieces(index)) {
+        await events.send(options.format.piece(header, index, piece, isFirst));
+        isFirst = false;
+      }
     }
-    if (request.stream_options?.include_usage === true) events.send(options.format.usage(header, usage()));
+    if (request.stream_options?.include_usage === true) await events.send(options.format.usage(header, usage()));
     events.end();
   } catch (error) {
     events.fail(toApiError(error).body());
     throw error;
   }
+}
+
+async function wholeChoice(pieces: AsyncIterable<AnswerPiece>): Promise<Choice> {
+  const all = await Array.fromAsync(pieces);
+  return {
+    text: all.map(({ text }) => text).join(""),
+    finish: all.at(-1)?.finish ?? "stop",
+    tokens: all.flatMap(({ tokens }) => tokens),
+  };
 }

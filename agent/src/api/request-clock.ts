@@ -1,12 +1,15 @@
 import type { RequestObservation } from "./observation.ts";
 
-/** Times one request by its tokens. `nowMs` is monotonic. */
+/** Times one request by its tokens, which may belong to several answers. `nowMs` is monotonic. */
 export class RequestClock {
   readonly #nowMs: () => number;
   readonly #arrivedAtMs: number;
   #firstTokenAtMs = 0;
   #lastTokenAtMs = 0;
   #tokens = 0;
+  /** Between tokens of one answer: from an answer's last token to the next one's first is no time per token. */
+  #gaps = 0;
+  #gapsMs = 0;
   promptTokens = 0;
 
   constructor(nowMs: () => number) {
@@ -18,9 +21,14 @@ export class RequestClock {
     return this.#tokens;
   }
 
-  token(): void {
-    this.#lastTokenAtMs = this.#nowMs();
-    if (this.#tokens === 0) this.#firstTokenAtMs = this.#lastTokenAtMs;
+  token(beginsAnswer: boolean): void {
+    const nowMs = this.#nowMs();
+    if (this.#tokens === 0) this.#firstTokenAtMs = nowMs;
+    if (!beginsAnswer) {
+      this.#gaps += 1;
+      this.#gapsMs += nowMs - this.#lastTokenAtMs;
+    }
+    this.#lastTokenAtMs = nowMs;
     this.#tokens += 1;
   }
 
@@ -34,7 +42,7 @@ export class RequestClock {
       promptTokens: this.promptTokens,
       completionTokens: this.#tokens,
       ttftMs: this.#tokens >= 1 ? this.#firstTokenAtMs - this.#arrivedAtMs : null,
-      tpotMs: this.#tokens >= 2 ? (this.#lastTokenAtMs - this.#firstTokenAtMs) / (this.#tokens - 1) : null,
+      tpotMs: this.#gaps >= 1 ? this.#gapsMs / this.#gaps : null,
     };
   }
 }

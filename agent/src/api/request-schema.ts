@@ -1,15 +1,7 @@
 import { z } from "zod";
 import { ApiError } from "./api-error.ts";
 
-/** Options at the value that changes nothing: clients send them unasked. Any other value is refused by name. */
-const neutral = {
-  n: z.literal(1).nullish(),
-  logprobs: z.literal([false, 0]).nullish(),
-  top_logprobs: z.literal(0).nullish(),
-  frequency_penalty: z.literal(0).nullish(),
-  presence_penalty: z.literal(0).nullish(),
-  logit_bias: z.strictObject({}).nullish(),
-};
+const penalty = z.number().min(-2).max(2).nullish();
 
 /** Options that don't bear on the answer. */
 const ignored = { user: z.string().nullish(), store: z.boolean().nullish(), metadata: z.unknown().optional() };
@@ -18,6 +10,11 @@ const stopString = z.string().min(1).max(200);
 
 const generation = {
   model: z.string().nullish(),
+  /** Answers to the one prompt. */
+  n: z.int().min(1).max(16).nullish(),
+  frequency_penalty: penalty,
+  presence_penalty: penalty,
+  logit_bias: z.record(z.string().regex(/^\d+$/, "keys are token ids"), z.number().min(-100).max(100)).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().gt(0).max(1).nullish(),
   seed: z.int().nullish(),
@@ -27,6 +24,7 @@ const generation = {
   max_tokens: z.int().min(1).nullish(),
   /** Known from other servers of open models. */
   top_k: z.int().min(0).nullish(),
+  min_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().gt(0).max(10).nullish(),
 };
 
@@ -44,29 +42,45 @@ const message = z.strictObject({
   refusal: z.null().optional(),
 });
 
-export const ChatRequest = z.strictObject({
-  ...neutral,
-  ...ignored,
-  ...generation,
-  messages: z.array(message).min(1).max(1000),
-  max_completion_tokens: z.int().min(1).nullish(),
-  response_format: z.strictObject({ type: z.literal("text") }).nullish(),
-  tools: z.array(z.unknown()).max(0).nullish(),
-  tool_choice: z.literal("none").nullish(),
-  parallel_tool_calls: z.boolean().nullish(),
-});
+const messages = z.array(message).min(1).max(1000);
+
+/** Options at the one value that this server can honour are accepted: clients send them unasked. */
+export const ChatRequest = z
+  .strictObject({
+    ...ignored,
+    ...generation,
+    messages,
+    logprobs: z.boolean().nullish(),
+    top_logprobs: z.int().min(0).max(20).nullish(),
+    max_completion_tokens: z.int().min(1).nullish(),
+    response_format: z.strictObject({ type: z.literal("text") }).nullish(),
+    tools: z.array(z.unknown()).max(0).nullish(),
+    tool_choice: z.literal("none").nullish(),
+    parallel_tool_calls: z.boolean().nullish(),
+  })
+  .refine((request) => request.top_logprobs == null || request.logprobs === true, {
+    path: ["top_logprobs"],
+    message: "needs logprobs: true",
+  });
 export type ChatRequest = z.infer<typeof ChatRequest>;
 
 export const CompletionRequest = z.strictObject({
-  ...neutral,
   ...ignored,
   ...generation,
+  /** Log probabilities of this many most likely tokens. */
+  logprobs: z.int().min(0).max(20).nullish(),
   prompt: z.union([z.string(), z.tuple([z.string()]).transform(([text]) => text)]),
   best_of: z.literal(1).nullish(),
   echo: z.literal(false).nullish(),
   suffix: z.literal("").nullish(),
 });
 export type CompletionRequest = z.infer<typeof CompletionRequest>;
+
+export const TokenizeRequest = z.union([
+  z.strictObject({ model: z.string().nullish(), prompt: z.string() }),
+  z.strictObject({ model: z.string().nullish(), messages }),
+]);
+export type TokenizeRequest = z.infer<typeof TokenizeRequest>;
 
 export type GenerationRequest = ChatRequest | CompletionRequest;
 
@@ -85,6 +99,7 @@ export function parseRequest<Request>(schema: z.ZodType<Request>, body: unknown)
 
 function describe(issue: z.core.$ZodIssue): string {
   const where = issue.path.join(".");
+  if (issue.code === "invalid_key") return `${where}: ${issue.issues[0]?.message ?? issue.message}`;
   if (issue.code === "unrecognized_keys") {
     return `unsupported option${issue.keys.length > 1 ? "s" : ""}: ${issue.keys.map((key) => (where === "" ? key : `${where}.${key}`)).join(", ")}`;
   }

@@ -1,12 +1,15 @@
-import type { AnswerPiece, FinishReason } from "./answer.ts";
+import type { AnswerPiece, AnswerToken, FinishReason } from "./answer.ts";
+import { chatLogprobs, completionLogprobs, type TokenText } from "./logprobs-format.ts";
 
-/** What every body about one answer carries. */
+/** What every body about one request carries. */
 export interface AnswerHeader {
   readonly id: string;
   readonly createdSeconds: number;
   readonly modelName: string;
   /** Tells which variant answered: the artifact's digest. */
   readonly fingerprint: string;
+  /** Null where log probabilities aren't asked for. */
+  readonly tokenText: TokenText | null;
 }
 
 export interface Usage {
@@ -14,37 +17,42 @@ export interface Usage {
   readonly completionTokens: number;
 }
 
-/** How one endpoint words an answer (OpenAI API reference, "chat" and "completions"). */
+/** One whole answer. */
+export interface Choice {
+  readonly text: string;
+  readonly finish: FinishReason;
+  readonly tokens: readonly AnswerToken[];
+}
+
+/** How one endpoint words answers (OpenAI API reference, "chat" and "completions"). */
 export interface ResponseFormat {
   readonly idPrefix: string;
-  whole(header: AnswerHeader, text: string, finish: FinishReason, usage: Usage): object;
-  /** A streamed piece. `isFirst` opens the message. */
-  piece(header: AnswerHeader, piece: AnswerPiece, isFirst: boolean): object;
+  whole(header: AnswerHeader, choices: readonly Choice[], usage: Usage): object;
+  /** A streamed piece of the answer number `index`. `isFirst` opens that answer's message. */
+  piece(header: AnswerHeader, index: number, piece: AnswerPiece, isFirst: boolean): object;
   /** The extra last chunk of `stream_options.include_usage`. */
   usage(header: AnswerHeader, usage: Usage): object;
 }
 
 export const chatFormat: ResponseFormat = {
   idPrefix: "chatcmpl-",
-  whole: (header, text, finish, usage) => ({
+  whole: (header, choices, usage) => ({
     ...envelope(header, "chat.completion"),
-    choices: [
-      {
-        index: 0,
-        message: { role: "assistant", content: text, refusal: null },
-        logprobs: null,
-        finish_reason: finish,
-      },
-    ],
+    choices: choices.map(({ text, finish, tokens }, index) => ({
+      index,
+      message: { role: "assistant", content: text, refusal: null },
+      logprobs: header.tokenText && chatLogprobs(tokens, header.tokenText),
+      finish_reason: finish,
+    })),
     usage: usageBody(usage),
   }),
-  piece: (header, { text, finish }, isFirst) => ({
+  piece: (header, index, { text, finish, tokens }, isFirst) => ({
     ...envelope(header, "chat.completion.chunk"),
     choices: [
       {
-        index: 0,
+        index,
         delta: { ...(isFirst ? { role: "assistant" } : {}), ...(isFirst || text !== "" ? { content: text } : {}) },
-        logprobs: null,
+        logprobs: header.tokenText && chatLogprobs(tokens, header.tokenText),
         finish_reason: finish,
       },
     ],
@@ -58,17 +66,21 @@ export const chatFormat: ResponseFormat = {
 
 export const completionFormat: ResponseFormat = {
   idPrefix: "cmpl-",
-  whole: (header, text, finish, usage) => ({
+  whole: (header, choices, usage) => ({
     ...envelope(header, "text_completion"),
-    choices: [{ index: 0, text, logprobs: null, finish_reason: finish }],
+    choices: choices.map((choice, index) => completionChoice(header, index, choice)),
     usage: usageBody(usage),
   }),
-  piece: (header, { text, finish }) => ({
+  piece: (header, index, piece) => ({
     ...envelope(header, "text_completion"),
-    choices: [{ index: 0, text, logprobs: null, finish_reason: finish }],
+    choices: [completionChoice(header, index, piece)],
   }),
   usage: (header, usage) => ({ ...envelope(header, "text_completion"), choices: [], usage: usageBody(usage) }),
 };
+
+function completionChoice({ tokenText }: AnswerHeader, index: number, { text, finish, tokens }: AnswerPiece): object {
+  return { index, text, logprobs: tokenText && completionLogprobs(tokens, tokenText), finish_reason: finish };
+}
 
 function envelope(header: AnswerHeader, object: string): object {
   return {

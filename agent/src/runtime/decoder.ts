@@ -1,6 +1,8 @@
 import type { Engine } from "./engine.ts";
+import { tokenLogprobs } from "./log-probabilities.ts";
+import { argmax } from "./ranking.ts";
 import type { GeneratedToken, GenerateRequest, TimeStepsRequest } from "./runtime.ts";
-import { argmax, Sampler } from "./sampler.ts";
+import { Sampler } from "./sampler.ts";
 
 /** Tokens per run at prefill: long enough for the kernels, short enough that cancelling takes effect soon. */
 const prefillPieceTokens = 128;
@@ -31,10 +33,11 @@ export class Decoder {
     const stops = new Set(request.stopTokenIds);
     let logits = await this.#extend(request.tokens, 0, isCancelled);
     for (let generated = 1; ; generated += 1) {
-      const tokenId = sampler.next(logits);
-      if (stops.has(tokenId)) return yield { tokenId, finish: "stop" };
-      if (generated === request.maxTokens) return yield { tokenId, finish: "length" };
-      yield { tokenId, finish: null };
+      const token = chooseToken(sampler, logits, request.logprobs);
+      const { tokenId } = token;
+      if (stops.has(tokenId)) return yield { ...token, finish: "stop" };
+      if (generated === request.maxTokens) return yield { ...token, finish: "length" };
+      yield { ...token, finish: null };
       logits = await this.#extend([tokenId], request.tokens.length + generated - 1, isCancelled);
     }
   }
@@ -82,4 +85,16 @@ export class Decoder {
       if (start + prefillPieceTokens >= tokens.length) return logits;
     }
   }
+}
+
+/** The sampler overwrites the logits, so the model's own distribution is read off a copy. */
+function chooseToken(
+  sampler: Sampler,
+  logits: Float32Array,
+  topCount: number | undefined,
+): Omit<GeneratedToken, "finish"> {
+  if (topCount === undefined) return { tokenId: sampler.next(logits) };
+  const own = logits.slice();
+  const tokenId = sampler.next(logits);
+  return { tokenId, logprobs: tokenLogprobs(own, tokenId, topCount) };
 }

@@ -1,4 +1,5 @@
 import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import type { TokenLogprobs } from "./log-probabilities.ts";
 import type { Sampling } from "./sampling.ts";
 
 /** Which way the graph is run: the C API with the cache in place, or the Node binding, which copies the cache each step. */
@@ -12,12 +13,16 @@ export interface GenerateRequest {
   readonly sampling: Sampling;
   /** Generation ends with the first of these; it is still yielded, with `finish: "stop"`. */
   readonly stopTokenIds: readonly number[];
+  /** Log probabilities of each token and of this many most likely ones; without it there are none. */
+  readonly logprobs?: number | undefined;
 }
 
 /** One generated token. The last one carries why generation ended. */
 export interface GeneratedToken {
   readonly tokenId: number;
   readonly finish: "stop" | "length" | null;
+  /** Where the request asks for them. */
+  readonly logprobs?: TokenLogprobs;
 }
 
 export interface TimeStepsRequest {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { argmax, Sampler } from "./sampler.ts";
+import { Sampler } from "./sampler.ts";
 import { greedy, type Sampling } from "./sampling.ts";
 
 const sampled: Sampling = { ...greedy, temperature: 1, seed: 7 };
@@ -29,13 +29,6 @@ function assertClose(actual: readonly number[], expected: readonly number[]): vo
     );
   }
 }
-
-describe("argmax", () => {
-  it("takes the lowest id among equals and looks only at its own row", () => {
-    assert.equal(argmax(Float32Array.of(1, 3, 3, 2)), 1);
-    assert.equal(argmax(Float32Array.of(9, 9, 1, 2, 4, 9), 2, 3), 2);
-  });
-});
 
 describe("Sampler", () => {
   const logits = [0.5, 2, -1, 1.5, 0];
@@ -102,5 +95,39 @@ describe("Sampler", () => {
     assert.equal(sampler.next(row()), 2, "1.2 / 2 and 2 / 2 are below 1.1");
     const negative = new Sampler({ ...greedy, repetitionPenalty: 2 }, [0]);
     assert.equal(negative.next(Float32Array.of(-1, -1.5)), 1, "-1 * 2 is below -1.5");
+  });
+
+  it("keeps tokens that are likely enough beside the likeliest one", () => {
+    const [first, second, , fourth] = softmax(logits, 1);
+    const minP = first! / second! - 0.01;
+    const kept = first! + second! + fourth!;
+    assertClose(frequencies({ ...sampled, minP }, logits), [first! / kept, second! / kept, 0, fourth! / kept, 0]);
+    assert.deepEqual(frequencies({ ...sampled, topK: 4, minP: 1 }, logits, 50), [0, 1, 0, 0, 0]);
+  });
+
+  it("takes off a logit what the answer's tokens cost: by occurrence and once for all", () => {
+    const row = () => Float32Array.of(2, 1.5, 0, -5);
+    const choose = (sampling: Partial<Sampling>, count: number) => {
+      const sampler = new Sampler({ ...greedy, ...sampling }, [0, 0, 1]);
+      return Array.from({ length: count }, () => sampler.next(row()));
+    };
+    // 2 | 1.4 1.5 | 1.4 0.9 | 0.8 0.9 | 0.8 0.3: the prompt's tokens cost nothing.
+    assert.deepEqual(choose({ frequencyPenalty: 0.6 }, 5), [0, 1, 0, 1, 0]);
+    assert.deepEqual(choose({ presencePenalty: 0.6 }, 4), [0, 1, 0, 0]);
+    assert.deepEqual(choose({ presencePenalty: -1 }, 3), [0, 0, 0]);
+  });
+
+  it("adds biases to logits", () => {
+    const once = (logitBias: Sampling["logitBias"]) =>
+      new Sampler({ ...greedy, logitBias }, []).next(Float32Array.from(logits));
+    assert.equal(once([[1, -100]]), 3);
+    assert.equal(
+      once([
+        [2, 100],
+        [99, 100],
+      ]),
+      2,
+      "ids outside the vocabulary are no tokens",
+    );
   });
 });

@@ -17,6 +17,7 @@ export class TextTokenizer {
   readonly #chat: ChatPrompt | null;
   readonly #bos: readonly number[];
   readonly #longestTokenChars: number;
+  #anchor: number[] | undefined;
 
   constructor(tokenizer: Tokenizer, config: ChatConfig) {
     this.#tokenizer = tokenizer;
@@ -54,6 +55,14 @@ export class TextTokenizer {
 
   readonly decode: Detokenize = (tokens) =>
     tokens.length === 0 ? "" : this.#tokenizer.decode([...tokens], { skip_special_tokens: true });
+
+  /** What one token adds to a text; special tokens are written out. */
+  tokenText(token: number): string {
+    this.#anchor ??= this.#encode("a");
+    // Alone, a token would lose the space that some decoders drop at a text's beginning.
+    const before = this.#tokenizer.decode(this.#anchor, { skip_special_tokens: false });
+    return this.#tokenizer.decode([...this.#anchor, token], { skip_special_tokens: false }).slice(before.length);
+  }
 
   #encode(text: string): number[] {
     return text === "" ? [] : this.#tokenizer.encode(text, { add_special_tokens: false }).ids;

@@ -18,7 +18,9 @@ export interface ServedTinyModel {
 }
 
 /** The bundled model behind the real API server on a free port. */
-export async function serveTinyModel(options: { maxRequests?: number } = {}): Promise<ServedTinyModel> {
+export async function serveTinyModel(
+  options: { maxRequests?: number; apiKey?: string } = {},
+): Promise<ServedTinyModel> {
   const slot = new ModelSlot();
   await slot.swap(await loadTinyModel());
   const observations: RequestObservation[] = [];
@@ -27,6 +29,7 @@ export async function serveTinyModel(options: { maxRequests?: number } = {}): Pr
     {
       slot,
       maxRequests: options.maxRequests ?? 4,
+      apiKey: options.apiKey ?? null,
       nowMs: () => performance.now(),
       onRequestDone: (observation) => {
         observations.push(observation);
