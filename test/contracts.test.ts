@@ -29,6 +29,7 @@ const recipes: Recipe[] = [
     quantization: { ...rtn, bits: 4, blockSize: 128, accuracyLevel: 0 },
   },
   { schemaVersion: 1, pruning: { method: "tail", sparsity: 0.2 }, quantization: { method: "none" } },
+  { schemaVersion: 1, pruning: { method: "shortgpt", sparsity: 0.25 }, quantization: { method: "none" } },
 ];
 
 test("a recipe has the same name and digest in TypeScript and in the builder", () => {

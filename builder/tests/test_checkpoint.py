@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -13,11 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import ffn_widths
+from espalier_builder.checkpoint.llama import ffn_widths, heads_of
 from espalier_builder.checkpoint.load import load
 from espalier_builder.checkpoint.save import save
 from espalier_builder.failure import BuilderError
-from espalier_builder.prune.shrink import keep_neurons
+from espalier_builder.prune.cut import apply_cut, whole
 from tiny_llama import random_rows, tiny_checkpoint
 
 
@@ -49,12 +50,29 @@ def test_a_saved_checkpoint_gives_the_same_logits(folder: Path) -> None:
 def test_widths_that_differ_by_layer_survive_saving(tmp_path: Path) -> None:
     dense = tiny_checkpoint()
     kept = [torch.arange(count) for count in (8, 48, 24)]
-    pruned = keep_neurons(dense.model, kept)
+    pruned = apply_cut(dense.model, replace(whole(dense.model), neurons=tuple(kept)))
     save(Checkpoint(pruned, dense.tokenizer, "pruned"), tmp_path / "pruned")
     loaded = load(tmp_path / "pruned")
     assert ffn_widths(loaded.model) == [8, 48, 24]
     assert json.loads((tmp_path / "pruned/config.json").read_text())["layer_intermediate_sizes"] == [8, 48, 24]
     assert torch.equal(loaded.model(random_rows()).logits, pruned(random_rows()).logits)
+
+
+def test_heads_that_differ_by_layer_and_output_biases_survive_saving(tmp_path: Path) -> None:
+    dense = tiny_checkpoint()
+    bias = torch.randn(32, generator=torch.Generator().manual_seed(0))
+    cut = replace(
+        whole(dense.model),
+        groups=(torch.tensor([1]), torch.tensor([0, 1]), torch.tensor([0])),
+        tensors={"model.layers.0.self_attn.o_proj.bias": bias, "model.layers.2.mlp.down_proj.bias": -bias},
+    )
+    pruned = apply_cut(dense.model, cut)
+    save(Checkpoint(pruned, dense.tokenizer, "pruned"), tmp_path / "pruned")
+    loaded = load(tmp_path / "pruned").model
+    assert heads_of(loaded) == [(2, 1), (4, 2), (2, 1)]
+    assert torch.equal(loaded.model.layers[0].self_attn.o_proj.bias, bias)
+    assert loaded.model.layers[1].self_attn.o_proj.bias is None
+    assert torch.equal(loaded(random_rows()).logits, pruned(random_rows()).logits)
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:

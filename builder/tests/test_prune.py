@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,13 +13,14 @@ import torch
 from espalier_builder.checkpoint.llama import ffn_widths, non_embedding_parameters
 from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
-from espalier_builder.prune.apply import Calibration, choose_neurons, prune
+from espalier_builder.prune.apply import Calibration, choose_cut, prune
 from espalier_builder.prune.budget import FfnBudget, allocate
 from espalier_builder.prune.cfsp import cfsp_rel_scores, cfsp_scores, coarse_importance, published_contrast
+from espalier_builder.prune.cut import Cut, apply_cut, load_cut, save_cut, whole
+from espalier_builder.prune.depth import angular_removal, layers_to_keep, shortgpt_removal, tail_removal
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.prune.tail import layers_to_keep
-from espalier_builder.recover.refit import PANEL, add_gram, mirror, refit, solve_down_proj
+from espalier_builder.recover.refit import PANEL, add_gram, mirror, refit, solve
 from tiny_llama import random_rows, tiny_model
 
 H, F = 5, 7
@@ -112,11 +116,44 @@ def test_a_budget_that_ffns_cannot_meet_is_refused_with_what_they_can() -> None:
 
 
 def test_tail_drops_the_number_of_layers_nearest_to_the_sparsity() -> None:
-    assert layers_to_keep([100] * 30, 3001, 0.1) == 27
-    assert layers_to_keep([100] * 30, 3001, 0.01) == 29
-    assert layers_to_keep([100] * 2, 201, 0.7) == 1
+    def kept(layers: int, sparsity: float) -> tuple[int, ...]:
+        return layers_to_keep([100] * layers, 100 * layers + 1, sparsity, tail_removal(layers))
+
+    assert kept(30, 0.1) == tuple(range(27))
+    assert kept(30, 0.01) == tuple(range(29))
+    assert kept(2, 0.7) == (0,)
     with pytest.raises(BuilderError):
-        layers_to_keep([100], 101, 0.5)
+        kept(1, 0.5)
+
+
+def test_shortgpt_drops_the_layers_that_turn_the_hidden_state_least() -> None:
+    model, rows = tiny_model(layers=4), random_rows()
+    states = model.model(rows, output_hidden_states=True).hidden_states
+    influences = []
+    for before, after in itertools.pairwise(states[:-1]):
+        cosine = (before * after).sum(-1) / before.norm(dim=-1) / after.norm(dim=-1)
+        influences.append((1 - cosine).mean().item())
+    statistics = collect_statistics(model, rows)
+    assert statistics.influences[:3] == pytest.approx(influences, rel=1e-4)
+    least = sorted(range(4), key=lambda layer: statistics.influences[layer])[:2]
+    assert shortgpt_removal(statistics)(2) == sorted(least)
+
+
+def test_angular_drops_the_block_whose_ends_are_nearest_at_the_last_token() -> None:
+    model, rows = tiny_model(layers=5), random_rows()
+    statistics = collect_statistics(model, rows)
+    states = model.model(rows, output_hidden_states=True).hidden_states
+    for before, mine in zip(states[:-1], statistics.last_states[:-1], strict=True):
+        assert torch.allclose(before[:, -1], mine, atol=1e-4)
+    distances = []
+    for start in range(4):
+        cosines = [
+            torch.dot(before, after) / before.norm() / after.norm()
+            for before, after in zip(statistics.last_states[start], statistics.last_states[start + 2], strict=True)
+        ]
+        distances.append(sum(math.acos(float(cosine)) for cosine in cosines))
+    start = distances.index(min(distances))
+    assert angular_removal(statistics)(2) == [start, start + 1]
 
 
 def test_a_tail_pruned_model_is_the_dense_model_cut_short() -> None:
@@ -127,13 +164,13 @@ def test_a_tail_pruned_model_is_the_dense_model_cut_short() -> None:
     assert pruned.achieved_sparsity == pytest.approx(1 / 3, abs=0.01)
 
 
-@pytest.mark.parametrize("method", ["magnitude", "cfsp", "cfsp-rel"])
+@pytest.mark.parametrize("method", ["random", "magnitude", "cfsp", "cfsp-rel"])
 def test_a_pruned_model_computes_what_the_dense_one_does_with_the_neurons_zeroed(method: str) -> None:
     dense, rows = tiny_model(), random_rows()
     pruning = Pruning(method, 0.3, 8, False)  # type: ignore[arg-type]
     calibration = calibrate(dense)
     pruned = prune(dense, pruning, calibration)
-    kept = choose_neurons(dense, pruning, calibration.statistics)
+    kept = choose_cut(dense, pruning, calibration).neurons
     zeroed = tiny_model()
     for layer, neurons in zip(zeroed.model.layers, kept, strict=True):
         gone = torch.ones(48, dtype=torch.bool).index_fill(0, neurons, False)
@@ -144,11 +181,44 @@ def test_a_pruned_model_computes_what_the_dense_one_does_with_the_neurons_zeroed
     assert ffn_widths(dense) == [48, 48, 48]
 
 
+def test_a_model_without_some_heads_computes_what_the_dense_one_does_with_them_zeroed() -> None:
+    dense, rows = tiny_model(), random_rows()
+    groups = (torch.tensor([1]), torch.tensor([0]), torch.tensor([0, 1]))
+    cut = replace(whole(dense), groups=groups)
+    zeroed = tiny_model()
+    # Four query heads of size 8: group g holds channels 16 g .. 16 g + 15 of o_proj's input.
+    zeroed.model.layers[0].self_attn.o_proj.weight[:, :16] = 0
+    zeroed.model.layers[1].self_attn.o_proj.weight[:, 16:] = 0
+    assert torch.allclose(apply_cut(dense, cut)(rows).logits, zeroed(rows).logits, atol=1e-4)
+
+
+def test_refit_solves_o_proj_where_heads_are_gone() -> None:
+    dense, rows = tiny_model(), random_rows(16)
+    cut = replace(whole(dense), groups=(torch.tensor([0]), torch.tensor([0, 1]), torch.tensor([0, 1])))
+
+    def error(choice: Cut) -> float:
+        states = [apply_cut(dense, choice).model(rows, output_hidden_states=True).hidden_states[1]]
+        states.append(dense.model(rows, output_hidden_states=True).hidden_states[1])
+        return (states[0] - states[1]).square().mean().item()
+
+    refitted = refit(dense, cut, rows)
+    assert list(refitted.tensors) == ["model.layers.0.self_attn.o_proj.weight"]
+    assert error(refitted) < error(cut)
+
+
+def test_a_saved_cut_is_the_same_cut(tmp_path: Path) -> None:
+    dense = tiny_model()
+    cut = choose_cut(dense, Pruning("cfsp-rel", 0.3, 8, True), calibrate(dense))
+    save_cut(cut, tmp_path / "cut")
+    first, second = apply_cut(dense, cut), apply_cut(dense, load_cut(tmp_path / "cut"))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
 def test_the_refit_weight_solves_the_normal_equations() -> None:
     chance = torch.Generator().manual_seed(0)
     x, weight = torch.randn(200, F, generator=chance), torch.randn(H, F, generator=chance)
     kept, removed = x[:, :4], x[:, 4:]
-    solved = solve_down_proj(weight[:, :4], weight[:, 4:], kept.T @ x, ridge=0.05)
+    solved = solve(weight[:, :4], weight[:, 4:], kept.T @ x, ridge=0.05)
     damping = 0.05 * (kept.T @ kept).diagonal().mean() * torch.eye(4)
     right = kept.T @ (x @ weight.T) + damping @ weight[:, :4].T
     assert torch.allclose(solved, torch.linalg.solve(kept.T @ kept + damping, right).T, atol=1e-5)
@@ -169,9 +239,8 @@ def test_refit_brings_each_layers_output_closer_to_the_dense_ffns() -> None:
     dense, rows = tiny_model(), random_rows(16)
     calibration = calibrate(dense, rows)
     pruning = Pruning("cfsp-rel", 0.3, 8, False)
-    kept = choose_neurons(dense, pruning, calibration.statistics)
-    plain, refitted = (prune(dense, pruning, calibration).model for _ in range(2))
-    refit(dense, refitted, kept, rows)
+    cut = choose_cut(dense, pruning, calibration)
+    plain, refitted = apply_cut(dense, cut), apply_cut(dense, refit(dense, cut, rows))
 
     def first_layer(model: torch.nn.Module) -> torch.Tensor:
         states: torch.Tensor = model.model(rows, output_hidden_states=True).hidden_states[1]
@@ -186,9 +255,8 @@ def test_refit_is_sequential_on_the_pruned_stream() -> None:
     dense, rows = tiny_model(), random_rows(16)
     calibration = calibrate(dense, rows)
     pruning = Pruning("cfsp", 0.3, 8, False)
-    kept = choose_neurons(dense, pruning, calibration.statistics)
-    model = prune(dense, pruning, calibration).model
-    refit(dense, model, kept, rows, ridge=0.1)
+    cut = refit(dense, choose_cut(dense, pruning, calibration), rows, ridge=0.1)
+    kept, model = cut.neurons, apply_cut(dense, cut)
     captured: list[torch.Tensor] = []
     mlp = model.model.layers[1].mlp
     hook = mlp.register_forward_pre_hook(lambda _, args: captured.append(args[0]))

@@ -137,5 +137,5 @@ def test_a_second_job_reuses_the_first_ones_stages(tmp_path: Path) -> None:
     folders = sorted(path.name for path in tmp_path.iterdir())
     second = run_sensitivity(request(candidates), StageCache(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == folders
-    assert [name.split("-")[0] for name in folders] == ["dense", "refit", "statistics", "unfinished"]
+    assert [name.split("-")[0] for name in folders] == ["cut", "dense", "statistics", "unfinished"]
     assert second["candidates"][0]["quality"] == first["candidates"][0]["quality"]

@@ -138,7 +138,7 @@ class _Build:
         if pruning.method == "tail":
             calibration = _NO_CALIBRATION
         else:
-            calibration = self._stages.calibration(self._texts.calibration())
+            calibration = self._stages.calibration(self._texts.calibration(), self._request.text.seed)
         pruned = self._measured("prune", lambda: self._stages.pruned(pruning, calibration, tell))
         tell = self._progress.of("evaluate-pruned", "evaluating the pruned model")
         quality = self._measured("evaluate-pruned", lambda: evaluate_model(pruned.model, text.windows, reference, tell))
@@ -218,5 +218,6 @@ class _Build:
 
 # Dropping the last layers asks nothing of any text.
 _NO_CALIBRATION = Calibration(
-    rows=torch.empty((0, 0), dtype=torch.long), statistics=Statistics(activation_norms=(), angles=(), tokens=0)
+    rows=torch.empty((0, 0), dtype=torch.long),
+    statistics=Statistics(ffn=(), attention=(), angles=(), influences=(), last_states=torch.empty(0), rows=0, tokens=0),
 )

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import rfc8785
 from jsonschema import Draft202012Validator
@@ -17,7 +17,10 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from espalier_builder.failure import BuilderError
 
-PruningMethod = Literal["none", "magnitude", "cfsp", "cfsp-rel", "tail"]
+WidthMethod = Literal["random", "magnitude", "cfsp", "cfsp-rel"]
+DepthMethod = Literal["tail", "shortgpt", "angular"]
+PruningMethod = Literal["none"] | WidthMethod | DepthMethod
+DEPTH_METHODS: tuple[PruningMethod, ...] = get_args(DepthMethod)
 
 
 def validate(name: str, value: object) -> None:
@@ -71,7 +74,8 @@ def _reason(error: ValidationError) -> str:
 class Pruning:
     """`sparsity` is the share of all non-embedding parameters removed, whatever the method.
 
-    `alignment` (FFN widths are multiples of it) and `refit` (closed-form recovery) mean nothing to `none` and `tail`.
+    `alignment` (FFN widths are multiples of it) and `refit` (closed-form recovery) mean nothing to `none` and where
+    whole layers go.
     """
 
     method: PruningMethod = "none"
@@ -86,8 +90,8 @@ class Pruning:
     def to_json(self) -> dict[str, Any]:
         if self.method == "none":
             return {"method": "none"}
-        if self.method == "tail":
-            return {"method": "tail", "sparsity": self.sparsity}
+        if self.method in DEPTH_METHODS:
+            return {"method": self.method, "sparsity": self.sparsity}
         return {
             "method": self.method,
             "sparsity": self.sparsity,
@@ -168,8 +172,8 @@ def _pruning_name(pruning: Pruning) -> str:
     if pruning.method == "none":
         return "dense"
     percent = _percent(pruning.sparsity)
-    if pruning.method == "tail":
-        return f"tail-{percent}"
+    if pruning.method in DEPTH_METHODS:
+        return f"{pruning.method}-{percent}"
     alignment = "" if pruning.alignment == 32 else f"-a{pruning.alignment}"
     return f"{pruning.method}{'-refit' if pruning.refit else ''}-{percent}{alignment}"
 

@@ -60,6 +60,7 @@ def run_sensitivity_job(
         windows=evaluation.windows,
         dataset_digest=evaluation.digest,
         dataset_origin="given" if evaluation.given else "self-sampled",
+        seed=text.seed,
     )
     report = run_sensitivity(request, cache, lambda share, doing: on_progress("sensitivity", share, doing))
     out.mkdir(parents=True)

@@ -38,6 +38,7 @@ class SensitivityRequest:
     windows: EvaluationWindows
     dataset_digest: str | None
     dataset_origin: Literal["given", "self-sampled"]
+    seed: int = 0
 
 
 def run_sensitivity(
@@ -55,7 +56,7 @@ def run_sensitivity(
     reference = stages.dense_logits(request.windows, lambda share: progress(0.4 * PREPARATION * share, "dense model"))
     dense_quality = evaluate_reference(request.windows, reference)
     progress(0.5 * PREPARATION, "collecting calibration statistics")
-    calibration = stages.calibration(request.rows)
+    calibration = stages.calibration(request.rows, request.seed)
 
     results: dict[str, dict[str, Any]] = {}
     rejected: dict[str, str] = {}

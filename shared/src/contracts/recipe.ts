@@ -8,14 +8,15 @@ import { type Digest, digestOfJson } from "./digest.ts";
 export const Pruning = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("none") }),
   z.strictObject({
-    method: z.enum(["magnitude", "cfsp", "cfsp-rel"]),
+    method: z.enum(["random", "magnitude", "cfsp", "cfsp-rel"]),
     sparsity: z.number().min(0.01).max(0.7),
     /** FFN widths are multiples of this. */
     alignment: z.int().min(1).max(1024),
-    /** Closed-form recovery of down_proj on calibration statistics, layer by layer on the pruned stream. */
+    /** Closed-form recovery of what lost inputs, on calibration statistics, layer by layer on the pruned stream. */
     refit: z.boolean(),
   }),
-  z.strictObject({ method: z.literal("tail"), sparsity: z.number().min(0.01).max(0.7) }),
+  /** Whole layers: the last ones, those of least block influence, or the block that turns the last token least. */
+  z.strictObject({ method: z.enum(["tail", "shortgpt", "angular"]), sparsity: z.number().min(0.01).max(0.7) }),
 ]);
 export type Pruning = z.infer<typeof Pruning>;
 
@@ -49,7 +50,7 @@ export function recipeName({ pruning, quantization }: Recipe): string {
 function pruningName(pruning: Pruning): string {
   if (pruning.method === "none") return "dense";
   const percent = Number((pruning.sparsity * 100).toFixed(2));
-  if (pruning.method === "tail") return `tail-${percent}`;
+  if (!("alignment" in pruning)) return `${pruning.method}-${percent}`;
   const alignment = pruning.alignment === 32 ? "" : `-a${pruning.alignment}`;
   return `${pruning.method}${pruning.refit ? "-refit" : ""}-${percent}${alignment}`;
 }

@@ -8,29 +8,35 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import HEAD, WIDTHS, ffn_widths
+from espalier_builder.checkpoint.llama import HEAD, HEADS, KV_HEADS, WIDTHS, ffn_widths, heads_of
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write config.json, model.safetensors (fp32, standard names, a tied head left out) and the tokenizer.
 
     Where layers differ in FFN width, config.json lists the widths under `layer_intermediate_sizes` and gives the widest
-    as `intermediate_size`.
+    as `intermediate_size`; heads that differ are listed under `layer_attention_heads` and `layer_key_value_heads`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = checkpoint.model
     config = model.config.to_diff_dict()
-    widths = ffn_widths(model)
+    widths, heads = ffn_widths(model), heads_of(model)
     config |= {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "num_hidden_layers": len(widths),
         "intermediate_size": max(widths),
+        "num_attention_heads": max(query for query, _ in heads),
+        "num_key_value_heads": max(kv for _, kv in heads),
+        "head_dim": model.model.layers[0].self_attn.head_dim,
         "tie_word_embeddings": model.config.tie_word_embeddings,
     }
-    config.pop(WIDTHS, None)
+    for key in (WIDTHS, HEADS, KV_HEADS):
+        config.pop(key, None)
     if len(set(widths)) > 1:
         config[WIDTHS] = widths
+    if len(set(heads)) > 1:
+        config |= {HEADS: [query for query, _ in heads], KV_HEADS: [kv for _, kv in heads]}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if model.config.tie_word_embeddings:

@@ -1,32 +1,23 @@
-"""A pruning recipe applied to a model: which parts stay, the smaller model, and its recovery."""
+"""A pruning recipe applied to a model: the registry of methods, the cut that each chooses, and the smaller model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaMLP
 
-from espalier_builder.checkpoint.llama import ffn_widths, non_embedding_parameters
+from espalier_builder.checkpoint.llama import non_embedding_parameters
 from espalier_builder.contracts import Pruning, PruningMethod
-from espalier_builder.prune.budget import FfnBudget, allocate
-from espalier_builder.prune.cfsp import (
-    OUR_CONTRAST,
-    cfsp_rel_scores,
-    cfsp_scores,
-    coarse_importance,
-    published_contrast,
-    without_nan,
-)
-from espalier_builder.prune.magnitude import magnitude_scores
+from espalier_builder.prune.cut import Cut, apply_cut, whole
+from espalier_builder.prune.depth import Removal, angular_removal, layers_to_keep, shortgpt_removal, tail_removal
+from espalier_builder.prune.neurons import choose_neurons
 from espalier_builder.prune.precision import bf16_is_fast
-from espalier_builder.prune.shrink import keep_layers, keep_neurons
 from espalier_builder.prune.statistics import Statistics
-from espalier_builder.prune.tail import layers_to_keep
 from espalier_builder.recover.refit import refit
+
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,67 +30,71 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Token rows `[N, T]` and what the dense model does on them."""
+    """Token rows `[N, T]`, what the dense model does on them, and the seed of methods that draw at random."""
 
     rows: Tensor
     statistics: Statistics
+    seed: int = 0
+
+
+Method = Callable[[LlamaForCausalLM, Pruning, Calibration, Progress], Cut]
+
+
+def _none(model: LlamaForCausalLM, _pruning: Pruning, _calibration: Calibration, _progress: Progress) -> Cut:
+    return whole(model)
+
+
+def _width(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+    kept = choose_neurons(model, pruning, calibration.statistics, calibration.seed)
+    cut = replace(whole(model), neurons=tuple(kept))
+    return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress) if pruning.refit else cut
+
+
+def _depth(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, _progress: Progress) -> Cut:
+    removals: dict[PruningMethod, Callable[[], Removal]] = {
+        "tail": lambda: tail_removal(len(model.model.layers)),
+        "shortgpt": lambda: shortgpt_removal(calibration.statistics),
+        "angular": lambda: angular_removal(calibration.statistics),
+    }
+    sizes = [sum(weight.numel() for weight in layer.parameters()) for layer in model.model.layers]
+    removal = removals[pruning.method]()
+    layers = layers_to_keep(sizes, non_embedding_parameters(model), pruning.sparsity, removal)
+    everything = whole(model)
+    return Cut(
+        layers=layers,
+        neurons=tuple(everything.neurons[layer] for layer in layers),
+        groups=tuple(everything.groups[layer] for layer in layers),
+    )
+
+
+METHODS: Mapping[PruningMethod, Method] = {
+    "none": _none,
+    "random": _width,
+    "magnitude": _width,
+    "cfsp": _width,
+    "cfsp-rel": _width,
+    "tail": _depth,
+    "shortgpt": _depth,
+    "angular": _depth,
+}
+
+
+def choose_cut(
+    model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None
+) -> Cut:
+    """What stays, refitted where asked. Raises BuilderError `BUDGET_IMPOSSIBLE`, `ALIGNMENT_TOO_LARGE`,
+    `REFIT_SINGULAR`."""
+    return METHODS[pruning.method](model, pruning, calibration, progress)
+
+
+def cut_out(model: LlamaForCausalLM, cut: Cut) -> Pruned:
+    """The smaller model; `model` is untouched and shares its unpruned weights with the result."""
+    smaller = apply_cut(model, cut)
+    return Pruned(smaller, 1 - non_embedding_parameters(smaller) / non_embedding_parameters(model))
 
 
 def prune(
-    model: LlamaForCausalLM,
-    pruning: Pruning,
-    calibration: Calibration,
-    progress: Callable[[float], None] = lambda _: None,
+    model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None
 ) -> Pruned:
-    """The pruned and, where asked, refitted model. `model` is untouched; the result shares unpruned weights with it.
-
-    Raises BuilderError `BUDGET_IMPOSSIBLE`, `ALIGNMENT_TOO_LARGE`, `REFIT_SINGULAR`.
-    """
-    before = non_embedding_parameters(model)
-    if pruning.method == "none":
-        return Pruned(model, 0.0)
-    if pruning.method == "tail":
-        sizes = [sum(weight.numel() for weight in layer.parameters()) for layer in model.model.layers]
-        smaller = keep_layers(model, layers_to_keep(sizes, before, pruning.sparsity))
-    else:
-        kept = choose_neurons(model, pruning, calibration.statistics)
-        smaller = keep_neurons(model, kept)
-        if pruning.refit:
-            refit(model, smaller, kept, calibration.rows, bf16=bf16_is_fast(), progress=progress)
-    return Pruned(smaller, 1 - non_embedding_parameters(smaller) / before)
-
-
-@torch.inference_mode()
-def choose_neurons(model: LlamaForCausalLM, pruning: Pruning, statistics: Statistics) -> list[Tensor]:
-    """Indices of the FFN neurons that layer l keeps, ascending."""
-    # Gate and up row, down column, and the biases of gate and up where there are any.
-    per_neuron = 3 * model.config.hidden_size + 2 * int(model.config.mlp_bias)
-    budget = FfnBudget(tuple(ffn_widths(model)), non_embedding_parameters(model), per_neuron)
-    widths = allocate(budget, pruning.sparsity, layer_importance(pruning.method, statistics), pruning.alignment)
-    scores = [
-        neuron_scores(pruning.method, layer.mlp, activation)
-        for layer, activation in zip(model.model.layers, statistics.activation_norms, strict=True)
-    ]
-    return [top(score, width) for score, width in zip(scores, widths, strict=True)]
-
-
-def layer_importance(method: PruningMethod, statistics: Statistics) -> list[float]:
-    """What the layers' widths are in proportion to: `magnitude` treats all alike, the others use CFSP's importance."""
-    if method == "magnitude":
-        return [1.0] * len(statistics.angles)
-    contrast = published_contrast(statistics.tokens) if method == "cfsp" else OUR_CONTRAST
-    return coarse_importance(statistics.angles, contrast)
-
-
-def neuron_scores(method: PruningMethod, mlp: LlamaMLP, activation: Tensor) -> Tensor:
-    """Score `[F]` of each neuron, higher is kept."""
-    down, up, gate = mlp.down_proj.weight, mlp.up_proj.weight, mlp.gate_proj.weight
-    if method == "magnitude":
-        return magnitude_scores(down, up, gate)
-    score = cfsp_scores if method == "cfsp" else cfsp_rel_scores
-    return without_nan(score(down, up, gate, activation))
-
-
-def top(scores: Tensor, count: int) -> Tensor:
-    """Indices of the `count` highest scores, ascending; of equals the first, so that chance never decides."""
-    return scores.argsort(descending=True, stable=True)[:count].sort().values
+    """`choose_cut` and `cut_out`."""
+    return cut_out(model, choose_cut(model, pruning, calibration, progress))

@@ -6,7 +6,8 @@ Shapes: N rows, T tokens a row, H hidden size, F FFN width of a layer. The hidde
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,18 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 # Tokens handled at once: bounds the temporaries of a layer (3 of [TOKENS, F] fp32).
 TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One half of a layer, seen from its last linear layer, whose inputs are what structured pruning removes.
+
+    `name` within the layer; `inner`: states `[n, T, H]` before the block to the inputs `[n * T, F]` of `linear`.
+    """
+
+    name: str
+    linear: nn.Linear
+    inner: Callable[[Tensor], Tensor]
 
 
 class HiddenStates:
@@ -36,34 +49,41 @@ class HiddenStates:
     def precision(self) -> torch.autocast:
         return torch.autocast(self.states.device.type, torch.bfloat16, enabled=self._bf16)
 
-    def attend(self, layer: LlamaDecoderLayer) -> None:
-        """Add the layer's attention to the states."""
-        for states in self.batches():
-            with self.precision():
-                attended, _ = layer.self_attn(
-                    hidden_states=layer.input_layernorm(states),
-                    position_embeddings=self._rotary,
-                    attention_mask=None,
-                )
-            states += attended
+    def attention_block(self, layer: LlamaDecoderLayer) -> Block:
+        """Attention: o_proj, and its inputs for states before attention."""
 
-    def ffn_inner(self, layer: LlamaDecoderLayer, states: Tensor, order: Tensor | None = None) -> Tensor:
-        """The input of down_proj, `[n * T, F]`, for states after attention `[n, T, H]`; neurons in `order` if given."""
+        def inner(states: Tensor) -> Tensor:
+            caught: list[Tensor] = []
+            hook = layer.self_attn.o_proj.register_forward_pre_hook(lambda _, args: caught.append(args[0]))
+            try:
+                with self.precision():
+                    self._attention(layer, states)
+            finally:
+                hook.remove()
+            return caught[0].flatten(0, 1)
+
+        return Block("self_attn.o_proj", layer.self_attn.o_proj, inner)
+
+    def ffn_block(self, layer: LlamaDecoderLayer) -> Block:
+        """The FFN: down_proj, and its inputs for states after attention."""
         mlp = layer.mlp
+
+        def inner(states: Tensor) -> Tensor:
+            with self.precision():
+                normed = layer.post_attention_layernorm(states)
+                product: Tensor = mlp.act_fn(mlp.gate_proj(normed)) * mlp.up_proj(normed)
+            return product.flatten(0, 1)
+
+        return Block("mlp.down_proj", mlp.down_proj, inner)
+
+    def add_output(self, states: Tensor, inner: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        """Add a block's output to `states` `[n, T, H]` in place, given the inputs `[n * T, F]` of its last linear layer
+        and that layer's weight `[H, F]`."""
         with self.precision():
-            normed = layer.post_attention_layernorm(states)
-            gate, up = _project(mlp.gate_proj, normed, order), _project(mlp.up_proj, normed, order)
-            inner: Tensor = mlp.act_fn(gate) * up
-        return inner.flatten(0, 1)
+            states += nn.functional.linear(inner, weight, bias).view_as(states)
 
-    def add_ffn(self, layer: LlamaDecoderLayer, states: Tensor, inner: Tensor) -> None:
-        """Add the FFN's output to `states` `[n, T, H]` in place, given the input of down_proj `[n * T, F]`."""
-        with self.precision():
-            states += layer.mlp.down_proj(inner).view_as(states)
-
-
-def _project(linear: nn.Linear, inputs: Tensor, order: Tensor | None) -> Tensor:
-    if order is None:
-        return linear(inputs)  # type: ignore[no-any-return]
-    bias = None if linear.bias is None else linear.bias[order]
-    return nn.functional.linear(inputs, linear.weight[order], bias)
+    def _attention(self, layer: LlamaDecoderLayer, states: Tensor) -> Tensor:
+        attended: Tensor = layer.self_attn(
+            hidden_states=layer.input_layernorm(states), position_embeddings=self._rotary, attention_mask=None
+        )[0]
+        return attended

@@ -14,16 +14,35 @@ from espalier_builder.prune.decoder import HiddenStates
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """Of N calibration rows with T tokens each.
+class Moments:
+    """Mean and variance over all tokens of each input `[F]` of one linear layer."""
 
+    mean: Tensor
+    variance: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of N calibration rows with T tokens each, h being the hidden states around layer l.
+
+    `ffn[l]`, `attention[l]`: of the inputs of down_proj and o_proj.
     `activation_norms[l]` `[F_l]`: `sqrt(mean over rows of sum over tokens of x_f^2)`, x the input of down_proj.
-    `angles[l]`: mean over tokens of `arccos(cos(h_in, h_out)) / pi`, h the hidden states around layer l, in 0..1.
+    `angles[l]`: mean over tokens of `arccos(cos(h_in, h_out)) / pi`, in 0..1. `influences[l]`: of `1 - cos`.
+    `last_states` `[L + 1, N, H]`: each row's last token before the first layer and after each.
     """
 
-    activation_norms: tuple[Tensor, ...]
+    ffn: tuple[Moments, ...]
+    attention: tuple[Moments, ...]
     angles: tuple[float, ...]
+    influences: tuple[float, ...]
+    last_states: Tensor
+    rows: int
     tokens: int
+
+    @property
+    def activation_norms(self) -> tuple[Tensor, ...]:
+        per_row = self.tokens / self.rows
+        return tuple(((each.variance + each.mean.square()) * per_row).sqrt() for each in self.ffn)
 
 
 @torch.inference_mode()
@@ -33,31 +52,60 @@ def collect_statistics(model: LlamaForCausalLM, rows: Tensor, *, bf16: bool = Fa
     Raises BuilderError `STATISTICS_NOT_FINITE` naming the layer.
     """
     stream = HiddenStates(model, rows, bf16=bf16)
-    norms: list[Tensor] = []
-    angles: list[float] = []
+    ffn: list[Moments] = []
+    attention: list[Moments] = []
+    cosines: list[Tensor] = []
+    last = [stream.states[:, -1].clone()]
     for index, layer in enumerate(model.model.layers):
         entering = stream.states.clone()
-        stream.attend(layer)
-        squares = torch.zeros(layer.mlp.down_proj.in_features, device=rows.device)
-        for states in stream.batches():
-            inner = stream.ffn_inner(layer, states)
-            squares += inner.float().square().sum(0)
-            stream.add_ffn(layer, states, inner)
-        if not bool(squares.isfinite().all()):
+        for block, moments in ((stream.attention_block(layer), attention), (stream.ffn_block(layer), ffn)):
+            sums = _Sums(block.linear.in_features)
+            for states in stream.batches():
+                inner = block.inner(states)
+                sums.add(inner)
+                stream.add_output(states, inner, block.linear.weight, block.linear.bias)
+            moments.append(sums.moments(index))
+        cosines.append(cosine(entering, stream.states))
+        last.append(stream.states[:, -1].clone())
+    return Statistics(
+        ffn=tuple(ffn),
+        attention=tuple(attention),
+        angles=tuple(each.arccos().mean(dtype=torch.float64).item() / math.pi for each in cosines),
+        influences=tuple(1 - each.mean(dtype=torch.float64).item() for each in cosines),
+        last_states=torch.stack(last),
+        rows=len(rows),
+        tokens=rows.numel(),
+    )
+
+
+class _Sums:
+    """Sums over tokens of the inputs `[F]` of one linear layer and of their squares, in double precision."""
+
+    def __init__(self, size: int) -> None:
+        self._sum = torch.zeros(size, dtype=torch.float64)
+        self._squares = torch.zeros(size, dtype=torch.float64)
+        self._tokens = 0
+
+    def add(self, inner: Tensor) -> None:
+        inner = inner.float()
+        self._sum += inner.sum(0).cpu()
+        self._squares += inner.square().sum(0).cpu()
+        self._tokens += len(inner)
+
+    def moments(self, layer: int) -> Moments:
+        if not bool(self._squares.isfinite().all()):
             raise BuilderError(
                 "STATISTICS_NOT_FINITE",
-                f"activations of layer {index} hold NaN or infinity",
+                f"activations of layer {layer} hold NaN or infinity",
                 "give other calibration text; if it stays, the checkpoint is damaged",
             )
-        norms.append((squares / len(rows)).sqrt())
-        angles.append(mean_angle(entering, stream.states))
-    return Statistics(activation_norms=tuple(norms), angles=tuple(angles), tokens=rows.numel())
+        mean = self._sum / self._tokens
+        return Moments(mean.float(), (self._squares / self._tokens - mean.square()).clamp(min=0).float())
 
 
-def mean_angle(before: Tensor, after: Tensor) -> float:
-    """Mean over tokens of the angle between `[.., H]` states, as a share of pi.
+def cosine(before: Tensor, after: Tensor) -> Tensor:
+    """Of `[.., H]` states, in -1..1.
 
-    CFSP's code leaves the cosine unclamped: rounding beyond 1 then makes a layer's angle NaN (on SmolLM2 it does).
+    CFSP's code leaves it unclamped: rounding beyond 1 then makes a layer's angle NaN (on SmolLM2 it does).
     """
-    cosine = torch.nn.functional.cosine_similarity(before, after, dim=-1).clamp(-1, 1)
-    return cosine.arccos().mean(dtype=torch.float64).item() / math.pi
+    return torch.nn.functional.cosine_similarity(before, after, dim=-1).clamp(-1, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,12 +16,12 @@ from transformers import LlamaForCausalLM
 from espalier_builder.contracts import Pruning, digest_of_bytes, digest_of_json
 from espalier_builder.evaluate import dense_logits, forward
 from espalier_builder.evaluate.dense_logits import DenseLogits, write_dense_logits
-from espalier_builder.prune import apply, budget, cfsp, decoder, magnitude, statistics
-from espalier_builder.prune.apply import Calibration, Pruned, choose_neurons, prune
+from espalier_builder.prune import apply, budget, cfsp, cut, decoder, depth, magnitude, neurons, statistics
+from espalier_builder.prune.apply import Calibration, Pruned, choose_cut, cut_out
+from espalier_builder.prune.cut import load_cut, save_cut, whole
 from espalier_builder.prune.precision import bf16_is_fast
-from espalier_builder.prune.statistics import Statistics, collect_statistics
-from espalier_builder.recover import refit as refit_module
-from espalier_builder.recover.refit import refit
+from espalier_builder.prune.statistics import Moments, Statistics, collect_statistics
+from espalier_builder.recover import refit
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.text.windows import EvaluationWindows
@@ -30,6 +30,8 @@ Progress = Callable[[float], None]
 ENGINES = {"torch": torch.__version__, "transformers": transformers.__version__}
 TENSORS = "tensors.safetensors"
 FACTS = "facts.json"
+# Whatever decides a cut: a change in any of these makes new ones.
+_CHOOSING = (apply, budget, cfsp, cut, decoder, depth, magnitude, neurons, statistics, refit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class ModelStages:
         self._dense = dense
         self.costs: list[tuple[str, StageCost]] = []
 
-    def calibration(self, rows: Tensor) -> Calibration:
-        """`rows` `[N, T]` with the dense model's statistics on them (stage `statistics`)."""
+    def calibration(self, rows: Tensor, seed: int) -> Calibration:
+        """`rows` `[N, T]` with the dense model's statistics on them (stage `statistics`); `seed` is passed on."""
         bf16 = bf16_is_fast()
 
         def make(folder: Path) -> None:
@@ -58,36 +60,27 @@ class ModelStages:
         inputs = {"model": self._dense.digest, "rows": digest_of_rows(rows), "bf16": bf16, "engines": ENGINES}
         result = self._cache.run("statistics", inputs, code_version(statistics, decoder), make)
         self.costs.append(("statistics", result.cost))
-        return Calibration(rows=rows, statistics=_read_statistics(result.folder))
+        return Calibration(rows=rows, statistics=_read_statistics(result.folder), seed=seed)
 
     def pruned(self, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None) -> Pruned:
-        """As `prune`; what refitting makes, the weights of down_proj, is the stage `refit`."""
-        if pruning.method in ("none", "tail") or not pruning.refit:
-            return prune(self._dense.model, pruning, calibration)
-        bare = prune(self._dense.model, replace(pruning, refit=False), calibration)
-        bf16 = bf16_is_fast()
+        """As `prune`; what is chosen, with the tensors that were computed anew, is the stage `cut`."""
+        if pruning.method == "none":
+            return cut_out(self._dense.model, whole(self._dense.model))
 
         def make(folder: Path) -> None:
-            kept = choose_neurons(self._dense.model, pruning, calibration.statistics)
-            refit(self._dense.model, bare.model, kept, calibration.rows, bf16=bf16, progress=progress)
-            weights = {str(index): layer.mlp.down_proj.weight for index, layer in enumerate(bare.model.model.layers)}
-            save_file(weights, folder / TENSORS)
+            save_cut(choose_cut(self._dense.model, pruning, calibration, progress), folder / TENSORS)
 
         inputs = {
             "model": self._dense.digest,
             "rows": digest_of_rows(calibration.rows),
+            "seed": calibration.seed,
             "pruning": pruning.to_json(),
-            "bf16": bf16,
+            "bf16": bf16_is_fast(),
             "engines": ENGINES,
         }
-        version = code_version(apply, budget, cfsp, magnitude, statistics, decoder, refit_module)
-        result = self._cache.run("refit", inputs, version, make)
-        self.costs.append(("refit", result.cost))
-        weights = load_file(result.folder / TENSORS)
-        with torch.inference_mode():
-            for index, layer in enumerate(bare.model.model.layers):
-                layer.mlp.down_proj.weight.copy_(weights[str(index)])
-        return bare
+        result = self._cache.run("cut", inputs, code_version(*_CHOOSING), make)
+        self.costs.append(("cut", result.cost))
+        return cut_out(self._dense.model, load_cut(result.folder / TENSORS))
 
     def dense_logits(self, windows: EvaluationWindows, progress: Progress = lambda _: None) -> DenseLogits:
         """The dense model's logits on `windows` (stage `dense-logits`)."""
@@ -109,14 +102,29 @@ def digest_of_rows(rows: Tensor) -> str:
 
 
 def _write_statistics(value: Statistics, folder: Path) -> None:
-    norms = {str(index): norm for index, norm in enumerate(value.activation_norms)}
-    save_file(norms, folder / TENSORS)
-    facts = {"angles": value.angles, "tokens": value.tokens}
+    tensors = {"last_states": value.last_states}
+    for name, moments in (("ffn", value.ffn), ("attention", value.attention)):
+        for index, each in enumerate(moments):
+            tensors |= {f"{name}.{index}.mean": each.mean, f"{name}.{index}.variance": each.variance}
+    save_file(tensors, folder / TENSORS)
+    facts = {"angles": value.angles, "influences": value.influences, "rows": value.rows, "tokens": value.tokens}
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf8")
 
 
 def _read_statistics(folder: Path) -> Statistics:
-    norms = load_file(folder / TENSORS)
+    tensors = load_file(folder / TENSORS)
     facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
-    ordered = tuple(norms[str(index)] for index in range(len(norms)))
-    return Statistics(activation_norms=ordered, angles=tuple(facts["angles"]), tokens=facts["tokens"])
+
+    def moments(name: str) -> tuple[Moments, ...]:
+        layers = range(len(facts["angles"]))
+        return tuple(Moments(tensors[f"{name}.{at}.mean"], tensors[f"{name}.{at}.variance"]) for at in layers)
+
+    return Statistics(
+        ffn=moments("ffn"),
+        attention=moments("attention"),
+        angles=tuple(facts["angles"]),
+        influences=tuple(facts["influences"]),
+        last_states=tensors["last_states"],
+        rows=facts["rows"],
+        tokens=facts["tokens"],
+    )
