@@ -4,7 +4,7 @@ import { ApiError } from "./api-error.ts";
 const smoothing = 0.3;
 
 /**
- * Bounds the requests that run or wait: the runtime serves one at a time, and a queue without end only adds waiting.
+ * Bounds the requests that run or wait: requests take turns at the one model, and a queue without end only adds waiting.
  * INVARIANT: between 0 and `limit` requests are inside.
  */
 export class Admission {

@@ -21,8 +21,8 @@ export interface AnswerPiece {
   readonly tokens: readonly AnswerToken[];
 }
 
-/** Told of each generated token, stop tokens included. */
-export type OnToken = (beginsAnswer: boolean) => void;
+/** Told of each generated token, stop tokens included. `reusedTokens` comes with an answer's first one only. */
+export type OnToken = (reusedTokens: number | undefined) => void;
 
 /**
  * One answer as text, piece by piece. Pieces are whole characters and contain no part of a stop string. `choice` counts
@@ -45,11 +45,10 @@ export async function* answer(
     sampling: { ...plan.sampling, seed: plan.sampling.seed + choice },
     stopTokenIds: tokenizer.stopTokenIds,
     logprobs: plan.logprobs ?? undefined,
+    reusePrefix: plan.reusePrefix,
   };
-  let isFirst = true;
-  for await (const { tokenId, finish, logprobs } of runtime.generate(request, signal)) {
-    onToken(isFirst);
-    isFirst = false;
+  for await (const { tokenId, finish, logprobs, reusedTokens } of runtime.generate(request, signal)) {
+    onToken(reusedTokens);
     const isLast = finish !== null;
     if (logprobs !== undefined && finish !== "stop") tokens.add(tokenId, logprobs);
     const decoded = finish === "stop" ? stream.flush() : stream.push(tokenId) + (isLast ? stream.flush() : "");

@@ -10,6 +10,8 @@ export interface GenerationPlan {
   readonly stopStrings: readonly string[];
   /** Answers to give, each with a seed of its own. */
   readonly choices: number;
+  /** No seed was asked for, so that an answer may start behind what an earlier request computed. */
+  readonly reusePrefix: boolean;
   /** Alternatives to report with each token's log probability; null reports neither. */
   readonly logprobs: number | null;
 }
@@ -48,6 +50,7 @@ export function planGeneration(
     },
     stopStrings: typeof stop === "string" ? [stop] : stop,
     choices: request.n ?? 1,
+    reusePrefix: request.seed == null,
     logprobs: wantedLogprobs(request),
   };
 }

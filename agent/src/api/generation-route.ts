@@ -13,7 +13,7 @@ import type { RequestObservation } from "./observation.ts";
 import { readJsonBody } from "./read-body.ts";
 import { RequestClock } from "./request-clock.ts";
 import { type GenerationRequest, parseRequest } from "./request-schema.ts";
-import type { AnswerHeader, Choice, ResponseFormat } from "./response-format.ts";
+import type { AnswerHeader, Choice, ResponseFormat, Usage } from "./response-format.ts";
 
 export interface GenerationRouteOptions<Request extends GenerationRequest> {
   readonly slot: ModelSlot;
@@ -107,8 +107,12 @@ async function respond<Request extends GenerationRequest>(generation: Generation
     tokenText: plan.logprobs === null ? null : (tokenId) => model.tokenizer.tokenText(tokenId),
   };
   const pieces = (choice: number): AsyncIterable<AnswerPiece> =>
-    answer(model, plan, choice, (beginsAnswer) => clock.token(beginsAnswer), signal);
-  const usage = () => ({ promptTokens: clock.promptTokens, completionTokens: clock.completionTokens });
+    answer(model, plan, choice, (reusedTokens) => clock.token(reusedTokens), signal);
+  const usage = (): Usage => ({
+    promptTokens: clock.promptTokens,
+    cachedTokens: clock.reusedTokens,
+    completionTokens: clock.completionTokens,
+  });
   if (request.stream !== true) {
     const choices: Choice[] = [];
     for (let index = 0; index < plan.choices; index += 1) choices.push(await wholeChoice(pieces(index)));

@@ -11,6 +11,8 @@ export class RequestClock {
   #gaps = 0;
   #gapsMs = 0;
   promptTokens = 0;
+  /** Those of the prompt that the first answer found computed. */
+  reusedTokens = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -21,10 +23,14 @@ export class RequestClock {
     return this.#tokens;
   }
 
-  token(beginsAnswer: boolean): void {
+  /** `reusedTokens` of the prompt are told with the first token of each answer. */
+  token(reusedTokens: number | undefined): void {
     const nowMs = this.#nowMs();
-    if (this.#tokens === 0) this.#firstTokenAtMs = nowMs;
-    if (!beginsAnswer) {
+    if (this.#tokens === 0) {
+      this.#firstTokenAtMs = nowMs;
+      this.reusedTokens = reusedTokens ?? 0;
+    }
+    if (reusedTokens === undefined) {
       this.#gaps += 1;
       this.#gapsMs += nowMs - this.#lastTokenAtMs;
     }

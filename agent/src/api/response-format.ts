@@ -14,6 +14,8 @@ export interface AnswerHeader {
 
 export interface Usage {
   readonly promptTokens: number;
+  /** Those of the prompt that were not computed anew. */
+  readonly cachedTokens: number;
   readonly completionTokens: number;
 }
 
@@ -92,10 +94,11 @@ function envelope(header: AnswerHeader, object: string): object {
   };
 }
 
-function usageBody({ promptTokens, completionTokens }: Usage): object {
+function usageBody({ promptTokens, cachedTokens, completionTokens }: Usage): object {
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
   };
 }

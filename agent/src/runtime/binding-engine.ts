@@ -1,5 +1,7 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { cacheShape, cacheTensors, checkSignature, type Engine, type EngineOptions } from "./engine.ts";
+import { CacheMemory, spanData, spanShape } from "./cache-memory.ts";
+import { checkSignature, type Engine, type EngineOptions } from "./engine.ts";
+import type { Span } from "./kv-space.ts";
 
 /**
  * Runs the graph through onnxruntime-node's own binding. The cache is written in place too, but the binding copies
@@ -10,20 +12,15 @@ export class BindingEngine implements Engine {
   readonly capacity: number;
   readonly vocabularySize: number;
   readonly #session: InferenceSession;
-  readonly #past: Record<string, Tensor> = {};
-  readonly #present: Record<string, Tensor> = {};
+  readonly #cache: CacheMemory;
+  /** The cache's tensors of each span, as inputs and as outputs. */
+  readonly #bound = new Map<Span, { past: Record<string, Tensor>; present: Record<string, Tensor> }>();
 
   private constructor(session: InferenceSession, options: EngineOptions) {
     this.#session = session;
     this.capacity = options.capacity;
     this.vocabularySize = options.graph.vocabularySize;
-    for (const { past, present, layer } of cacheTensors(options.graph)) {
-      const shape = cacheShape(options.graph, layer, options.capacity);
-      const size = shape.reduce((product, length) => product * length, 1);
-      const tensor = new Tensor("float32", new Float32Array(size).fill(0), shape);
-      this.#past[past] = tensor;
-      this.#present[present] = tensor;
-    }
+    this.#cache = new CacheMemory(options.graph, options.capacity);
   }
 
   static async open(options: EngineOptions): Promise<BindingEngine> {
@@ -38,7 +35,8 @@ export class BindingEngine implements Engine {
     return new BindingEngine(session, options);
   }
 
-  async run(tokens: ArrayLike<number>, pastTokens: number, rows: ArrayLike<number>): Promise<Float32Array> {
+  async run(span: Span, tokens: ArrayLike<number>, pastTokens: number, rows: ArrayLike<number>): Promise<Float32Array> {
+    const { past, present } = this.#tensors(span);
     const total = pastTokens + tokens.length;
     const results = await this.#session.run(
       {
@@ -46,16 +44,39 @@ export class BindingEngine implements Engine {
         logits_positions: new Tensor("int64", BigInt64Array.from(rows, BigInt), [rows.length]),
         seqlens_k: new Tensor("int32", Int32Array.of(total - 1), [1]),
         total_sequence_length: new Tensor("int32", Int32Array.of(total), []),
-        ...this.#past,
+        ...past,
       },
-      { logits: null, ...this.#present },
+      { logits: null, ...present },
     );
     const logits = results["logits"]?.data;
     if (!(logits instanceof Float32Array)) throw new Error("the graph gave no float32 logits");
     return logits;
   }
 
+  move(from: Span, to: Span, held: number): void {
+    this.#cache.move(from, to, held);
+  }
+
+  forget(span: Span): void {
+    this.#bound.delete(span);
+  }
+
   async close(): Promise<void> {
     await this.#session.release();
+  }
+
+  #tensors(span: Span): { past: Record<string, Tensor>; present: Record<string, Tensor> } {
+    const known = this.#bound.get(span);
+    if (known !== undefined) return known;
+    const tensors = this.#cache.tensors.map((tensor) => ({
+      ...tensor,
+      value: new Tensor("float32", spanData(tensor, span), spanShape(tensor, span)),
+    }));
+    const bound = {
+      past: Object.fromEntries(tensors.map(({ past, value }) => [past, value])),
+      present: Object.fromEntries(tensors.map(({ present, value }) => [present, value])),
+    };
+    this.#bound.set(span, bound);
+    return bound;
   }
 }

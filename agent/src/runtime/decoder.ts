@@ -1,10 +1,12 @@
 import type { Engine } from "./engine.ts";
+import { KvPool, type Sequence } from "./kv-pool.ts";
+import type { Span } from "./kv-space.ts";
 import { tokenLogprobs } from "./log-probabilities.ts";
 import { argmax } from "./ranking.ts";
 import type { GeneratedToken, GenerateRequest, TimeStepsRequest } from "./runtime.ts";
 import { Sampler } from "./sampler.ts";
 
-/** Tokens per run at prefill: long enough for the kernels, short enough that cancelling takes effect soon. */
+/** Tokens per run at prefill: long enough for the kernels, short enough that others get a turn soon. */
 const prefillPieceTokens = 128;
 /** Positions per run whose logits are all wanted: 16 rows of a vocabulary of 49,152 are 3 MB. */
 const scoredPieceTokens = 16;
@@ -17,72 +19,126 @@ export class Cancelled extends Error {
 /** Asked between runs; true ends the call. */
 export type IsCancelled = () => boolean;
 
+/** A call in steps of at most one run (a timed repetition is one step), so that several can take turns. */
+export type Steps<Result> = AsyncGenerator<GeneratedToken | null, Result>;
+
 /**
- * Prefill, decode and scoring over an engine. Each method starts with an empty cache, so calls don't depend on each
- * other; at most one runs at a time. Token ids and lengths have been checked by the caller.
+ * Prefill, decode and scoring over an engine. Calls may be stepped in any order: each has a span of the cache of its own.
+ * One step at a time. Token ids and lengths have been checked by the caller.
  */
 export class Decoder {
   readonly #engine: Engine;
+  readonly #pool: KvPool;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#pool = new KvPool(engine);
   }
 
-  async *generate(request: GenerateRequest, isCancelled: IsCancelled): AsyncGenerator<GeneratedToken> {
+  async *generate(request: GenerateRequest, isCancelled: IsCancelled): Steps<null> {
     const sampler = new Sampler(request.sampling, request.tokens);
     const stops = new Set(request.stopTokenIds);
-    let logits = await this.#extend(request.tokens, 0, isCancelled);
-    for (let generated = 1; ; generated += 1) {
-      const token = chooseToken(sampler, logits, request.logprobs);
-      const { tokenId } = token;
-      if (stops.has(tokenId)) return yield { ...token, finish: "stop" };
-      if (generated === request.maxTokens) return yield { ...token, finish: "length" };
-      yield { ...token, finish: null };
-      logits = await this.#extend([tokenId], request.tokens.length + generated - 1, isCancelled);
-    }
-  }
-
-  async logitsAt(tokens: readonly number[], indices: readonly number[], isCancelled: IsCancelled) {
-    const logits = await this.#extend(tokens, 0, isCancelled);
-    return Float32Array.from(indices, (index) => logits[index] ?? Number.NaN);
-  }
-
-  async topTokens(tokens: readonly number[], isCancelled: IsCancelled): Promise<Int32Array> {
-    const top = new Int32Array(tokens.length);
-    for (let start = 0; start < tokens.length; start += scoredPieceTokens) {
-      if (isCancelled()) throw new Cancelled();
-      const piece = tokens.slice(start, start + scoredPieceTokens);
-      const logits = await this.#engine.run(piece, start, [...piece.keys()]);
-      for (const row of piece.keys()) {
-        top[start + row] = argmax(logits, row * this.#engine.vocabularySize, this.#engine.vocabularySize);
+    // The last token of the answer is never run.
+    const mostPositions = request.tokens.length + request.maxTokens - 1;
+    const sequence = this.#pool.enter({ tokens: [...request.tokens], mostPositions, steady: !request.reusePrefix });
+    try {
+      for (let left = request.maxTokens; ; left -= 1) {
+        const logits = yield* this.#advance(sequence, isCancelled);
+        const token = chooseToken(sampler, logits, request.logprobs);
+        const finish = stops.has(token.tokenId) ? "stop" : left === 1 ? "length" : null;
+        yield { ...token, finish, ...(left === request.maxTokens ? { reusedTokens: sequence.reused } : {}) };
+        if (finish !== null) return null;
+        sequence.tokens.push(token.tokenId);
       }
+    } finally {
+      this.#pool.leave(sequence, true);
     }
-    return top;
   }
 
-  async timeSteps(request: TimeStepsRequest, isCancelled: IsCancelled): Promise<number[]> {
+  async *logitsAt(
+    tokens: readonly number[],
+    indices: readonly number[],
+    isCancelled: IsCancelled,
+  ): Steps<Float32Array> {
+    const sequence = this.#pool.enter({ tokens: [...tokens], mostPositions: tokens.length, steady: true });
+    try {
+      const logits = yield* this.#advance(sequence, isCancelled);
+      return Float32Array.from(indices, (index) => logits[index] ?? Number.NaN);
+    } finally {
+      this.#pool.leave(sequence, false);
+    }
+  }
+
+  async *topTokens(tokens: readonly number[], isCancelled: IsCancelled): Steps<Int32Array> {
+    const top = new Int32Array(tokens.length);
+    const sequence = this.#pool.enter({ tokens: [...tokens], mostPositions: tokens.length, steady: true });
+    try {
+      while (sequence.held < tokens.length) {
+        const span = yield* this.#room(sequence, isCancelled);
+        const start = sequence.held;
+        const piece = tokens.slice(start, start + scoredPieceTokens);
+        const logits = await this.#engine.run(span, piece, start, [...piece.keys()]);
+        sequence.held += piece.length;
+        for (const row of piece.keys()) {
+          top[start + row] = argmax(logits, row * this.#engine.vocabularySize, this.#engine.vocabularySize);
+        }
+        yield null;
+      }
+      return top;
+    } finally {
+      this.#pool.leave(sequence, false);
+    }
+  }
+
+  async *timeSteps(request: TimeStepsRequest, isCancelled: IsCancelled): Steps<number[]> {
     const { contextTokens, newTokens, repetitions } = request;
     // Which tokens is all one to the kernels; distinct ones keep embedding rows from staying in the processor's cache.
     const token = (_: unknown, i: number) => (i * 7919) % this.#engine.vocabularySize;
-    const added = Array.from({ length: newTokens }, token);
-    // Real keys and values: untouched memory would be served from one shared page of zeros.
-    if (contextTokens > 0) await this.#extend(Array.from({ length: contextTokens }, token), 0, isCancelled);
-    const timesMs: number[] = [];
-    for (let repetition = -1; repetition < repetitions; repetition += 1) {
-      const startMs = performance.now();
-      await this.#extend(added, contextTokens, isCancelled);
-      if (repetition >= 0) timesMs.push(performance.now() - startMs);
+    const mostPositions = contextTokens + newTokens;
+    // Real keys and values before the timed ones: untouched memory would be served from one shared page of zeros.
+    const sequence = this.#pool.enter({
+      tokens: Array.from({ length: contextTokens }, token),
+      mostPositions,
+      steady: true,
+    });
+    try {
+      if (contextTokens > 0) yield* this.#advance(sequence, isCancelled);
+      sequence.tokens.push(...Array.from({ length: newTokens }, token));
+      const timesMs: number[] = [];
+      for (let repetition = -1; repetition < repetitions; repetition += 1) {
+        sequence.held = contextTokens;
+        yield* this.#room(sequence, isCancelled);
+        const startMs = performance.now();
+        // No other call's turns within: their time isn't this one's.
+        for await (const _ of this.#advance(sequence, isCancelled));
+        if (repetition >= 0) timesMs.push(performance.now() - startMs);
+        yield null;
+      }
+      return timesMs;
+    } finally {
+      this.#pool.leave(sequence, false);
     }
-    return timesMs;
   }
 
-  /** Adds `tokens` to the cache after `pastTokens` positions; logits of the last one [vocabulary]. */
-  async #extend(tokens: readonly number[], pastTokens: number, isCancelled: IsCancelled): Promise<Float32Array> {
-    for (let start = 0; ; start += prefillPieceTokens) {
+  /** Runs what of the sequence's tokens isn't in the cache yet, a piece a step; logits of the last one [vocabulary]. */
+  async *#advance(sequence: Sequence, isCancelled: IsCancelled): Steps<Float32Array> {
+    for (;;) {
+      const span = yield* this.#room(sequence, isCancelled);
+      const piece = sequence.tokens.slice(sequence.held, sequence.held + prefillPieceTokens);
+      const logits = await this.#engine.run(span, piece, sequence.held, [piece.length - 1]);
+      sequence.held += piece.length;
+      if (sequence.held === sequence.tokens.length) return logits;
+      yield null;
+    }
+  }
+
+  /** Passes its turns until there is room in the cache for all of the sequence's tokens. */
+  async *#room(sequence: Sequence, isCancelled: IsCancelled): Steps<Span> {
+    for (;;) {
       if (isCancelled()) throw new Cancelled();
-      const piece = tokens.slice(start, start + prefillPieceTokens);
-      const logits = await this.#engine.run(piece, pastTokens + start, [piece.length - 1]);
-      if (start + prefillPieceTokens >= tokens.length) return logits;
+      const span = this.#pool.makeRoom(sequence);
+      if (span !== null) return span;
+      yield null;
     }
   }
 }

@@ -1,7 +1,9 @@
-import { cacheShape, cacheTensors, checkSignature, type Engine, type EngineOptions } from "./engine.ts";
+import { CacheMemory, spanData, spanShape } from "./cache-memory.ts";
+import { checkSignature, type Engine, type EngineOptions } from "./engine.ts";
+import type { Span } from "./kv-space.ts";
 import { elementType, float32Buffer, int32Buffer, int64Buffer, type NativeBuffer, type OrtApi } from "./ort-c-api.ts";
 
-/** Shapes of runs that stay bound: decode, prefill's piece, and the two latest others. */
+/** Shapes of runs that stay bound on a span: decode, prefill's piece, and the two latest others. */
 const maxBoundShapes = 4;
 
 /** ORT_LOGGING_LEVEL_ERROR: what fails is also thrown, warnings are about the graph and of no use on a device. */
@@ -14,6 +16,13 @@ interface BoundShape {
   readonly logits: Float32Array;
   readonly values: readonly bigint[];
   readonly binding: bigint;
+}
+
+/** One span of the cache as the graph's inputs and outputs, and what was bound for runs on it. */
+interface BoundSpan {
+  /** In the order of the cache's tensors. */
+  readonly cacheValues: readonly bigint[];
+  readonly shapes: Map<string, BoundShape>;
 }
 
 /**
@@ -30,12 +39,12 @@ export class FfiEngine implements Engine {
   readonly #env: bigint;
   readonly #session: bigint;
   readonly #memoryInfo: bigint;
-  readonly #cache: { past: string; present: string; buffer: Float32Array; value: bigint }[];
+  readonly #cache: CacheMemory;
   readonly #lastPosition = int32Buffer(1);
   readonly #totalTokens = int32Buffer(1);
   readonly #lastPositionValue: bigint;
   readonly #totalTokensValue: bigint;
-  readonly #bound = new Map<string, BoundShape>();
+  readonly #bound = new Map<Span, BoundSpan>();
   #closed = false;
 
   private constructor(api: OrtApi, env: bigint, session: bigint, options: EngineOptions) {
@@ -45,13 +54,7 @@ export class FfiEngine implements Engine {
     this.capacity = options.capacity;
     this.vocabularySize = options.graph.vocabularySize;
     this.#memoryInfo = api.create("CreateCpuMemoryInfo", 0, 0);
-    this.#cache = cacheTensors(options.graph).map(({ past, present, layer }) => {
-      const shape = cacheShape(options.graph, layer, options.capacity);
-      // Written once so that the kernel commits it now: a device that can't hold the whole cache fails before it is
-      // active and not in mid-conversation, and the measured peak is the real one.
-      const buffer = float32Buffer(shape.reduce((product, size) => product * size, 1)).fill(0);
-      return { past, present, buffer, value: this.#tensor(buffer, shape, elementType.float32) };
-    });
+    this.#cache = new CacheMemory(options.graph, options.capacity);
     this.#lastPositionValue = this.#tensor(this.#lastPosition, [1], elementType.int32);
     this.#totalTokensValue = this.#tensor(this.#totalTokens, [], elementType.int32);
   }
@@ -67,8 +70,8 @@ export class FfiEngine implements Engine {
     }
   }
 
-  async run(tokens: ArrayLike<number>, pastTokens: number, rows: ArrayLike<number>): Promise<Float32Array> {
-    const shape = this.#boundShape(tokens.length, rows.length);
+  async run(span: Span, tokens: ArrayLike<number>, pastTokens: number, rows: ArrayLike<number>): Promise<Float32Array> {
+    const shape = this.#boundShape(this.#boundSpan(span), tokens.length, rows.length);
     for (let i = 0; i < tokens.length; i += 1) shape.inputIds[i] = BigInt(tokens[i] ?? 0);
     for (let i = 0; i < rows.length; i += 1) shape.positions[i] = BigInt(rows[i] ?? 0);
     this.#lastPosition[0] = pastTokens + tokens.length - 1;
@@ -79,14 +82,25 @@ export class FfiEngine implements Engine {
 
   /** Whether a run has written into the cache's own memory. Call it after the first run. */
   wroteInPlace(): boolean {
-    return this.#cache.every(({ buffer }) => buffer.some((value) => value !== 0));
+    return this.#cache.tensors.every(({ data }) => data.some((value) => value !== 0));
+  }
+
+  move(from: Span, to: Span, held: number): void {
+    this.#cache.move(from, to, held);
+  }
+
+  forget(span: Span): void {
+    const bound = this.#bound.get(span);
+    if (bound === undefined) return;
+    this.#bound.delete(span);
+    for (const shape of bound.shapes.values()) this.#releaseShape(shape);
+    for (const value of bound.cacheValues) this.#api.release("ReleaseValue", value);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const shape of this.#bound.values()) this.#releaseShape(shape);
-    for (const { value } of this.#cache) this.#api.release("ReleaseValue", value);
+    for (const span of [...this.#bound.keys()]) this.forget(span);
     this.#api.release("ReleaseValue", this.#lastPositionValue);
     this.#api.release("ReleaseValue", this.#totalTokensValue);
     this.#api.release("ReleaseMemoryInfo", this.#memoryInfo);
@@ -94,25 +108,36 @@ export class FfiEngine implements Engine {
     this.#api.release("ReleaseEnv", this.#env);
   }
 
-  #boundShape(tokens: number, rows: number): BoundShape {
+  #boundSpan(span: Span): BoundSpan {
+    const known = this.#bound.get(span);
+    if (known !== undefined) return known;
+    const cacheValues = this.#cache.tensors.map((tensor) =>
+      this.#tensor(spanData(tensor, span), spanShape(tensor, span), elementType.float32),
+    );
+    const bound = { cacheValues, shapes: new Map<string, BoundShape>() };
+    this.#bound.set(span, bound);
+    return bound;
+  }
+
+  #boundShape({ cacheValues, shapes }: BoundSpan, tokens: number, rows: number): BoundShape {
     const key = `${tokens}x${rows}`;
-    const known = this.#bound.get(key);
+    const known = shapes.get(key);
     if (known !== undefined) {
-      this.#bound.delete(key);
-      this.#bound.set(key, known);
+      shapes.delete(key);
+      shapes.set(key, known);
       return known;
     }
-    const [oldestKey, oldest] = this.#bound.entries().next().value ?? [];
-    if (this.#bound.size >= maxBoundShapes && oldestKey !== undefined && oldest !== undefined) {
-      this.#bound.delete(oldestKey);
+    const [oldestKey, oldest] = shapes.entries().next().value ?? [];
+    if (shapes.size >= maxBoundShapes && oldestKey !== undefined && oldest !== undefined) {
+      shapes.delete(oldestKey);
       this.#releaseShape(oldest);
     }
-    const shape = this.#bind(tokens, rows);
-    this.#bound.set(key, shape);
+    const shape = this.#bind(cacheValues, tokens, rows);
+    shapes.set(key, shape);
     return shape;
   }
 
-  #bind(tokens: number, rows: number): BoundShape {
+  #bind(cacheValues: readonly bigint[], tokens: number, rows: number): BoundShape {
     const api = this.#api;
     const inputIds = int64Buffer(tokens);
     const positions = int64Buffer(rows);
@@ -126,7 +151,8 @@ export class FfiEngine implements Engine {
     api.call("BindInput", binding, "seqlens_k", this.#lastPositionValue);
     api.call("BindInput", binding, "total_sequence_length", this.#totalTokensValue);
     api.call("BindOutput", binding, "logits", logitsValue);
-    for (const { past, present, value } of this.#cache) {
+    for (const [index, { past, present }] of this.#cache.tensors.entries()) {
+      const value = cacheValues[index] ?? null;
       api.call("BindInput", binding, past, value);
       api.call("BindOutput", binding, present, value);
     }

@@ -137,14 +137,50 @@ describe("a loaded runtime", () => {
     assert.ok(Math.min(...prefill) > Math.min(...decode), "128 tokens take longer than one");
   });
 
-  it("serves calls in the order they were made", async () => {
+  it("gives calls turns, so that a short one ends before a long one that came first", async () => {
     const order: string[] = [];
     await Promise.all([
-      tokensOf(runtime, { maxTokens: 40 }).then(() => order.push("first")),
-      runtime.topTokens(prompt).then(() => order.push("second")),
-      runtime.logitsAt(prompt, [0]).then(() => order.push("third")),
+      tokensOf(runtime, { maxTokens: 200 }).then(() => order.push("long")),
+      tokensOf(runtime, { maxTokens: 5 }).then(() => order.push("short")),
+      runtime.logitsAt(prompt, [0]).then(() => order.push("single")),
     ]);
-    assert.deepEqual(order, ["first", "second", "third"]);
+    assert.deepEqual(order, ["single", "short", "long"]);
+  });
+
+  it("answers many requests at once as it answers each alone, also when they don't fit together", async () => {
+    const requests = Array.from({ length: 6 }, (_, i) => ({
+      tokens: Array.from({ length: 20 + 30 * i }, (_, j) => (j * (31 + i)) % 1000),
+      maxTokens: 150,
+    }));
+    const alone: number[][] = [];
+    for (const request of requests) alone.push(await tokensOf(runtime, request));
+    assert.deepEqual(await Promise.all(requests.map((request) => tokensOf(runtime, request))), alone);
+    const shared = await Promise.all(requests.map((request) => tokensOf(runtime, { ...request, reusePrefix: true })));
+    assert.deepEqual(shared, alone);
+  });
+
+  it("computes only what is new of a chat's next turn", async () => {
+    const fresh = await load(artifact);
+    try {
+      const reused: (number | undefined)[] = [];
+      const turn = async (tokens: readonly number[]) => {
+        const answer: number[] = [];
+        const request = { tokens, maxTokens: 30, sampling: greedy, stopTokenIds: [], reusePrefix: true };
+        for await (const { tokenId, reusedTokens } of fresh.generate(request)) {
+          if (answer.length === 0) reused.push(reusedTokens);
+          answer.push(tokenId);
+        }
+        return answer;
+      };
+      const first = await turn(prompt);
+      const second = [...prompt, ...first, 40, 50];
+      assert.deepEqual(await turn(second), await tokensOf(runtime, { tokens: second, maxTokens: 30 }));
+      await turn(second);
+      // The answer's last token was never run; the prompt's last one always is.
+      assert.deepEqual(reused, [0, prompt.length + 29, second.length - 1]);
+    } finally {
+      await fresh.close();
+    }
   });
 
   it("refuses what doesn't fit, with the numbers", async () => {

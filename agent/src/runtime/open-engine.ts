@@ -30,23 +30,29 @@ export async function openEngine(options: EngineOptions, wanted: EngineKind | "a
   }
   try {
     const engine = await BindingEngine.open(options);
-    await engine.run([0, 0], 0, [1]);
+    await proveByRunning(engine);
     return { engine, fallbackReason: ffiError === null ? null : messageOf(ffiError) };
   } catch (error) {
     throw loadFailed(options, error);
   }
 }
 
-async function openFfi(options: EngineOptions): Promise<Engine> {
+async function openFfi(options: EngineOptions): Promise<FfiEngine> {
   const engine = FfiEngine.open(openOrtApi(openOrtLibrary()), options);
   try {
-    await engine.run([0, 0], 0, [1]);
+    await proveByRunning(engine);
     if (!engine.wroteInPlace()) throw new Error("the KV cache is not written in place");
     return engine;
   } catch (error) {
     await engine.close();
     throw error;
   }
+}
+
+async function proveByRunning(engine: Engine): Promise<void> {
+  const whole = { start: 0, capacity: engine.capacity };
+  await engine.run(whole, [0, 0], 0, [1]);
+  engine.forget(whole);
 }
 
 function loadFailed(options: EngineOptions, cause: unknown): EspalierError {

@@ -15,6 +15,12 @@ export interface GenerateRequest {
   readonly stopTokenIds: readonly number[];
   /** Log probabilities of each token and of this many most likely ones; without it there are none. */
   readonly logprobs?: number | undefined;
+  /**
+   * Starts behind what an earlier request computed for the same beginning, and may be interrupted for an older one and
+   * go on later. Kernels for one token and for many round differently, so without it, and only then, equal requests give
+   * equal tokens to the last bit.
+   */
+  readonly reusePrefix?: boolean;
 }
 
 /** One generated token. The last one carries why generation ended. */
@@ -23,6 +29,8 @@ export interface GeneratedToken {
   readonly finish: "stop" | "length" | null;
   /** Where the request asks for them. */
   readonly logprobs?: TokenLogprobs;
+  /** With the first token: leading tokens of the prompt that were not computed anew. */
+  readonly reusedTokens?: number;
 }
 
 export interface TimeStepsRequest {
@@ -34,7 +42,8 @@ export interface TimeStepsRequest {
 }
 
 /**
- * A loaded variant. It owns one KV cache, so calls are served one after another in the order they were made.
+ * A loaded variant. Calls take turns at it, each with a part of the one KV cache; one that finds no room waits until
+ * older ones have ended.
  * All methods reject with an `EspalierError` whose code is a `RuntimeErrorCode`: `runtime.closed` after `close()`,
  * `runtime.crashed` when the worker died, `runtime.context-overflow` or `runtime.invalid-request` when a request does
  * not fit, `runtime.run-failed` when ONNX Runtime reports an error. Aborting a signal rejects with its reason.

@@ -1,12 +1,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "@espalier/shared/errors";
-import { Cancelled, Decoder, type IsCancelled } from "./decoder.ts";
+import { Cancelled, Decoder, type IsCancelled, type Steps } from "./decoder.ts";
 import type { Engine } from "./engine.ts";
 import { openEngine } from "./open-engine.ts";
 import { trimMemory } from "./trim-memory.ts";
+import { Turns } from "./turns.ts";
 import type { Call, CallResult, FromWorker, ToWorker, WorkerSetup } from "./worker-protocol.ts";
 
-/** The thread that owns one loaded variant. It serves calls one after another in the order they arrive. */
+/** The thread that owns one loaded variant. Calls take turns at it. */
 
 const port = parentPort;
 if (port === null) throw new Error("worker.ts runs as a worker thread only");
@@ -26,36 +27,40 @@ try {
 
 function serve(engine: Engine): void {
   const decoder = new Decoder(engine);
-  let queue: Promise<void> = Promise.resolve();
+  const turns = new Turns();
   port?.on("message", (message: ToWorker) => {
     if (message.kind === "close") {
-      queue = queue.then(async () => {
+      // The main thread has cancelled all calls: each ends at its next turn.
+      void turns.idle().then(async () => {
         await engine.close();
         port?.close();
       });
       return;
     }
     const { id, cancelFlag, call } = message;
-    const isCancelled = (): boolean => Atomics.load(cancelFlag, 0) !== 0;
-    queue = queue.then(() => answer(decoder, id, call, isCancelled));
+    const steps = begin(decoder, call, () => Atomics.load(cancelFlag, 0) !== 0);
+    turns.add(() => takeTurn(id, steps));
   });
 }
 
 /** Never rejects: what goes wrong is the call's answer. */
-async function answer(decoder: Decoder, id: number, call: Call, isCancelled: IsCancelled): Promise<void> {
+async function takeTurn(id: number, steps: Steps<CallResult | null>): Promise<boolean> {
   try {
-    send({ kind: "result", id, result: await perform(decoder, id, call, isCancelled) });
+    const { done, value } = await steps.next();
+    if (done) send({ kind: "result", id, result: value });
+    else if (value !== null) send({ kind: "token", id, token: value });
+    return done !== true;
   } catch (error) {
     if (error instanceof Cancelled) send({ kind: "cancelled", id });
     else send({ kind: "failed", id, message: messageOf(error) });
+    return false;
   }
 }
 
-async function perform(decoder: Decoder, id: number, call: Call, isCancelled: IsCancelled): Promise<CallResult | null> {
+function begin(decoder: Decoder, call: Call, isCancelled: IsCancelled): Steps<CallResult | null> {
   switch (call.method) {
     case "generate":
-      for await (const token of decoder.generate(call.request, isCancelled)) send({ kind: "token", id, token });
-      return null;
+      return decoder.generate(call.request, isCancelled);
     case "logitsAt":
       return decoder.logitsAt(call.tokens, call.indices, isCancelled);
     case "topTokens":
