@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from espalier_builder.artifact.manifest import CHAT_FILE, PROBE_FILE, REPORT_FIL
 from espalier_builder.artifact.probe import record_probe
 from espalier_builder.artifact.probe_prompts import probe_prompts
 from espalier_builder.artifact.report import EvaluationText, ReportRow, evaluation_report
+from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.artifact.write_document import write_document
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import Recipe
@@ -64,15 +63,8 @@ def build(request: BuildRequest, cache: StageCache, out: Path, on_progress: OnPr
 
     Raises BuilderError for a checkpoint, recipe or text that can't be built from.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
-        built = _Build(request, cache, work, on_progress).run()
-        work.chmod(0o755)
-        work.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return built
+    with whole_folder(out) as work:
+        return _Build(request, cache, work, on_progress).run()
 
 
 class _Build:

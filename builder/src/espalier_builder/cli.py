@@ -18,6 +18,9 @@ examples:
   espalier-builder build --model ./SmolLM2 --recipe q8.json --calibration train.jsonl --eval valid.jsonl --out ./q8
   espalier-builder sensitivity --model ./SmolLM2 --candidates recipes.json --out ./sensitivity
   espalier-builder kit --model ./SmolLM2 --format q8b128 --format q4b32a --out ./kit
+  espalier-builder prune --model ./SmolLM2 --recipe pruned.json --calibration train.jsonl --out ./pruned
+  espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
+    --calibration train.jsonl --eval valid.jsonl --out comparison.json
   espalier-builder worker --nats nats://127.0.0.1:4222 --creds builder.creds --cache ./cache
 
 a recipe is JSON: what to prune and how to store the weights, e.g.
@@ -30,7 +33,7 @@ Progress goes to standard error, the result to standard output as JSON.
 exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 130 interrupted.
 """
 _FEWEST_TOKENS = 128
-_DEFAULT = "default: %(default)s"
+_TEXT = "a .jsonl ({'text': ...} a line) or .txt file; not given: the model's own"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -86,6 +89,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_out(kit)
 
+    prune = commands.add_parser("prune", help="write the pruned checkpoint, for any tool that reads safetensors")
+    _add_model(prune)
+    prune.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="a recipe without quantization")
+    _add_calibration(prune.add_argument_group("text", _TEXT), sequence_length=512)
+    _add_out(prune)
+
+    compare = commands.add_parser("compare", help="a table of pruning methods at equal budgets, with floors")
+    _add_model(compare)
+    compare.add_argument(
+        "--methods",
+        type=lambda text: tuple(text.split(",")),
+        required=True,
+        metavar="A,B",
+        help="e.g. cfsp-rel+refit,shortgpt; random and magnitude are always there",
+    )
+    compare.add_argument(
+        "--sparsity",
+        type=_shares,
+        required=True,
+        metavar="S,T",
+        help="shares of all non-embedding parameters, e.g. 0.15,0.3",
+    )
+    compare.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    text = compare.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file")
+    text.add_argument("--eval", type=Path, required=True, metavar="FILE", help="whole documents, each token once")
+    text.add_argument("--documents", type=int, metavar="N", help="only the first N of them")
+    _add_calibration(text, sequence_length=1024)
+    compare.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.json", help="the table; rows that it holds already are kept"
+    )
+    _add_machine(compare)
+
     worker = commands.add_parser("worker", help="take jobs from the coordinator's queue")
     worker.add_argument("--nats", required=True, metavar="URL", help="the broker, e.g. nats://127.0.0.1:4222")
     worker.add_argument("--creds", type=Path, metavar="FILE", help="the builder's credentials file")
@@ -105,14 +140,24 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_text(parser: argparse.ArgumentParser, *, evaluation_tokens: int) -> None:
-    text = parser.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file; not given: the model's own")
-    text.add_argument("--calibration", type=Path, metavar="FILE", help="what pruning learns from")
+    text = parser.add_argument_group("text", _TEXT)
     text.add_argument("--eval", type=Path, metavar="FILE", help="what quality is measured on")
-    text.add_argument("--calibration-tokens", type=_tokens, default=16_384, metavar="N", help="default: 16384")
     text.add_argument(
         "--eval-tokens", type=_tokens, default=evaluation_tokens, metavar="N", help="default: %(default)s"
     )
-    text.add_argument("--sequence-length", type=int, default=512, metavar="N", help="tokens a window; default: 512")
+    _add_calibration(text, sequence_length=512)
+
+
+def _add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> None:
+    text.add_argument("--calibration", type=Path, metavar="FILE", help="what pruning learns from")
+    text.add_argument("--calibration-tokens", type=_tokens, default=16_384, metavar="N", help="default: 16384")
+    text.add_argument(
+        "--sequence-length",
+        type=int,
+        default=sequence_length,
+        metavar="N",
+        help="tokens a window; default: %(default)s",
+    )
     text.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
 
 
@@ -134,3 +179,10 @@ def _tokens(text: str) -> int:
     if value < _FEWEST_TOKENS:
         raise argparse.ArgumentTypeError(f"{value} tokens are too few: at least {_FEWEST_TOKENS}")
     return value
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    values = tuple(float(part) for part in text.split(","))
+    if not all(0 < value < 1 for value in values):
+        raise argparse.ArgumentTypeError(f"{text} holds a share that is not between 0 and 1")
+    return values

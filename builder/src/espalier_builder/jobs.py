@@ -1,22 +1,31 @@
-"""The three things that a builder does, as one call each: what the command line and the worker have in common."""
+"""The things that a builder does, as one call each: what the command line and the worker have in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.artifact.write_document import write_document
 from espalier_builder.build import BuildRequest, BuiltVariant, build
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.contracts import Recipe
+from espalier_builder.checkpoint.llama import all_parameters, ffn_widths, heads_of
+from espalier_builder.checkpoint.save import save
+from espalier_builder.compare import Comparison, compare
+from espalier_builder.contracts import Pruning, Recipe
 from espalier_builder.device import on_device
 from espalier_builder.export.decoder_spec import spec_of
+from espalier_builder.failure import BuilderError
 from espalier_builder.kit.build_kit import build_kit
 from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
+from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.text.read import read_documents
+from espalier_builder.text.windows import document_windows
 from espalier_builder.text_inputs import TextInputs, TextSettings
 
 SENSITIVITY_FILE = "sensitivity.json"
@@ -77,6 +86,66 @@ def run_kit(
     digest = build_kit(spec_of(checkpoint.model), model.digest, formats, out)
     on_progress("kit", 1.0, "done")
     return digest
+
+
+def run_prune(
+    model: Model, pruning: Pruning, text: TextSettings, cache: StageCache, out: Path, on_progress: OnProgress
+) -> dict[str, Any]:
+    """Writes the pruned checkpoint into the new folder `out`; says what was removed. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    texts = TextInputs(checkpoint, model.digest, text, cache)
+    stages = ModelStages(cache, DenseModel(checkpoint.model, model.digest))
+    on_progress("prune", 0.1, "collecting calibration statistics")
+    calibration = stages.calibration(texts.calibration(), text.seed)
+    pruned = stages.pruned(pruning, calibration, lambda share: on_progress("prune", 0.3 + 0.6 * share, "pruning"))
+    with whole_folder(out) as work:
+        save(replace(checkpoint, model=pruned.model), work)
+    return {
+        "out": str(out),
+        "pruning": pruning.to_json(),
+        "achievedSparsity": pruned.achieved_sparsity,
+        "parameters": all_parameters(pruned.model),
+        "ffnWidths": ffn_widths(pruned.model),
+        "heads": [query for query, _ in heads_of(pruned.model)],
+        "notes": [*checkpoint.notes, *texts.notes],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSettings:
+    """What `run_compare` is asked. `documents`: the first so many of the evaluation file, None for all."""
+
+    methods: tuple[str, ...]
+    sparsities: tuple[float, ...]
+    alignment: int
+    documents: int | None
+
+
+def run_compare(
+    model: Model,
+    settings: ComparisonSettings,
+    text: TextSettings,
+    cache: StageCache,
+    file: Path,
+    on_progress: OnProgress,
+) -> dict[str, Any]:
+    """Fills `file` with the rows that it lacks. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    length = min(text.sequence_length, checkpoint.model.config.max_position_embeddings)
+    if text.evaluation.path is None:
+        raise BuilderError("TEXT_NOT_FOUND", "no evaluation text is given", "name one with --eval")
+    documents = read_documents(text.evaluation.path, "evaluation")[: settings.documents]
+    comparison = Comparison(
+        checkpoint=checkpoint,
+        model_digest=model.digest,
+        methods=settings.methods,
+        sparsities=settings.sparsities,
+        alignment=settings.alignment,
+        rows=TextInputs(checkpoint, model.digest, text, cache).calibration(),
+        seed=text.seed,
+        windows=document_windows(checkpoint.tokenizer, documents, length=length),
+    )
+    return compare(comparison, cache, file, lambda share, doing: on_progress("compare", share, doing))
 
 
 def _load(model: Model, cache: StageCache, on_progress: OnProgress) -> Checkpoint:

@@ -23,10 +23,12 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
         "build": _build,
         "sensitivity": _sensitivity,
         "kit": _kit,
+        "prune": _prune,
+        "compare": _compare,
         "worker": _worker,
     }
     keep_freed_memory()
-    if options.command != "worker":
+    if options.command not in ("worker", "compare"):
         _require_free(options.out)
     return verbs[options.command](options)
 
@@ -84,6 +86,30 @@ def _kit(options: argparse.Namespace) -> dict[str, Any]:
     return {"kitDigest": digest, "out": str(options.out), "graphs": [graph["id"] for graph in kit["graphs"]]}
 
 
+def _prune(options: argparse.Namespace) -> dict[str, Any]:
+    recipe = Recipe.from_json(_read_json(options.recipe))
+    if recipe.quantization.method != "none":
+        raise BuilderError(
+            "RECIPE_QUANTIZES", f"{options.recipe} quantizes, a pruned checkpoint is fp32", "use `build` for that"
+        )
+    from espalier_builder.jobs import run_prune
+    from espalier_builder.stages.cache import StageCache
+
+    model, text, cache = _model(options), _text(options), StageCache(options.cache / "stages")
+    with progress_bar() as on_progress:
+        return run_prune(model, recipe.pruning, text, cache, options.out, on_progress)
+
+
+def _compare(options: argparse.Namespace) -> dict[str, Any]:
+    from espalier_builder.jobs import ComparisonSettings, run_compare
+    from espalier_builder.stages.cache import StageCache
+
+    settings = ComparisonSettings(options.methods, options.sparsity, options.alignment, options.documents)
+    model, text, cache = _model(options), _text(options), StageCache(options.cache / "stages")
+    with progress_bar() as on_progress:
+        return run_compare(model, settings, text, cache, options.out, on_progress)
+
+
 def _worker(options: argparse.Namespace) -> None:
     from espalier_builder.worker.serve import ServeOptions, serve
 
@@ -127,9 +153,9 @@ def _text(options: argparse.Namespace) -> Any:
 
     return TextSettings(
         calibration=source(options.calibration, "--calibration"),
-        evaluation=source(options.eval, "--eval"),
+        evaluation=source(getattr(options, "eval", None), "--eval"),
         calibration_tokens=options.calibration_tokens,
-        evaluation_tokens=options.eval_tokens,
+        evaluation_tokens=getattr(options, "eval_tokens", 0),
         sequence_length=options.sequence_length,
         seed=options.seed,
     )

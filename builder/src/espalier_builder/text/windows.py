@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from espalier_builder.failure import BuilderError
-from espalier_builder.text.rows import start_id
+from espalier_builder.text.rows import MOST_TOKENS, start_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,20 @@ def evaluation_windows(
         length=length,
         tokens=sum(scored),
         text_bytes=text_bytes,
+    )
+
+
+def document_windows(tokenizer: PreTrainedTokenizerBase, documents: list[str], *, length: int) -> EvaluationWindows:
+    """Every token of every document once, each document in windows of its own: how published methods are evaluated.
+
+    Raises what `evaluation_windows` raises.
+    """
+    each = [evaluation_windows(tokenizer, [text], length=length, tokens=MOST_TOKENS) for text in documents]
+    return EvaluationWindows(
+        windows=tuple(window for cut in each for window in cut.windows),
+        length=length,
+        tokens=sum(cut.tokens for cut in each),
+        text_bytes=sum(cut.text_bytes for cut in each),
     )
 
 
