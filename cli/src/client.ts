@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { OperatorContext } from "@espalier/shared/contracts/context";
 import { EspalierError } from "@espalier/shared/errors";
 import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
-import { loadServices } from "@espalier/shared/grpc";
+import { loadServices, tlsChannelOptions } from "@espalier/shared/grpc";
 import { type ClientReadableStream, type ClientUnaryCall, credentials, type requestCallback } from "@grpc/grpc-js";
 import { fromGrpcError } from "./grpc-error.ts";
 
@@ -15,21 +15,49 @@ const maxMessageBytes = 64 * 1024 * 1024;
  * @throws {EspalierError} `context.missing` or `context.invalid`
  */
 export function connect(contextPath: string): OperatorClient {
-  const context = readContext(contextPath);
-  const read = (path: string) => readFileSync(resolve(dirname(contextPath), path));
-  const channel = credentials.createSsl(
-    read(context.authorityPath),
-    read(context.keyPath),
-    read(context.certificatePath),
-  );
+  const { operatorAddress, authorityPem, keyPem, certificatePem } = readContext(contextPath);
+  const channel = credentials.createSsl(Buffer.from(authorityPem), Buffer.from(keyPem), Buffer.from(certificatePem));
   const { Operator } = loadServices();
-  return new Operator(context.operatorAddress, channel, {
+  return new Operator(operatorAddress, channel, {
+    ...tlsChannelOptions(operatorAddress),
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
   });
 }
 
-function readContext(path: string): OperatorContext {
+/** A context with its keys. */
+export interface LoadedContext {
+  readonly operatorAddress: string;
+  readonly authorityPem: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+/** @throws {EspalierError} `context.missing` or `context.invalid` */
+export function readContext(path: string): LoadedContext {
+  const context = parseContext(path);
+  if ("keyPem" in context) return context;
+  const read = (named: string) => {
+    const file = resolve(dirname(path), named);
+    try {
+      return readFileSync(file, "utf8");
+    } catch (cause) {
+      throw new EspalierError("context.invalid", `${path} names ${file}, which can't be read`, {
+        fields: { path, file },
+        remedy: "copy the whole context again, or ask an admin for one in one file: espalier operator create",
+        cause,
+      });
+    }
+  };
+  return {
+    operatorAddress: context.operatorAddress,
+    authorityPem: read(context.authorityPath),
+    certificatePem: read(context.certificatePath),
+    keyPem: read(context.keyPath),
+  };
+}
+
+function parseContext(path: string): OperatorContext {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -40,14 +68,15 @@ function readContext(path: string): OperatorContext {
       cause,
     });
   }
-  const parsed = OperatorContext.safeParse(JSON.parse(text));
-  if (!parsed.success) {
-    throw new EspalierError("context.invalid", `${path} is no coordinator context: ${parsed.error.message}`, {
+  try {
+    return OperatorContext.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new EspalierError("context.invalid", `${path} is no context of a coordinator`, {
       fields: { path },
       remedy: "copy context.json from the coordinator's data folder again",
+      cause,
     });
   }
-  return parsed.data;
 }
 
 /** Turns a callback call into a promise, its errors into ours: `unary<GetStatusResponse__Output>((done) => client.getStatus({}, done))`. */

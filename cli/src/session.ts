@@ -4,11 +4,12 @@ import { join, resolve } from "node:path";
 import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
 import type { Command } from "commander";
 import { connect } from "./client.ts";
+import { type OutputFormat, renderOne, type Showing } from "./output/print.ts";
 
 /** Options that every command understands. */
 export interface GlobalOptions {
   context?: string;
-  output: string;
+  output: OutputFormat;
 }
 
 /** Where `espalier up` keeps its data unless told otherwise: its context is the default one beside it. */
@@ -33,4 +34,15 @@ export async function withClient<Result>(
   } finally {
     client.close();
   }
+}
+
+/** Prints what an action with a connected client found. */
+export async function showOne<Value>(
+  command: Command,
+  showing: Showing<Value>,
+  find: (client: OperatorClient) => Promise<Value>,
+): Promise<void> {
+  await withClient(command, async (client, { output }) => {
+    process.stdout.write(renderOne(await find(client), showing, output));
+  });
 }

@@ -25,12 +25,18 @@ test("a specification of a name and a model gets safe defaults", async () => {
   assert.equal(spec.selector, "");
 });
 
-test("every violation is reported at once, each with its path", async () => {
-  const text = "name: Bad Name\nmodel: smol\ncanaryShare: 2\ngates: {minProbeAgreement: -1}\nunheardOf: 1\n";
+test("every violation is reported at once, each with its line and path", async () => {
+  const text = "name: Bad Name\n\nlimits:\n  tpotP90Ms: fast\ngates: {minProbeAgreement: -1}\nunheardOf: 1\n";
   await assert.rejects(specOf(text), (error) => {
     assert.ok(error instanceof EspalierError);
     assert.equal(error.code, "spec.invalid");
-    for (const path of ["name", "canaryShare", "gates.minProbeAgreement", "unheardOf"]) {
+    for (const path of [
+      ":1: name",
+      ":4: limits.tpotP90Ms",
+      ":5: gates.minProbeAgreement",
+      ":6: unheardOf",
+      ": model",
+    ]) {
       assert.ok(error.message.includes(path), `${path} is missing in: ${error.message}`);
     }
     return true;
@@ -38,5 +44,5 @@ test("every violation is reported at once, each with its path", async () => {
 });
 
 test("a file that is no YAML is named in the error", async () => {
-  await assert.rejects(specOf("name: [unclosed"), { code: "spec.unreadable" });
+  await assert.rejects(specOf("name: [unclosed"), { code: "spec.unreadable", message: /rollout\.yaml:1: / });
 });

@@ -55,6 +55,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
 /** Creates a token as `espalier` would, from context.json alone. */
 async function createToken(folder: string): Promise<CreateTokenResponse__Output> {
   const context = OperatorContext.parse(JSON.parse(await readFile(join(folder, "context.json"), "utf8")));
+  assert.ok("keyPath" in context);
   const channel = credentials.createSsl(
     await readFile(context.authorityPath),
     await readFile(context.keyPath),

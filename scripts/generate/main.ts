@@ -9,23 +9,31 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { grafanaDashboards } from "../../deploy/src/grafana.ts";
+import { cliReference } from "./cli-reference.ts";
 import { grpcTypes } from "./grpc-types.ts";
 import { jsonSchemas } from "./json-schemas.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Each generator owns whole folders: what it doesn't write there is stale. */
-const generators = [
+interface Generator {
+  folder: string;
+  make(): Map<string, string> | Promise<Map<string, string>>;
+  /** Absent: the whole folder, so that what is not written there is stale. */
+  owns?: (path: string) => boolean;
+}
+
+const generators: Generator[] = [
   { folder: "shared/src/generated", make: () => grpcTypes(root) },
   { folder: "builder/src/espalier_builder/schemas", make: () => jsonSchemas() },
   { folder: "deploy/grafana/dashboards", make: () => grafanaDashboards() },
+  { folder: "docs", make: cliReference, owns: (path) => path === "cli.md" },
 ];
 
 const check = process.argv.includes("--check");
 const stale: string[] = [];
-for (const { folder, make } of generators) {
+for (const { folder, make, owns = () => true } of generators) {
   const wanted = await make();
-  const present = await filesBelow(join(root, folder));
+  const present = (await filesBelow(join(root, folder))).filter(owns);
   for (const path of present) {
     if (wanted.has(path) || path === "__init__.py") continue;
     stale.push(join(folder, path));

@@ -2,16 +2,23 @@ import { Budget, BudgetEnforcement, DeviceProfile, Inventory } from "@espalier/s
 import { Proof } from "@espalier/shared/contracts/proof";
 import { EspalierError } from "@espalier/shared/errors";
 import type { Device__Output } from "@espalier/shared/generated/espalier/v1/Device";
+import type { LabelDeviceResponse__Output } from "@espalier/shared/generated/espalier/v1/LabelDeviceResponse";
 import type { ListDevicesResponse__Output } from "@espalier/shared/generated/espalier/v1/ListDevicesResponse";
 import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
 import { fromDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import { messages, unary } from "../client.ts";
-import { type Listing, renderList } from "../output/print.ts";
+import { addExamples } from "../help/examples.ts";
+import { state } from "../output/colour.ts";
+import type { Listing } from "../output/print.ts";
 import { startProgress } from "../output/progress.ts";
-import { ago, bytes, milliseconds, unknown } from "../output/quantities.ts";
-import { withClient } from "../session.ts";
+import { ago, bytes, labelText, milliseconds, time, unknown } from "../output/quantities.ts";
+import { showOne, withClient } from "../session.ts";
+import { confirm } from "./confirm.ts";
+import { addEventList } from "./events.ts";
+import { readLabelChanges } from "./labels.ts";
+import { addList } from "./list-command.ts";
 
 /** A device with its documents read. */
 export function readDevice(device: Device__Output) {
@@ -34,62 +41,116 @@ export async function listDevices(client: OperatorClient, selector: string, devi
   return devices.map(readDevice);
 }
 
+const standing = ({ online, state: reported }: DeviceView) => (online ? reported || "online" : "offline");
+
 const listing: Listing<DeviceView> = {
   name: (device) => device.name,
+  none: "no devices; a device joins with a token: espalier token create",
   columns: [
     { title: "NAME", cell: (device) => device.name },
-    { title: "STATE", cell: (device) => (device.online ? device.state || "online" : "offline") },
-    { title: "SEEN", cell: (device) => ago(device.lastSeenAtMs, Date.now()) },
+    { title: "ID", cell: (device) => device.deviceId, wide: true },
+    { title: "STATE", cell: (device) => state(standing(device)) },
+    { title: "SEEN", cell: (device) => (device.online ? "now" : time(device.lastSeenAtMs, false)) },
     { title: "THREADS", cell: (device) => String(device.budget?.threads ?? unknown) },
     { title: "QUOTA", cell: (device) => (device.budget?.cpuQuota ? `${device.budget.cpuQuota} cores` : "none") },
     { title: "MEMORY", cell: (device) => bytes(device.budget?.memoryBytes ?? device.inventory?.memoryTotalBytes) },
+    { title: "DISK", cell: (device) => bytes(device.budget?.diskBytes ?? device.inventory?.diskFreeBytes), wide: true },
+    { title: "CPU", cell: (device) => device.inventory?.cpuModel ?? unknown, wide: true },
     { title: "MEASURED", cell: (device) => (device.profile ? ago(device.profile.measuredAtMs, Date.now()) : "no") },
     { title: "VARIANT", cell: (device) => device.activeVariantName || unknown },
     { title: "TPOT", cell: (device) => milliseconds(device.proof?.timing?.tpotMs.median) },
-    {
-      title: "LABELS",
-      cell: ({ labels }) =>
-        Object.entries(labels)
-          .map(([key, value]) => `${key}=${value}`)
-          .join(","),
-    },
+    { title: "TTFT", cell: (device) => milliseconds(device.proof?.timing?.ttftMs.median), wide: true },
+    { title: "PEAK", cell: (device) => bytes(device.proof?.timing?.peakMemoryBytes), wide: true },
+    { title: "LABELS", cell: ({ labels }) => labelText(labels) },
+    { title: "WHY", cell: (device) => device.stateReason, wide: true, wraps: true },
   ],
 };
 
+async function findDevice(client: OperatorClient, name: string): Promise<DeviceView> {
+  const [found] = await listDevices(client, "", name);
+  if (found !== undefined) return found;
+  throw new EspalierError("device.unknown", `no device is called ${name}`, {
+    fields: { device: name },
+    remedy: "espalier device list -o name",
+  });
+}
+
 export function deviceCommand(program: Command): void {
   const device = program.command("device").description("the devices of the fleet");
-  device
-    .command("list")
-    .description("devices, what they may use and what they run")
-    .option("-l, --selector <selector>", "only devices with these labels, e.g. tier=small,site!=lab", "")
-    .action(async (options: { selector: string }, command) => {
-      await withClient(command, async (client, { output }) => {
-        process.stdout.write(renderList(await listDevices(client, options.selector), listing, output));
-      });
-    });
-  device
-    .command("show <device>")
-    .description("everything known of one device, by id or name")
-    .action(async (name: string, _options, command) => {
-      await withClient(command, async (client, { output }) => {
-        const [found] = await listDevices(client, "", name);
-        if (found === undefined) {
-          throw new EspalierError("device.unknown", `no device is called ${name}`, {
-            fields: { device: name },
-            remedy: "espalier device list -o name",
-          });
-        }
-        process.stdout.write(output === "json" ? `${JSON.stringify(found, null, 2)}\n` : stringify(found));
-      });
-    });
-  device
-    .command("measure")
-    .description("measure devices anew with the kit of a model")
-    .requiredOption("--model <name>", "the model whose shapes are timed")
-    .option("-l, --selector <selector>", "only devices with these labels", "")
-    .action(async (options: { model: string; selector: string }, command) => {
-      await withClient(command, (client) => measureDevices(client, options));
-    });
+  addList(device, {
+    name: "list",
+    description: "devices, what they may use and what they run",
+    examples: [
+      ["espalier device list -l tier=small,site!=lab", "some of them, by label"],
+      ["espalier device list -w", "see them change"],
+      ["espalier device list -o name | xargs -n1 espalier device show", "one after the other"],
+    ],
+    listing,
+    labels: ({ labels }) => labels,
+    selectorHelp: "only devices with these labels, e.g. tier=small,site!=lab",
+    fetch: (client, { selector }) => listDevices(client, selector),
+  });
+  addExamples(
+    device
+      .command("show <device>")
+      .description("everything known of one device, by id or name")
+      .action((name: string, _options, command) =>
+        showOne(command, { name: listing.name, text: (found) => stringify(found) }, (client) =>
+          findDevice(client, name),
+        ),
+      ),
+    [["espalier device show pi -o json | jq .budget", "what its owner lets it use"]],
+  );
+  addEventList(
+    device,
+    {
+      name: "events <device>",
+      description: "what happened to a device: enrolled, connected, each step of an assignment, and why it failed",
+      examples: [["espalier device events pi --since 2h", "what it went through lately"]],
+    },
+    (name) => ({ device: name }),
+  );
+  addExamples(
+    device
+      .command("label <device> <changes...>")
+      .description("set labels (key=value) and remove them (key-)")
+      .action(async (name: string, changes: string[], _options, command) => {
+        const { set, remove } = readLabelChanges(changes);
+        await withClient(command, async (client) => {
+          const { labels } = await unary<LabelDeviceResponse__Output>((done) =>
+            client.labelDevice({ device: name, set, remove }, done),
+          );
+          process.stderr.write(`${name}: ${labelText(labels) || "no labels"}\n`);
+        });
+      }),
+    [["espalier device label pi site=hall tier-", "give it a site, and take its tier away"]],
+  );
+  addExamples(
+    device
+      .command("measure")
+      .description("measure devices anew with the kit of a model")
+      .requiredOption("--model <name>", "the model whose shapes are timed")
+      .option("-l, --selector <selector>", "only devices with these labels", "")
+      .action(async (options: { model: string; selector: string }, command) => {
+        await withClient(command, (client) => measureDevices(client, options));
+      }),
+    [["espalier device measure --model smol -l tier=small", "after a change of hardware or cooling"]],
+  );
+  addExamples(
+    device
+      .command("revoke <device>")
+      .description("shut a device out for good: its connections are cut, its certificate is refused")
+      .option("--yes", "don't ask")
+      .action(async (name: string, options: { yes?: boolean }, command) => {
+        await withClient(command, async (client) => {
+          const found = await findDevice(client, name);
+          if (options.yes !== true) await confirm(`Shut out ${found.name} (${found.deviceId}) for good?`);
+          await unary((done) => client.revokeDevice({ device: found.deviceId }, done));
+          process.stderr.write(`${found.name} is shut out; with a new token it can enroll as a new device\n`);
+        });
+      }),
+    [["espalier device revoke kiosk-7", "stolen, sold or broken"]],
+  );
 }
 
 /** Measures and shows progress; throws when a device failed. */

@@ -5,7 +5,8 @@ import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Oper
 import { fromDocument, toDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
 import { messages } from "../client.ts";
-import { renderTable } from "../output/print.ts";
+import { addExamples } from "../help/examples.ts";
+import { renderOne, renderTable } from "../output/print.ts";
 import { startProgress } from "../output/progress.ts";
 import { bytes, milliseconds, percent, unknown } from "../output/quantities.ts";
 import { withClient } from "../session.ts";
@@ -35,7 +36,7 @@ export function renderPlan(plan: Plan): string {
     { title: "TTFT", cell: (device) => milliseconds(device.choice?.prediction.ttftMs.value) },
     { title: "MEMORY", cell: (device) => bytes(device.choice?.prediction.peakMemoryBytes.value) },
     { title: "DISK", cell: (device) => bytes(device.choice?.prediction.diskBytes.value) },
-    { title: "WHY", cell: (device) => device.reason },
+    { title: "WHY", cell: (device) => device.reason, wraps: true },
   ]);
   const frontier = renderTable(plan.frontier, [
     { title: "CANDIDATE", cell: (variant) => variant.name },
@@ -50,7 +51,7 @@ export function renderPlan(plan: Plan): string {
 }
 
 export function planCommand(program: Command): void {
-  program
+  const command = program
     .command("plan")
     .description("say which variant each device would get, and why; changes nothing on devices")
     .requiredOption("-f, --file <file>", "rollout specification (YAML or JSON)")
@@ -58,7 +59,12 @@ export function planCommand(program: Command): void {
       const spec = await readSpec(options.file);
       await withClient(command, async (client, { output }) => {
         const plan = await requestPlan(client, spec);
-        process.stdout.write(output === "json" ? `${JSON.stringify(plan, null, 2)}\n` : renderPlan(plan));
+        const showing = { name: () => spec.name, text: renderPlan };
+        process.stdout.write(renderOne(plan, showing, output));
       });
     });
+  addExamples(command, [
+    ["espalier plan -f rollout.yaml", "what would happen, before anything does"],
+    ["espalier plan -f rollout.yaml -o json | jq '.devices[].choice.variantName'", "for a program"],
+  ]);
 }

@@ -7,11 +7,17 @@ import type { RolloutResponse__Output } from "@espalier/shared/generated/espalie
 import { fromDocument, toDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
 import { messages, unary } from "../client.ts";
-import { type Listing, renderList } from "../output/print.ts";
-import { ago } from "../output/quantities.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { addExamples } from "../help/examples.ts";
+import { state as coloured } from "../output/colour.ts";
+import { startLiveView } from "../output/live.ts";
+import { type Listing, renderOne, type Showing } from "../output/print.ts";
+import { labelText, shortDigest, time } from "../output/quantities.ts";
 import { renderRollout, rolloutLine } from "../output/rollout.ts";
-import { type GlobalOptions, withClient } from "../session.ts";
+import { type GlobalOptions, showOne, withClient } from "../session.ts";
 import { readSpec } from "../spec-file.ts";
+import { addEventList } from "./events.ts";
+import { addList } from "./list-command.ts";
 
 /** Phases in which a rollout moves no more. */
 export const endPhases: readonly RolloutPhase[] = ["complete", "aborted", "failed", "rolled-back"];
@@ -32,87 +38,176 @@ export async function* watchRollout(client: OperatorClient, rollout: string): As
 
 const listing: Listing<RolloutState> = {
   name: (state) => state.spec.name,
+  none: "no rollout was started; see espalier rollout start --help",
   columns: [
     { title: "NAME", cell: (state) => state.spec.name },
-    { title: "MODEL", cell: (state) => state.spec.model },
-    { title: "PHASE", cell: (state) => state.phase },
+    { title: "ID", cell: (state) => state.rolloutId, wide: true },
+    { title: "MODEL", cell: (state) => state.plan?.modelName ?? shortDigest(state.spec.model) },
+    { title: "PHASE", cell: (state) => coloured(state.phase) },
     {
       title: "ACTIVE",
       cell: ({ devices }) => `${devices.filter(({ phase }) => phase === "active").length}/${devices.length}`,
     },
-    { title: "STARTED", cell: (state) => ago(state.createdAtMs, Date.now()) },
-    { title: "REASON", cell: (state) => state.reason },
+    { title: "STARTED", cell: (state) => time(state.createdAtMs, false) },
+    { title: "CHANGED", cell: (state) => time(state.updatedAtMs, false), wide: true },
+    { title: "VARIANTS", cell: (state) => state.plan?.variants.map(({ name }) => name).join(",") ?? "", wide: true },
+    { title: "REASON", cell: (state) => state.reason, wraps: true },
   ],
 };
 
-async function watch(client: OperatorClient, rollout: string, options: GlobalOptions): Promise<void> {
+const showing: Showing<RolloutState> = { name: (state) => state.spec.name, text: renderRollout };
+
+/** Follows a rollout: the whole picture in place on a terminal, a line for each change on stderr elsewhere. */
+async function watch(client: OperatorClient, rollout: string, { output }: GlobalOptions): Promise<void> {
+  const live = process.stdout.isTTY && (output === "table" || output === "wide");
+  const view = startLiveView();
   let last: RolloutState | undefined;
   let lastLine = "";
   for await (const state of watchRollout(client, rollout)) {
     last = state;
     const line = rolloutLine(state);
-    if (line !== lastLine) process.stderr.write(`${line}\n`);
+    if (live) view.show(renderOne(state, showing, output));
+    else if (line !== lastLine) process.stderr.write(`${line}\n`);
     lastLine = line;
     if (state.phase === "paused") break;
   }
+  view.end();
   if (last === undefined) return;
-  process.stdout.write(options.output === "json" ? `${JSON.stringify(last, null, 2)}\n` : renderRollout(last));
-  if (last.phase !== "complete") process.exitCode = 3;
+  if (!live) process.stdout.write(renderOne(last, showing, output));
+  if (last.phase !== "complete") process.exitCode = exitCodes.incomplete.code;
+}
+
+/** Says that a rollout began, and follows it when asked. */
+async function report(
+  client: OperatorClient,
+  state: RolloutState,
+  globals: GlobalOptions,
+  options: { watch?: boolean },
+): Promise<void> {
+  process.stderr.write(
+    `rollout ${state.spec.name} started (${state.rolloutId})${state.reason && `: ${state.reason}`}\n`,
+  );
+  if (options.watch === true) await watch(client, state.rolloutId, globals);
+  else
+    process.stdout.write(renderOne(state, { ...showing, text: ({ rolloutId }) => `${rolloutId}\n` }, globals.output));
 }
 
 export function rolloutCommand(program: Command): void {
   const rollout = program.command("rollout").description("bring a model to devices, behind gates");
-  rollout
-    .command("start")
-    .description("plan, build, then push wave by wave")
-    .requiredOption("-f, --file <file>", "rollout specification (YAML or JSON)")
-    .option("-w, --watch", "follow it to its end; exit code 3 when it did not complete")
-    .action(async (options: { file: string; watch?: boolean }, command) => {
-      const spec = await readSpec(options.file);
-      await withClient(command, async (client, globals) => {
-        const state = await startRollout(client, spec);
-        process.stderr.write(`rollout ${state.spec.name} started (${state.rolloutId})\n`);
-        if (options.watch === true) await watch(client, state.rolloutId, globals);
+  addStart(rollout);
+  addList(rollout, {
+    name: "list",
+    description: "all rollouts, newest first",
+    examples: [
+      ["espalier rollout list -l phase=paused", "what waits for a decision"],
+      ["espalier rollout list -w", "see them move"],
+    ],
+    listing,
+    labels: ({ spec, phase, plan }) => ({ name: spec.name, phase, model: plan?.modelName ?? "" }),
+    selectorHelp: "only rollouts with this name, phase or model, e.g. phase=paused",
+    async fetch(client) {
+      const { states } = await unary<ListRolloutsResponse__Output>((done) => client.listRollouts({}, done));
+      return states.map((state) => fromDocument(state, RolloutState));
+    },
+  });
+  addExamples(
+    rollout
+      .command("status <rollout>")
+      .description("waves, gates with measured values, and each device's state and why, by the rollout's name or id")
+      .option("-w, --watch", "follow it to its end; exit code 3 when it did not complete")
+      .action(async (name: string, options: { watch?: boolean }, command) => {
+        if (options.watch === true) await withClient(command, (client, globals) => watch(client, name, globals));
         else
-          process.stdout.write(
-            globals.output === "json" ? `${JSON.stringify(state, null, 2)}\n` : `${state.rolloutId}\n`,
+          await showOne(command, showing, async (client) =>
+            readState(await unary((done) => client.getRollout({ rollout: name }, done))),
           );
-      });
-    });
-  rollout
-    .command("status [rollout]")
-    .description("one rollout by name or id, or all")
-    .option("-w, --watch", "follow it to its end")
-    .action(async (name: string | undefined, options: { watch?: boolean }, command) => {
-      await withClient(command, async (client, globals) => {
-        if (name === undefined) {
-          const { states } = await unary<ListRolloutsResponse__Output>((done) => client.listRollouts({}, done));
-          const rows = states.map((state) => fromDocument(state, RolloutState));
-          process.stdout.write(renderList(rows, listing, globals.output));
-        } else if (options.watch === true) {
-          await watch(client, name, globals);
-        } else {
-          const state = readState(await unary((done) => client.getRollout({ rollout: name }, done)));
-          process.stdout.write(
-            globals.output === "json" ? `${JSON.stringify(state, null, 2)}\n` : renderRollout(state),
-          );
-        }
-      });
-    });
+      }),
+    [
+      ["espalier rollout status spring -w", "see it go"],
+      ["espalier rollout status spring -o json | jq '.waves[].gates'", "the gates, for a program"],
+    ],
+  );
+  addEventList(
+    rollout,
+    {
+      name: "history <rollout>",
+      description: "all that happened in a rollout: phases, gate verdicts with their values, each device's reports",
+      examples: [
+        ["espalier rollout history spring", "from its start on"],
+        ["espalier rollout history spring -l kind=rollout.gate", "only what the gates said"],
+      ],
+    },
+    (name) => ({ rollout: name }),
+  );
+  addExamples(
+    rollout
+      .command("undo <rollout>")
+      .description("bring back the variants of the completed rollout before this one, behind that one's gates")
+      .option("-w, --watch", "follow it to its end; exit code 3 when it did not complete")
+      .action(async (name: string, options: { watch?: boolean }, command) => {
+        await withClient(command, async (client, globals) => {
+          const state = readState(await unary((done) => client.undoRollout({ rollout: name }, done)));
+          await report(client, state, globals, options);
+        });
+      }),
+    [["espalier rollout undo spring -w", "the new model answers badly: back to the one before"]],
+  );
+  addControls(rollout);
+}
+
+function addStart(rollout: Command): void {
+  addExamples(
+    rollout
+      .command("start")
+      .description("plan, build, then push wave by wave")
+      .requiredOption("-f, --file <file>", "rollout specification (YAML or JSON)")
+      .option("-w, --watch", "follow it to its end; exit code 3 when it did not complete")
+      .option("--dry-run", "only check it, against what is imported and enrolled too; start nothing")
+      .action(async (options: { file: string; watch?: boolean; dryRun?: boolean }, command) => {
+        const spec = await readSpec(options.file);
+        await withClient(command, async (client, globals) => {
+          if (options.dryRun !== true) return report(client, await startRollout(client, spec), globals, options);
+          const request = { spec: toDocument("RolloutSpec", spec), dryRun: true };
+          const state = readState(await unary((done) => client.startRollout(request, done)));
+          process.stdout.write(renderOne(state, { ...showing, text: dryRunText }, globals.output));
+        });
+      }),
+    [
+      ["espalier rollout start -f rollout.yaml --dry-run", "every error at once, with its place in the file"],
+      ["espalier rollout start -f rollout.yaml -w", "start it and see it go"],
+    ],
+  );
+}
+
+/** What would start. */
+function dryRunText({ spec, devices }: RolloutState): string {
+  const names = devices.map(({ name }) => name).join(", ");
+  const limits = labelText(Object.fromEntries(Object.entries(spec.limits).map(([key, value]) => [key, String(value)])));
+  return (
+    `${spec.name} is valid; nothing was started\n` +
+    `  devices  ${devices.length}: ${names}\n  limits   ${limits || "the owners' budgets only"}\n` +
+    "next: `espalier plan` says which variant each device would get; `espalier rollout start` without --dry-run starts it\n"
+  );
+}
+
+function addControls(rollout: Command): void {
   const controls = [
     { verb: "pause", action: "ACTION_PAUSE", what: "start nothing new; devices at work finish" },
-    { verb: "resume", action: "ACTION_RESUME", what: "go on with a paused rollout" },
+    { verb: "resume", action: "ACTION_RESUME", what: "go on with a paused rollout; an inconclusive wave is accepted" },
     { verb: "abort", action: "ACTION_ABORT", what: "end it; devices that have the new variant keep it" },
   ] as const;
   for (const { verb, action, what } of controls) {
-    rollout
-      .command(`${verb} <rollout>`)
-      .description(what)
-      .action(async (name: string, _options, command) => {
-        await withClient(command, async (client) => {
-          const state = readState(await unary((done) => client.controlRollout({ rollout: name, action }, done)));
-          process.stderr.write(`${rolloutLine(state)}\n`);
-        });
-      });
+    addExamples(
+      rollout
+        .command(`${verb} <rollout>`)
+        .description(what)
+        .action(async (name: string, _options, command) => {
+          await withClient(command, async (client) => {
+            const state = readState(await unary((done) => client.controlRollout({ rollout: name, action }, done)));
+            process.stderr.write(`${rolloutLine(state)}\n`);
+          });
+        }),
+      [[`espalier rollout ${verb} spring`, what.split(";")[0] ?? what]],
+    );
   }
 }

@@ -1,13 +1,14 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { addExamples } from "../help/examples.ts";
 import { defaultUpFolder } from "../session.ts";
 import { type AgentSpec, collectAgents } from "../up/agent-spec.ts";
 import { findBinaries } from "../up/binaries.ts";
 import { startStack } from "../up/stack.ts";
 
 export function upCommand(program: Command): void {
-  program
+  const up = program
     .command("up")
     .description("run everything on this machine: coordinator, broker, builder and agents; Ctrl-C ends it")
     .option("--data <folder>", "where it keeps its state", defaultUpFolder)
@@ -39,4 +40,8 @@ export function upCommand(program: Command): void {
         await stack.stop();
       }
     });
+  addExamples(up, [
+    ["espalier up", "a coordinator, a builder and one agent, until Ctrl-C; the next start finds everything again"],
+    ["espalier up --agent name=box,threads=2 --agent name=pi,threads=1,cpu-quota=0.5", "two devices of different size"],
+  ]);
 }

@@ -8,9 +8,11 @@ import { fromDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import { unary } from "../client.ts";
-import { type Listing, renderList } from "../output/print.ts";
-import { ago, bytes, percent, shortDigest, unknown } from "../output/quantities.ts";
-import { withClient } from "../session.ts";
+import { addExamples } from "../help/examples.ts";
+import type { Listing } from "../output/print.ts";
+import { bytes, percent, shortDigest, time, unknown } from "../output/quantities.ts";
+import { showOne } from "../session.ts";
+import { addList } from "./list-command.ts";
 
 export function readVariant(variant: Variant__Output) {
   const { report, manifest, ...plain } = variant;
@@ -34,6 +36,7 @@ export function exportedQuality(variant: VariantView) {
 
 const listing: Listing<VariantView> = {
   name: (variant) => variant.name,
+  none: "no variant is built; a rollout builds what its devices need",
   columns: [
     { title: "NAME", cell: (variant) => variant.name },
     { title: "MODEL", cell: (variant) => variant.modelName },
@@ -42,35 +45,42 @@ const listing: Listing<VariantView> = {
     { title: "PERPLEXITY", cell: (variant) => exportedQuality(variant)?.perplexity.toFixed(2) ?? unknown },
     { title: "DENSE", cell: (variant) => variant.report?.dense.quality.perplexity.toFixed(2) ?? unknown },
     { title: "AGREEMENT", cell: (variant) => percent(exportedQuality(variant)?.agreement) },
+    { title: "KL", cell: (variant) => exportedQuality(variant)?.kl.toFixed(4) ?? unknown, wide: true },
     { title: "DEVICES", cell: (variant) => String(variant.devicesActive) },
-    { title: "BUILT", cell: (variant) => ago(variant.builtAtMs, Date.now()) },
+    { title: "BUILT", cell: (variant) => time(variant.builtAtMs, false) },
+    { title: "FULL DIGEST", cell: (variant) => variant.artifactDigest, wide: true },
   ],
 };
 
 export function variantCommand(program: Command): void {
   const variant = program.command("variant").description("built variants: a model at a level, as devices run it");
-  variant
-    .command("list")
-    .description("variants with their size and quality")
-    .option("--model <name>", "only variants of this model", "")
-    .action(async (options: { model: string }, command) => {
-      await withClient(command, async (client, { output }) => {
-        process.stdout.write(renderList(await listVariants(client, options), listing, output));
-      });
-    });
-  variant
-    .command("show <variant>")
-    .description("report and manifest of one variant, by name or digest")
-    .action(async (name: string, _options, command) => {
-      await withClient(command, async (client, { output }) => {
-        const [found] = await listVariants(client, { variant: name });
-        if (found === undefined) {
+  addList<VariantView, { model: string }>(variant, {
+    name: "list",
+    description: "variants with their size and quality",
+    examples: [
+      ["espalier variant list --model smol", "what there is of a model"],
+      ["espalier variant list -o wide", "with KL divergence and whole digests"],
+    ],
+    listing,
+    labels: ({ name, modelName }) => ({ name, model: modelName }),
+    selectorHelp: "only variants with this name or model, e.g. model=smol",
+    options: (command) => command.option("--model <name>", "only variants of this model", ""),
+    fetch: (client, { model }) => listVariants(client, { model }),
+  });
+  addExamples(
+    variant
+      .command("show <variant>")
+      .description("report and manifest of one variant, by name or digest")
+      .action((name: string, _options, command) =>
+        showOne(command, { name: listing.name, text: (found) => stringify(found) }, async (client) => {
+          const [found] = await listVariants(client, { variant: name });
+          if (found !== undefined) return found;
           throw new EspalierError("variant.unknown", `no variant is called ${name}`, {
             fields: { variant: name },
             remedy: "espalier variant list -o name",
           });
-        }
-        process.stdout.write(output === "json" ? `${JSON.stringify(found, null, 2)}\n` : stringify(found));
-      });
-    });
+        }),
+      ),
+    [["espalier variant show dense-q4b32a -o json | jq .report.stages", "what each stage cost in quality"]],
+  );
 }

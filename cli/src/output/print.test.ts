@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { type Listing, renderList } from "./print.ts";
+import { type Listing, renderList, renderOne, renderTable } from "./print.ts";
 
 interface Row {
   name: string;
@@ -32,6 +32,31 @@ test("names are one a line, for pipes", () => {
   assert.equal(renderList(rows, listing, "name"), "dense\npruned\n");
 });
 
-test("an unknown format is refused with those that exist", () => {
-  assert.throws(() => renderList(rows, listing, "xml"), { code: "output.unknown-format", remedy: /json/ });
+test("a wide table has the columns that the usual one leaves out", () => {
+  const more: Listing<Row> = {
+    ...listing,
+    columns: [...listing.columns, { title: "TWICE", cell: (row) => String(2 * row.sizeBytes), wide: true }],
+  };
+  assert.equal(renderList(rows, more, "table"), renderList(rows, listing, "table"));
+  assert.equal(renderList(rows, more, "wide"), "NAME    SIZE  TWICE\ndense   12    24\npruned  7     14\n");
+});
+
+test("long text wraps where the terminal ends, the other columns keep their width", () => {
+  const columns = [
+    { title: "NAME", cell: (row: Row) => row.name },
+    { title: "WHY", cell: () => "the next better variant is too slow for its limit", wraps: true as const },
+  ];
+  const lines = renderTable(rows, columns, 40).split("\n");
+  assert.ok(lines.every((line) => line.length <= 40));
+  assert.match(lines[1] ?? "", /^dense {3}the next better/);
+  assert.match(lines[2] ?? "", /^ {8}\S/);
+});
+
+test("one thing is its text for people, its whole self for programs", () => {
+  const showing = { name: (row: Row) => row.name, text: (row: Row) => `${row.name} has ${row.sizeBytes}\n` };
+  const [row] = rows;
+  assert.ok(row);
+  assert.equal(renderOne(row, showing, "table"), "dense has 12\n");
+  assert.deepEqual(JSON.parse(renderOne(row, showing, "json")), row);
+  assert.equal(renderOne(row, showing, "name"), "dense\n");
 });

@@ -22,6 +22,18 @@ export function ago(atMs: number, nowMs: number): string {
   return atMs === 0 ? "never" : `${prettyMs(Math.max(0, nowMs - atMs), { compact: true })} ago`;
 }
 
+/** A point in time for people: how long ago, or with `exactly` the time itself. */
+export function time(atMs: number, exactly: boolean): string {
+  if (atMs === 0) return unknown;
+  return exactly ? new Date(atMs).toISOString() : ago(atMs, Date.now());
+}
+
+export function labelText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
+}
+
 export function shortDigest(digest: string): string {
   return digest === "" ? unknown : digest.replace("sha256:", "").slice(0, 12);
 }

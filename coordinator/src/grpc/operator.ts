@@ -78,6 +78,7 @@ export interface RolloutMethods {
   listRollouts: Unary<ListRolloutsRequest__Output, ListRolloutsResponse>;
   watchRollout: ServerStream<GetRolloutRequest__Output, RolloutResponse>;
   controlRollout: Unary<ControlRolloutRequest__Output, RolloutResponse>;
+  undoRollout: Unary<GetRolloutRequest__Output, RolloutResponse>;
 }
 
 /** The operator API: groups of handlers, each made in the folder of its subject. */
@@ -116,5 +117,6 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     ListRollouts: serveUnary(methods.listRollouts, entrance("ListRollouts"), log),
     WatchRollout: serveStream(methods.watchRollout, entrance("WatchRollout"), log),
     ControlRollout: serveUnary(methods.controlRollout, entrance("ControlRollout"), log),
+    UndoRollout: serveUnary(methods.undoRollout, entrance("UndoRollout"), log),
   };
 }

@@ -61,7 +61,10 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
   // Changes nothing that devices run, but measures them and puts the builders to work.
   Plan: { role: "operator", subject: specName },
 
-  StartRollout: { role: "operator", subject: specName },
+  StartRollout: {
+    role: "operator",
+    subject: (request) => `${specName(request)}${request.dryRun ? " (dry run)" : ""}`,
+  },
   GetRollout: reads,
   ListRollouts: reads,
   WatchRollout: reads,
@@ -69,6 +72,7 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
     role: "operator",
     subject: ({ rollout, action }) => `${rollout} ${action.replace("ACTION_", "").toLowerCase()}`,
   },
+  UndoRollout: { role: "operator", subject: ({ rollout }) => rollout },
 };
 
 function pairs(labels: Readonly<Record<string, string>>): string {

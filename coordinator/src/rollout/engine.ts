@@ -2,13 +2,17 @@ import type { RolloutState } from "@espalier/shared/contracts/rollout-state";
 import { EspalierError, messageOf } from "@espalier/shared/errors";
 import type { Logger } from "@espalier/shared/logging";
 import { resolveSpec } from "../plan/resolve-spec.ts";
+import { listDevices } from "../store/devices.ts";
 import { recordEvent } from "../store/events.ts";
 import { findRollout, insertRollout, listRollouts, updateRollout } from "../store/rollouts.ts";
 import { collectFacts } from "./collect-facts.ts";
+import { adoptPlan } from "./decide/apply.ts";
 import { type ControlAction, control } from "./decide/control.ts";
 import { decide, movingPhases } from "./decide/decide.ts";
 import { isInFlight } from "./decide/device-phase.ts";
 import type { Step } from "./decide/step.ts";
+import { predecessorOf, undoPlan } from "./decide/undo.ts";
+import { newRollout, requireNameFree } from "./new-rollout.ts";
 import { rolloutJobs } from "./rollout-jobs.ts";
 import {
   createStepExecutors,
@@ -21,6 +25,11 @@ import {
 export interface RolloutEngine {
   /** @throws {EspalierError} `rollout-spec.invalid`, `rollout.exists` when one of that name is under way */
   start(spec: unknown): Promise<RolloutState>;
+  /**
+   * Starts a rollout that brings back what the undone one's predecessor had planned, behind the predecessor's gates.
+   * @throws {EspalierError} `rollout.unknown`, `rollout.exists`, `rollout.not-controllable`, `rollout.no-predecessor`
+   */
+  undo(rollout: string): Promise<RolloutState>;
   /** @throws {EspalierError} `rollout.unknown`, `rollout.not-controllable` */
   control(rollout: string, action: ControlAction, who: string): Promise<RolloutState>;
   /** Something changed that rollouts may wait for. */
@@ -140,49 +149,54 @@ export function startRolloutEngine(options: EngineOptions): RolloutEngine {
     return passWaiting;
   }
 
+  /** Stores a rollout that nobody of its name stands against; what it waits for is looked at at once. */
+  async function begin(draft: () => Promise<RolloutState>): Promise<RolloutState> {
+    const started = await exclusively(async () => {
+      const state = await draft();
+      await requireNameFree(store.db, state.spec.name);
+      await store.inTransaction(async (transaction) => {
+        await insertRollout(transaction, state);
+        await recordPhase(transaction, state);
+      });
+      return state;
+    });
+    options.measurements.forgetFailures();
+    void schedulePass();
+    return started;
+  }
+
+  async function draftUndo(rollout: string): Promise<RolloutState> {
+    const undone = await requireRollout(rollout);
+    const predecessor = predecessorOf(undone, await listRollouts(store.db));
+    const enrolled = new Set((await listDevices(store.db)).map(({ id }) => id));
+    const plan = undoPlan(undone, predecessor, enrolled);
+    const draft = { ...newRollout(predecessor.spec, options.newId(), clock()), plan };
+    const jobs = rolloutJobs(await resolveSpec(store.db, draft.spec));
+    const facts = await collectFacts({ ...options, connectGraceEndsAtMs: 0, state: draft, jobs });
+    return { ...adoptPlan(draft, plan, facts), reason: `undoes ${undone.spec.name} (${undone.rolloutId})` };
+  }
+
+  async function requireRollout(rollout: string): Promise<RolloutState> {
+    const state = await findRollout(store.db, rollout);
+    if (state !== null) return state;
+    throw new EspalierError("rollout.unknown", `there is no rollout ${rollout}`, {
+      fields: { rollout },
+      remedy: "see `espalier rollout list`",
+    });
+  }
+
   const timer = setInterval(() => void schedulePass(), tickMs);
   void schedulePass();
 
   return {
     async start(input) {
       const { spec } = await resolveSpec(store.db, input);
-      const started = await exclusively(async () => {
-        const same = await findRollout(store.db, spec.name);
-        if (same !== null && [...movingPhases, "paused"].includes(same.phase)) {
-          throw new EspalierError("rollout.exists", `a rollout named ${spec.name} is ${same.phase}`, {
-            fields: { rolloutId: same.rolloutId },
-            remedy: "abort it or choose another name",
-          });
-        }
-        const nowMs = clock();
-        const state: RolloutState = {
-          schemaVersion: 1,
-          rolloutId: options.newId(),
-          spec,
-          phase: "planning",
-          reason: "",
-          createdAtMs: nowMs,
-          updatedAtMs: nowMs,
-          plan: null,
-          builds: [],
-          waves: [],
-          devices: [],
-        };
-        await store.inTransaction(async (transaction) => {
-          await insertRollout(transaction, state);
-          await recordPhase(transaction, state);
-        });
-        return state;
-      });
-      options.measurements.forgetFailures();
-      void schedulePass();
-      return started;
+      return begin(async () => newRollout(spec, options.newId(), clock()));
     },
+    undo: (rollout) => begin(() => draftUndo(rollout)),
     async control(rollout, action, who) {
       const controlled = await exclusively(async () => {
-        const state = await findRollout(store.db, rollout);
-        if (state === null)
-          throw new EspalierError("rollout.unknown", `there is no rollout ${rollout}`, { fields: { rollout } });
+        const state = await requireRollout(rollout);
         return save(state, { state: control(state, action, who) });
       });
       void schedulePass();

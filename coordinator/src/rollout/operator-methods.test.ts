@@ -16,8 +16,10 @@ const stateOf = ({ state }: RolloutResponse) => RolloutState.parse(JSON.parse(st
 test("an operator starts a rollout, watches every change to its end, and finds its variants", async (t) => {
   const parts = await startSmallFleet(t, fleet);
   const { store, blobs, startEngine, play } = parts;
-  const methods = rolloutMethods({ store, engine: startEngine() });
-  const started = stateOf(await methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call()));
+  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  const started = stateOf(
+    await methods.startRollout({ spec: document({ name: "first", model: "model" }), dryRun: false }, call()),
+  );
   const phases: string[] = [];
   const watching = (async () => {
     for await (const response of methods.watchRollout({ rollout: "first" }, call()))
@@ -73,14 +75,36 @@ test("planning measures what was not measured, tells its progress and assigns no
 
 test("what can't be understood is refused by its code", async (t) => {
   const { store, startEngine } = await startSmallFleet(t, fleet);
-  const methods = rolloutMethods({ store, engine: startEngine() });
+  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
   await assert.rejects(methods.getRollout({ rollout: "none" }, call()), { code: "rollout.unknown" });
-  await assert.rejects(methods.startRollout({ spec: null }, call()), { code: "rollout-spec.invalid" });
-  await methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call());
-  await assert.rejects(methods.startRollout({ spec: document({ name: "first", model: "model" }) }, call()), {
-    code: "rollout.exists",
-  });
+  await assert.rejects(methods.startRollout({ spec: null, dryRun: false }, call()), { code: "rollout-spec.invalid" });
+  await methods.startRollout({ spec: document({ name: "first", model: "model" }), dryRun: false }, call());
+  await assert.rejects(
+    methods.startRollout({ spec: document({ name: "first", model: "model" }), dryRun: false }, call()),
+    {
+      code: "rollout.exists",
+    },
+  );
   await assert.rejects(methods.controlRollout({ rollout: "first", action: "ACTION_UNSPECIFIED" }, call()), {
     code: "rollout-action.invalid",
   });
+});
+
+test("a dry run finds what is wrong, tells the devices it would choose for, and starts nothing", async (t) => {
+  const { store, startEngine } = await startSmallFleet(t, [{ id: "big", labels: { tier: "lab" } }, { id: "small" }]);
+  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  const rehearse = (spec: object) => methods.startRollout({ spec: document(spec), dryRun: true }, call());
+  const would = stateOf(await rehearse({ name: "first", model: "model", selector: "tier=lab" }));
+  assert.deepEqual(
+    would.devices.map(({ name }) => name),
+    ["big"],
+  );
+  await assert.rejects(rehearse({ name: "first", model: "none", calibration: "none" }), {
+    code: "rollout-spec.invalid",
+    message: /model: .*\n.*calibration: /,
+  });
+  await assert.rejects(rehearse({ name: "first", model: "model", selector: "tier=none" }), {
+    message: /selector: no device matches/,
+  });
+  assert.deepEqual((await methods.listRollouts({}, call())).states, []);
 });

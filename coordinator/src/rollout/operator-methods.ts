@@ -4,11 +4,13 @@ import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/Rol
 import { toDocument } from "@espalier/shared/grpc";
 import type { RolloutMethods } from "../grpc/operator.ts";
 import { createMessageQueue } from "../grpc/session/message-queue.ts";
+import { resolveSpec } from "../plan/resolve-spec.ts";
 import type { Store } from "../store/open.ts";
 import { findRollout, listRollouts } from "../store/rollouts.ts";
 import type { ControlAction } from "./decide/control.ts";
 import { finalPhases } from "./decide/decide.ts";
 import type { RolloutEngine } from "./engine.ts";
+import { rehearse } from "./new-rollout.ts";
 
 const actions: Readonly<Record<string, ControlAction>> = {
   ACTION_PAUSE: "pause",
@@ -17,8 +19,8 @@ const actions: Readonly<Record<string, ControlAction>> = {
 };
 
 /** The operator's hand on rollouts. */
-export function rolloutMethods(parts: { store: Store; engine: RolloutEngine }): RolloutMethods {
-  const { store, engine } = parts;
+export function rolloutMethods(parts: { store: Store; engine: RolloutEngine; now: () => number }): RolloutMethods {
+  const { store, engine, now } = parts;
 
   async function find(rollout: string): Promise<RolloutState> {
     const state = await findRollout(store.db, rollout);
@@ -30,9 +32,12 @@ export function rolloutMethods(parts: { store: Store; engine: RolloutEngine }): 
   }
 
   return {
-    async startRollout({ spec }) {
+    async startRollout({ spec, dryRun }) {
       if (spec === null) throw new EspalierError("rollout-spec.invalid", "the request carries no rollout spec");
-      return respond(await engine.start(JSON.parse(spec.json)));
+      const input = JSON.parse(spec.json);
+      if (!dryRun) return respond(await engine.start(input));
+      const { spec: resolved } = await resolveSpec(store.db, input);
+      return respond(await rehearse(store.db, resolved, now()));
     },
     getRollout: async ({ rollout }) => respond(await find(rollout)),
     async listRollouts() {
@@ -66,6 +71,7 @@ export function rolloutMethods(parts: { store: Store; engine: RolloutEngine }): 
         throw new EspalierError("rollout-action.invalid", `${action} is no action: pause, resume or abort`);
       return respond(await engine.control((await find(rollout)).rolloutId, word, operator));
     },
+    undoRollout: async ({ rollout }) => respond(await engine.undo(rollout)),
   };
 }
 

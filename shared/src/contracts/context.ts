@@ -1,14 +1,19 @@
 import { z } from "zod";
 
-/** `context.json`: how an operator's tools reach a coordinator. Paths are absolute or relative to the file. */
-export const OperatorContext = z.strictObject({
+const contextBase = {
   schemaVersion: z.literal(1),
   /** host:port of the mutual-TLS services. */
   operatorAddress: z.string(),
-  authorityPath: z.string(),
-  certificatePath: z.string(),
-  keyPath: z.string(),
-});
+};
+
+/**
+ * `context.json`: how an operator's tools reach a coordinator. Keys lie in files beside it (paths are absolute or relative
+ * to it) or, to be carried to another machine, in it.
+ */
+export const OperatorContext = z.union([
+  z.strictObject({ ...contextBase, authorityPath: z.string(), certificatePath: z.string(), keyPath: z.string() }),
+  z.strictObject({ ...contextBase, authorityPem: z.string(), certificatePem: z.string(), keyPem: z.string() }),
+]);
 export type OperatorContext = z.infer<typeof OperatorContext>;
 
 /** `endpoints.json` of a coordinator's data folder: where it listens and what builders and agents need to join. */

@@ -35,6 +35,7 @@ export function adoptPlan(state: RolloutState, plan: Plan, facts: RolloutFacts):
   return {
     ...state,
     phase: "building",
+    reason: "",
     plan,
     builds,
     waves: waves.map((wave, index) => (index === 0 ? { ...wave, gates: floorGates } : wave)),

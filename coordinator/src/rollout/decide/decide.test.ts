@@ -114,7 +114,7 @@ describe("planning", () => {
   const unmeasured = deviceFact({ measured: false });
   const rows: [string, Partial<RolloutFacts>, number, string[]][] = [
     ["asks for the kit first", { kit: job("missing"), sensitivity: job("missing") }, 0, ["request-kit"]],
-    ["waits for the kit", { kit: job("running"), devices: [unmeasured] }, 0, []],
+    ["waits for the kit", { kit: job("running"), devices: [unmeasured] }, 0, ["enter"]],
     [
       "measures before the sensitivity job would disturb",
       { devices: [unmeasured], sensitivity: job("missing") },
@@ -125,7 +125,7 @@ describe("planning", () => {
       "waits while devices measure",
       { devices: [{ ...unmeasured, measurement: { state: "running", message: "" } }] },
       0,
-      [],
+      ["enter"],
     ],
     [
       "goes on without a device whose measurement failed",
@@ -137,7 +137,7 @@ describe("planning", () => {
       "waits a moment for a device that may be about to connect",
       { devices: [{ ...unmeasured, online: false }], connectGraceEndsAtMs: 10_000 },
       9_999,
-      [],
+      ["enter"],
     ],
     ["goes on without an offline device", { devices: [{ ...unmeasured, online: false }] }, 0, ["make-plan"]],
     ["goes on without a device that measures beyond the deadline", { devices: [unmeasured] }, 900_001, ["make-plan"]],
@@ -148,6 +148,14 @@ describe("planning", () => {
   for (const [name, given, nowMs, expected] of rows) {
     test(name, () => assert.deepEqual(actionsOf(state("planning"), facts(given), nowMs), expected));
   }
+  test("says once what it waits for", () => {
+    const running = { ...unmeasured, measurement: { state: "running", message: "" } } as const;
+    const devices = ["pi", "box", "cam", "kiosk"].map((name) => ({ ...running, name }));
+    const reason = "measuring pi, box, cam and 1 more";
+    const told = decide(state("planning"), facts({ devices }), 0);
+    assert.deepEqual(told, [{ action: "enter", phase: "planning", reason }]);
+    assert.deepEqual(decide(state("planning", { reason }), facts({ devices }), 0), []);
+  });
 });
 
 describe("building", () => {

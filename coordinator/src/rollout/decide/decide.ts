@@ -3,6 +3,7 @@ import { decideBuilding } from "./building.ts";
 import { isInFlight } from "./device-phase.ts";
 import type { RolloutFacts } from "./facts.ts";
 import { decidePlanning } from "./planning.ts";
+import { tellPlanning } from "./planning-progress.ts";
 import { decideRolling } from "./rolling.ts";
 import type { Step } from "./step.ts";
 
@@ -19,7 +20,7 @@ export const finalPhases = ["complete", "aborted", "failed", "rolled-back"] as c
 export function decide(state: RolloutState, facts: RolloutFacts, nowMs: number): readonly Step[] {
   switch (state.phase) {
     case "planning":
-      return decidePlanning(state, facts, nowMs);
+      return orElse(decidePlanning(state, facts, nowMs), () => tellPlanning(state, facts));
     case "building":
       return decideBuilding(state, facts);
     case "rolling":
@@ -32,6 +33,10 @@ export function decide(state: RolloutState, facts: RolloutFacts, nowMs: number):
     case "rolled-back":
       return [];
   }
+}
+
+function orElse(steps: readonly Step[], others: () => readonly Step[]): readonly Step[] {
+  return steps.length > 0 ? steps : others();
 }
 
 /** Devices that had not finished go back; those that proved their variant keep it. */

@@ -52,14 +52,29 @@ export function observe(
     const seen = fact.online ? "connected, but reached no end" : "offline";
     return { ...device, phase: "offline", reason: `${seen} within ${Math.round(deadlineMs / 1000)} s` };
   }
-  return answers ? { ...device, ...workingOn(fact) } : device;
+  return answers ? { ...device, ...workingOn(device, report, nowMs) } : device;
 }
 
-function workingOn({ report }: DeviceFact): Pick<RolloutDevice, "phase" | "progress"> {
-  if (report.state === "downloading") {
-    const percent = report.totalBytes === 0 ? 0 : Math.floor((100 * report.downloadedBytes) / report.totalBytes);
-    return { phase: "working", progress: `downloading ${percent} %` };
-  }
+function workingOn(
+  device: RolloutDevice,
+  report: DeviceFact["report"],
+  nowMs: number,
+): Pick<RolloutDevice, "phase" | "progress"> {
+  if (report.state === "downloading") return { phase: "working", progress: downloadText(device, report, nowMs) };
   if (report.state === "verifying" || report.state === "proving") return { phase: "working", progress: report.state };
   return { phase: "assigned", progress: "" };
+}
+
+const mib = 2 ** 20;
+
+/** Bytes, mean rate since the assignment, and time left at that rate. Time alone changes nothing: every text is a write. */
+function downloadText(device: RolloutDevice, report: DeviceFact["report"], nowMs: number): string {
+  const { downloadedBytes, totalBytes } = report;
+  const amount = `downloading ${(downloadedBytes / mib).toFixed(1)} of ${(totalBytes / mib).toFixed(1)} MiB`;
+  if (device.progress.startsWith(amount)) return device.progress;
+  const elapsedMs = nowMs - (device.assignedAtMs ?? nowMs);
+  if (elapsedMs <= 0 || downloadedBytes === 0) return amount;
+  const bytesPerSecond = downloadedBytes / (elapsedMs / 1000);
+  const leftSeconds = Math.ceil(Math.max(0, totalBytes - downloadedBytes) / bytesPerSecond);
+  return `${amount}, ${(bytesPerSecond / mib).toFixed(1)} MiB/s, ${leftSeconds} s left`;
 }

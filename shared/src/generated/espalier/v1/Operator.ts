@@ -219,6 +219,15 @@ export interface OperatorClient extends grpc.Client {
   startRollout(argument: _espalier_v1_StartRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   startRollout(argument: _espalier_v1_StartRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   
+  UndoRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  UndoRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  UndoRollout(argument: _espalier_v1_GetRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  UndoRollout(argument: _espalier_v1_GetRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  undoRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  undoRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  undoRollout(argument: _espalier_v1_GetRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  undoRollout(argument: _espalier_v1_GetRolloutRequest, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
+  
   WatchRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RolloutResponse__Output>;
   WatchRollout(argument: _espalier_v1_GetRolloutRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RolloutResponse__Output>;
   watchRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RolloutResponse__Output>;
@@ -269,6 +278,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   StartRollout: grpc.handleUnaryCall<_espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse>;
   
+  UndoRollout: grpc.handleUnaryCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
+  
   WatchRollout: grpc.handleServerStreamingCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
   
 }
@@ -295,5 +306,6 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   RevokeDevice: MethodDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse__Output>
   RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorResponse, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse__Output>
   StartRollout: MethodDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
+  UndoRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   WatchRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
 }

@@ -4,8 +4,10 @@ import type { Document as _espalier_v1_Document, Document__Output as _espalier_v
 
 export interface StartRolloutRequest {
   'spec'?: (_espalier_v1_Document | null);
+  'dryRun'?: (boolean);
 }
 
 export interface StartRolloutRequest__Output {
   'spec': (_espalier_v1_Document__Output | null);
+  'dryRun': (boolean);
 }
