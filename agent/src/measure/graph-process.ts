@@ -11,6 +11,8 @@ export interface GraphTask {
   graph: GraphContract;
   weightsFile: string;
   threads: number;
+  /** Time a long context and prompt too. */
+  long: boolean;
 }
 
 /**
@@ -22,7 +24,7 @@ process.once("message", async (task: GraphTask) => {
   const memory = createProcessMemory();
   const bytesBeforeLoad = memory.residentBytes();
   memory.openWindow();
-  const contextTokens = kitContextTokens(task.graph.contextLength);
+  const contextTokens = kitContextTokens(task.graph.contextLength, task.long);
   const { folder, graph, threads } = task;
   const runtime = await loadRuntime({ folder, graph, dataFiles: [task.weightsFile], threads, contextTokens, log });
   const timing = await timeGraph(task.graphId, runtime, memory, bytesBeforeLoad, AbortSignal.timeout(120_000));

@@ -36,6 +36,7 @@ export async function measureKit(
     const chunks = { read: (digest: Digest, sizeBytes: number) => bucket.read(digest, sizeBytes, signal) };
     await assembleFiles(folder, kit.files, { ...chunks, has: async () => true }, signal);
     const timings: KitTiming[] = [];
+    const smallest = smallestDeepGraph(kit);
     for (const [index, { id, graph, weightsFile, weightsBytes, tensors }] of kit.graphs.entries()) {
       signal.throwIfAborted();
       onProgress(id, index / kit.graphs.length);
@@ -43,13 +44,24 @@ export async function measureKit(
       const weights = join(folder, weightsFile);
       await mkdir(dirname(weights), { recursive: true });
       await fillWeights(weights, weightsBytes, tensors, kit.floatFill);
-      timings.push(await timeGraphApart({ graphId: id, folder, graph, weightsFile, threads }, signal));
+      timings.push(
+        await timeGraphApart({ graphId: id, folder, graph, weightsFile, threads, long: id === smallest }, signal),
+      );
       await rm(weights, { force: true });
     }
     return { kitDigest, timings };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * The graph to time at a long context: attention costs the same beside all weights, and weighs most beside the fewest, at
+ * the greatest depth.
+ */
+function smallestDeepGraph({ graphs }: Kit): string | undefined {
+  const deepest = Math.max(...graphs.map(({ depth }) => depth));
+  return graphs.filter(({ depth }) => depth === deepest).sort((a, b) => a.weightsBytes - b.weightsBytes)[0]?.id;
 }
 
 async function readKit(bucket: ArtifactBucket, kitDigest: Digest, signal: AbortSignal): Promise<Kit> {

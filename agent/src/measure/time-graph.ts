@@ -9,13 +9,17 @@ const decodePrompts = [64, 256];
 /** Long enough that the stalls of a CPU quota, a few ms each, even out as they do in a request. */
 const decodeOutputs = 16;
 const prefillLengths = [16, 64, 128];
+/** By which the cost of attention is told from that of the weights; the model's context allowing. */
+const longPromptTokens = 1024;
 const policy = { minRepetitions: 10, maxMs: 800, relativeSpread: 0.04 };
 const decodePolicy = { minRepetitions: 5, maxMs: 1200, relativeSpread: 0.04 };
+const longPolicy = { minRepetitions: 3, maxMs: 4000, relativeSpread: 0.04 };
 const batch = 5;
 
 /** Context a graph needs for its points, at most what it allows. */
-export function kitContextTokens(contextLength: number): number {
-  return Math.min(contextLength, Math.max(...decodePrompts) + decodeOutputs);
+export function kitContextTokens(contextLength: number, long: boolean): number {
+  const longest = long ? longPromptTokens : Math.max(...decodePrompts);
+  return Math.min(contextLength, longest + decodeOutputs);
 }
 
 /**
@@ -44,14 +48,32 @@ export async function timeGraph(
   const prefill: KitTiming["prefill"] = [];
   for (const promptTokens of prefillLengths)
     if (promptTokens <= runtime.contextTokens) prefill.push({ promptTokens, ms: await point(0, promptTokens) });
+  if (longPromptTokens + decodeOutputs <= runtime.contextTokens) {
+    const { first, next } = await timeLong(runtime, signal);
+    decode.push({ contextTokens: longPromptTokens + decodeOutputs / 2, ms: next });
+    prefill.push({ promptTokens: longPromptTokens, ms: first });
+  }
   return {
     graphId,
+    cacheTokens: runtime.contextTokens,
     decode,
     prefill,
     loadMs: runtime.loadMs,
     loadedMemoryBytes: Math.max(0, loadedBytes - bytesBeforeLoad),
     runningMemoryBytes: Math.max(0, memory.windowPeakBytes() - loadedBytes),
   };
+}
+
+/** Requests with a long prompt: time to the first token, and per token after it. */
+async function timeLong(runtime: Runtime, signal: AbortSignal): Promise<{ first: Sample; next: Sample }> {
+  const prompt = Array.from({ length: longPromptTokens }, (_, i) => i % runtime.vocabularySize);
+  const next: number[] = [];
+  const first = await repeat(longPolicy, async () => {
+    const { ttftMs, tpotMs } = await timeRequest(runtime, prompt, decodeOutputs, signal);
+    next.push(tpotMs);
+    return [ttftMs];
+  });
+  return { first, next: summarize(next) };
 }
 
 async function repeat(until: RepeatPolicy, run: () => Promise<number[]>): Promise<Sample> {

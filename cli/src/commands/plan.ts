@@ -6,9 +6,9 @@ import { fromDocument, toDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
 import { messages } from "../client.ts";
 import { addExamples } from "../help/examples.ts";
-import { renderOne, renderTable } from "../output/print.ts";
+import { renderDiff, renderPlan } from "../output/plan.ts";
+import { renderOne } from "../output/print.ts";
 import { startProgress } from "../output/progress.ts";
-import { bytes, milliseconds, percent, unknown } from "../output/quantities.ts";
 import { withClient } from "../session.ts";
 import { readSpec } from "../spec-file.ts";
 
@@ -28,43 +28,30 @@ export async function requestPlan(client: OperatorClient, spec: RolloutSpec): Pr
   return plan;
 }
 
-export function renderPlan(plan: Plan): string {
-  const devices = renderTable(plan.devices, [
-    { title: "DEVICE", cell: (device) => device.name },
-    { title: "VARIANT", cell: (device) => device.choice?.variantName ?? "none" },
-    { title: "TPOT", cell: (device) => milliseconds(device.choice?.prediction.tpotMs.value) },
-    { title: "TTFT", cell: (device) => milliseconds(device.choice?.prediction.ttftMs.value) },
-    { title: "MEMORY", cell: (device) => bytes(device.choice?.prediction.peakMemoryBytes.value) },
-    { title: "DISK", cell: (device) => bytes(device.choice?.prediction.diskBytes.value) },
-    { title: "WHY", cell: (device) => device.reason, wraps: true },
-  ]);
-  const frontier = renderTable(plan.frontier, [
-    { title: "CANDIDATE", cell: (variant) => variant.name },
-    { title: "WEIGHTS", cell: (variant) => bytes(variant.weightBytes) },
-    { title: "PERPLEXITY", cell: (variant) => variant.quality.perplexity.toFixed(2) },
-    { title: "AGREEMENT", cell: (variant) => percent(variant.quality.agreement) },
-    { title: "KL", cell: ({ quality }) => `${quality.kl.toFixed(4)} ± ${quality.klHalfWidth.toFixed(4)}` },
-    { title: "FROM", cell: (variant) => variant.qualitySource },
-    { title: "DEVICES", cell: (variant) => (variant.devices > 0 ? String(variant.devices) : unknown) },
-  ]);
-  return `${plan.modelName}\n\n${devices}\n${frontier}`;
-}
-
 export function planCommand(program: Command): void {
   const command = program
     .command("plan")
     .description("say which variant each device would get, and why; changes nothing on devices")
     .requiredOption("-f, --file <file>", "rollout specification (YAML or JSON)")
-    .action(async (options: { file: string }, command) => {
+    .option("--diff", "only what would change on the devices")
+    .addHelpText(
+      "after",
+      `
+The plan names every choice's reason, what each limit made looser would buy, and the cost beside shipping the best
+unpruned variant everywhere. Its check index makes an apply safe: "rollout start --check-index N" refuses when devices,
+measurements or variants have changed since. "-o json" gives the whole plan.`,
+    )
+    .action(async (options: { file: string; diff?: boolean }, command) => {
       const spec = await readSpec(options.file);
       await withClient(command, async (client, { output }) => {
         const plan = await requestPlan(client, spec);
-        const showing = { name: () => spec.name, text: renderPlan };
+        const showing = { name: () => spec.name, text: options.diff === true ? renderDiff : renderPlan };
         process.stdout.write(renderOne(plan, showing, output));
       });
     });
   addExamples(command, [
     ["espalier plan -f rollout.yaml", "what would happen, before anything does"],
+    ["espalier plan -f rollout.yaml --diff", "what would change on the devices"],
     ["espalier plan -f rollout.yaml -o json | jq '.devices[].choice.variantName'", "for a program"],
   ]);
 }

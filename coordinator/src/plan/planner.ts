@@ -15,11 +15,13 @@ import { listDevices, type StoredDevice } from "../store/devices.ts";
 import type { StoredKit } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
 import { findProfile } from "../store/profiles.ts";
-import { findVariant, findVariantByBuild } from "../store/variants.ts";
+import { findVariant, findVariantByBuild, listVariants } from "../store/variants.ts";
+import { checkIndexOf } from "./check-index.ts";
 import { type Candidate, floorBreaches } from "./decide/candidate.ts";
 import { exportedQuality } from "./decide/exported-quality.ts";
 import { makePlan, type PlanDevice } from "./decide/make-plan.ts";
 import type { ResolvedSpec } from "./resolve-spec.ts";
+import { typicalBuildSeconds } from "./typical-build.ts";
 
 /** Tokens that an agent's KV cache has room for by default: prompt and answer together. */
 export const servedContextTokens = 2048;
@@ -83,33 +85,42 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
     for (const device of selectDevices(await listDevices(store.db), resolved.spec)) {
       const profile = await findProfile(store.db, device.id);
       const measured = isMeasured(device, profile, kit);
-      const active = device.activeArtifactDigest;
       devices.push({
         deviceId: device.id,
         name: device.name,
         labels: device.labels,
         profile: measured ? profile : null,
         missing: isOnline(device.id) ? "not measured with the kit of this model" : "offline and not measured",
-        active:
-          active === null
-            ? null
-            : { artifactDigest: active, totalBytes: (await findVariant(store.db, active))?.totalBytes ?? 0 },
+        active: await activeOf(device),
       });
     }
     return devices;
+  }
+
+  async function activeOf({ activeArtifactDigest }: StoredDevice): Promise<PlanDevice["active"]> {
+    if (activeArtifactDigest === null) return null;
+    const variant = await findVariant(store.db, activeArtifactDigest);
+    return {
+      artifactDigest: activeArtifactDigest,
+      variantName: variant?.name ?? "unknown",
+      totalBytes: variant?.totalBytes ?? 0,
+    };
   }
 
   async function planWith(inputs: PlanInputs, candidates: readonly Candidate[]): Promise<Plan> {
     const { spec, settings, modelName } = inputs.resolved;
     const tree = await readDocument(blobs, settings.model.digest, FileTree);
     const kit = await readDocument(blobs, inputs.kit.digest, Kit);
+    const devices = await devicesOf(inputs);
     return makePlan({
       spec,
       modelDigest: settings.model.digest,
       modelName,
       kit,
       candidates,
-      devices: await devicesOf(inputs),
+      devices,
+      buildSeconds: typicalBuildSeconds(await listVariants(store.db, { modelDigest: settings.model.digest })),
+      checkIndex: checkIndexOf(inputs.resolved, candidates, devices),
       contextTokens: servedContextTokens,
       companionBytes: companionBytes(tree, kit),
     });

@@ -17,12 +17,16 @@ export const VariantPrediction = z.strictObject({
   peakMemoryBytes: Prediction,
   diskBytes: Prediction,
   downloadSeconds: Prediction.nullable(),
+  /** From opening the files to the end of the first run; null in plans made before it was predicted. */
+  loadMs: Prediction.nullable().default(null),
 });
 export type VariantPrediction = z.infer<typeof VariantPrediction>;
 
+const LimitName = z.enum(["tpotP90Ms", "ttftP90Ms", "peakMemoryBytes", "diskBytes", "downloadSeconds"]);
+
 /** One limit that a variant breaks on a device by prediction. */
 export const Violation = z.strictObject({
-  limit: z.enum(["tpotP90Ms", "ttftP90Ms", "peakMemoryBytes", "diskBytes"]),
+  limit: LimitName,
   /** `objective` of the rollout or `budget` of the owner. */
   origin: z.enum(["objective", "budget"]),
   allowed: z.number(),
@@ -39,6 +43,21 @@ export const PlannedDevice = z.strictObject({
   choice: z.strictObject({ recipeDigest: Digest, variantName: z.string(), prediction: VariantPrediction }).nullable(),
   /** One sentence with numbers. */
   reason: z.string(),
+  /** What it runs now. */
+  active: z.strictObject({ artifactDigest: Digest, variantName: z.string() }).nullable().default(null),
+  /** Of the chosen variant, at most (chunks shared with others are not subtracted); 0 when it runs already. */
+  downloadBytes: z.int().nonnegative().default(0),
+  /** What to step down to, in this order; times and memory are upper ends. */
+  ladder: z
+    .array(
+      z.strictObject({
+        recipeDigest: Digest,
+        variantName: z.string(),
+        tpotP90Ms: z.number(),
+        peakMemoryBytes: z.int(),
+      }),
+    )
+    .default([]),
   /** Better variants that were ruled out, best first, and why. */
   ruledOut: z.array(z.strictObject({ variantName: z.string(), violations: z.array(Violation).min(1) })),
 });
@@ -57,12 +76,53 @@ export const PlannedVariant = z.strictObject({
 });
 export type PlannedVariant = z.infer<typeof PlannedVariant>;
 
+/** What a change of the spec would buy. */
+export const PlanAlternative = z.strictObject({
+  limit: z.union([LimitName, z.literal("maxVariants")]),
+  /** How much looser: a share of every device's limit (0.1 is 10 %), or variants more. */
+  by: z.number().positive(),
+  devicesBetter: z.int().nonnegative(),
+  devicesServedMore: z.int(),
+  /** In total over the fleet; null where more devices are served, since then totals don't compare. */
+  klSaved: z.number().nullable(),
+  variants: z.array(z.string()),
+  text: z.string(),
+});
+export type PlanAlternative = z.infer<typeof PlanAlternative>;
+
+/** What the plan costs, and what shipping one unpruned variant to every device would. Means over devices that have both. */
+export const PlanCost = z.strictObject({
+  variantsToBuild: z.array(z.string()),
+  /** From builds of this model so far; null before the first. */
+  buildSeconds: z.number().nullable(),
+  /** At most: what a device holds already is not subtracted, but for the variant that it runs. */
+  downloadBytes: z.int().nonnegative(),
+  /** Of the device that takes longest. */
+  longestDownloadSeconds: z.number().nullable(),
+  dense: z
+    .strictObject({
+      variantName: z.string(),
+      /** Devices that it fits, of those planned. */
+      fits: z.int().nonnegative(),
+      downloadBytes: z.int().nonnegative(),
+      compared: z.int().nonnegative(),
+      tpotMs: z.strictObject({ plan: z.number(), dense: z.number() }),
+      peakMemoryBytes: z.strictObject({ plan: z.number(), dense: z.number() }),
+    })
+    .nullable(),
+});
+export type PlanCost = z.infer<typeof PlanCost>;
+
 export const Plan = z.strictObject({
   schemaVersion: z.literal(1),
   modelDigest: Digest,
   modelName: z.string(),
   variants: z.array(PlannedVariant),
   devices: z.array(PlannedDevice),
+  /** Names the state that the plan was made from: an apply with another one is refused. */
+  checkIndex: z.string().default(""),
+  alternatives: z.array(PlanAlternative).default([]),
+  cost: PlanCost.nullable().default(null),
   /** Quality of every candidate, chosen or not, best first. */
   frontier: z.array(PlannedVariant),
   /** Facts a reader must know to trust the plan, e.g. how far a bounded search may be from the best portfolio. */

@@ -51,9 +51,14 @@ export const Sample = z.strictObject({
 });
 export type Sample = z.infer<typeof Sample>;
 
-/** Timings of one kit graph. Decode: one token with `contextTokens` in the KV cache. Prefill: a prompt of `promptTokens`. */
+/**
+ * Timings of one kit graph. Decode: one token with `contextTokens` in the KV cache. Prefill: a prompt of `promptTokens`.
+ * One graph of a kit also has a long context and prompt, from which the cost of attention follows.
+ */
 export const KitTiming = z.strictObject({
   graphId: z.string(),
+  /** Tokens that the KV cache had room for: its bytes are part of the memory below. */
+  cacheTokens: z.int().nonnegative().default(0),
   decode: z.array(z.strictObject({ contextTokens: z.int().nonnegative(), ms: Sample })),
   prefill: z.array(z.strictObject({ promptTokens: z.int().positive(), ms: Sample })),
   loadMs: z.number().nonnegative(),

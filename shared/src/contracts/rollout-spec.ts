@@ -7,6 +7,8 @@ export const Limits = z.strictObject({
   ttftP90Ms: z.number().positive().optional(),
   peakMemoryBytes: z.int().positive().optional(),
   diskBytes: z.int().positive().optional(),
+  /** Of the whole artifact at the measured rate. */
+  downloadSeconds: z.number().positive().optional(),
 });
 export type Limits = z.infer<typeof Limits>;
 

@@ -3,14 +3,14 @@ import type { Budget } from "@espalier/shared/contracts/profile";
 import type { Limits, RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { matchesSelector } from "@espalier/shared/selector";
 
-/** One bound on a device and who set it. Times in ms, sizes in bytes. */
+/** One bound on a device and who set it. Times in ms or s, sizes in bytes. */
 export interface EffectiveLimit {
   limit: Violation["limit"];
   origin: Violation["origin"];
   allowed: number;
 }
 
-const limitNames = ["tpotP90Ms", "ttftP90Ms", "peakMemoryBytes", "diskBytes"] as const;
+export const limitNames = ["tpotP90Ms", "ttftP90Ms", "peakMemoryBytes", "diskBytes", "downloadSeconds"] as const;
 
 /**
  * The limits that hold on one device: the spec's, replaced limit by limit by every override whose selector matches
@@ -25,10 +25,11 @@ export function effectiveLimits(
   for (const override of spec.overrides) {
     if (matchesSelector(override.selector, labels)) Object.assign(objective, override.limits);
   }
-  const limits: EffectiveLimit[] = limitNames.flatMap((limit) => {
+  const limits: EffectiveLimit[] = [];
+  for (const limit of limitNames) {
     const allowed = objective[limit];
-    return allowed === undefined ? [] : [{ limit, origin: "objective" as const, allowed }];
-  });
+    if (allowed !== undefined) limits.push({ limit, origin: "objective", allowed });
+  }
   if (budget.memoryBytes !== null) {
     limits.push({ limit: "peakMemoryBytes", origin: "budget", allowed: budget.memoryBytes });
   }
@@ -36,30 +37,36 @@ export function effectiveLimits(
   return limits;
 }
 
-/** The strictest bound per limit, whoever set it. */
-export function strictestLimits(limits: readonly EffectiveLimit[]): Limits {
-  const strictest: Limits = {};
-  for (const { limit, allowed } of limits) strictest[limit] = Math.min(strictest[limit] ?? Infinity, allowed);
-  return strictest;
-}
-
-/** Every limit that the upper end of the prediction breaks, the strictest bound per limit only. */
-export function violations(prediction: VariantPrediction, limits: readonly EffectiveLimit[]): Violation[] {
-  return limitNames.flatMap((name) => {
-    const bounds = limits.filter(({ limit }) => limit === name).sort((a, b) => a.allowed - b.allowed);
-    const bound = bounds[0];
-    const predicted = upperEnd(prediction, name);
-    if (bound === undefined || predicted <= bound.allowed) return [];
-    return [{ ...bound, predicted }];
+/** The strictest bound per limit, whoever set it, in the order of `limitNames`. */
+export function strictestBounds(limits: readonly EffectiveLimit[]): (EffectiveLimit | undefined)[] {
+  return limitNames.map((name) => {
+    let strictest: EffectiveLimit | undefined;
+    for (const bound of limits) {
+      if (bound.limit === name && bound.allowed < (strictest?.allowed ?? Infinity)) strictest = bound;
+    }
+    return strictest;
   });
 }
 
-function upperEnd(prediction: VariantPrediction, limit: Violation["limit"]): number {
-  const field = {
-    tpotP90Ms: prediction.tpotMs,
-    ttftP90Ms: prediction.ttftMs,
-    peakMemoryBytes: prediction.peakMemoryBytes,
-    diskBytes: prediction.diskBytes,
-  }[limit];
-  return field.value * (1 + field.relativeUncertainty);
+/** The strictest bound per limit, as the contract has it. */
+export function strictestLimits(bounds: readonly (EffectiveLimit | undefined)[]): Limits {
+  const strictest: Limits = {};
+  for (const bound of bounds) if (bound !== undefined) strictest[bound.limit] = bound.allowed;
+  return strictest;
+}
+
+/** Upper ends of a prediction in the order of `limitNames`; a download whose rate is unknown breaks no limit. */
+export function upperEnds(prediction: VariantPrediction): number[] {
+  const { tpotMs, ttftMs, peakMemoryBytes, diskBytes, downloadSeconds } = prediction;
+  return [tpotMs, ttftMs, peakMemoryBytes, diskBytes, downloadSeconds].map((quantity) =>
+    quantity === null ? 0 : quantity.value * (1 + quantity.relativeUncertainty),
+  );
+}
+
+/** Every bound that the upper ends `ends` (in the order of `limitNames`) break. */
+export function violations(ends: ArrayLike<number>, bounds: readonly (EffectiveLimit | undefined)[]): Violation[] {
+  return bounds.flatMap((bound, index) => {
+    const predicted = ends[index] ?? 0;
+    return bound === undefined || !(predicted > bound.allowed) ? [] : [{ ...bound, predicted }];
+  });
 }

@@ -44,6 +44,8 @@ function plan(
     devices,
     contextTokens: 2048,
     companionBytes: 3e6,
+    buildSeconds: null,
+    checkIndex: "",
     ...other,
   });
 }
@@ -186,10 +188,14 @@ test("disk must hold the running variant and the new one, but no variant twice",
   const artifact = { digest: digestOfJson("artifact"), totalBytes: 150e6 };
   const built = candidates.map((c) => (c.name === "dense-q8b128" ? { ...c, artifact } : c));
   const on = (active: PlanDevice["active"]) =>
-    plan([{ ...device("d", { diskMiB: 350 }), active }], {}, { candidates: built }).devices[0]?.choice?.variantName;
-  assert.equal(on(null), "dense-q8b128");
-  assert.equal(on({ artifactDigest: artifact.digest, totalBytes: 150e6 }), "dense-q8b128");
-  assert.notEqual(on({ artifactDigest: digestOfJson("other"), totalBytes: 100e6 }), "dense-q8b128");
+    plan([{ ...device("d", { diskMiB: 350 }), active }], {}, { candidates: built }).devices[0]!;
+  assert.equal(on(null).choice?.variantName, "dense-q8b128");
+  assert.equal(on(null).downloadBytes, 150e6);
+  const same = on({ artifactDigest: artifact.digest, variantName: "dense-q8b128", totalBytes: 150e6 });
+  assert.equal(same.choice?.variantName, "dense-q8b128");
+  assert.equal(same.downloadBytes, 0);
+  const other = on({ artifactDigest: digestOfJson("other"), variantName: "other", totalBytes: 100e6 });
+  assert.notEqual(other.choice?.variantName, "dense-q8b128");
 });
 
 test("later overrides win limit by limit, and none lifts the owner's budget", () => {

@@ -1,21 +1,14 @@
 import type { Digest } from "@espalier/shared/contracts/digest";
 import type { Kit } from "@espalier/shared/contracts/kit";
-import type {
-  Plan,
-  PlannedDevice,
-  PlannedVariant,
-  VariantPrediction,
-  Violation,
-} from "@espalier/shared/contracts/plan";
+import type { Plan, PlannedVariant } from "@espalier/shared/contracts/plan";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
-import { fitDevice } from "../../predict/decide/device-model.ts";
-import { predictVariant } from "../../predict/decide/predict-variant.ts";
+import { alternatives } from "./alternatives.ts";
+import { assess, contextOf } from "./assess.ts";
 import { type Candidate, compareCandidates, floorBreaches, klUpperBound } from "./candidate.ts";
-import { deviceClass } from "./device-class.ts";
-import { type EffectiveLimit, effectiveLimits, strictestLimits, violations } from "./device-limits.ts";
-import { bestFeasible, choosePortfolio, type DemandGroup, type Portfolio } from "./portfolio.ts";
-import { explainLack, explainQuality, explainViolation } from "./reason.ts";
+import { fleetCost } from "./fleet-cost.ts";
+import { planDevice } from "./plan-device.ts";
+import { choosePortfolio, type DemandGroup, type Portfolio } from "./portfolio.ts";
 
 export interface PlanDevice {
   deviceId: string;
@@ -25,7 +18,7 @@ export interface PlanDevice {
   profile: DeviceProfile | null;
   missing: string;
   /** What it runs now and would keep for rollback. */
-  active: { artifactDigest: Digest; totalBytes: number } | null;
+  active: { artifactDigest: Digest; variantName: string; totalBytes: number } | null;
 }
 
 export interface PlanRequest {
@@ -39,16 +32,10 @@ export interface PlanRequest {
   contextTokens: number;
   /** Bytes of an artifact besides its weights (graph, tokenizer, probe), while it is not built. */
   companionBytes: number;
-}
-
-/** What is known of one device before the portfolio is chosen. Indices are into the candidates, best first. */
-interface Assessment {
-  device: PlanDevice;
-  limits: readonly EffectiveLimit[];
-  predictions: ReadonlyMap<number, VariantPrediction>;
-  ruledOut: ReadonlyMap<number, readonly Violation[]>;
-  problems: ReadonlyMap<number, string>;
-  feasible: readonly number[];
+  /** What a build of this model typically took; null before the first. */
+  buildSeconds: number | null;
+  /** Names the state that all this was read from. */
+  checkIndex: string;
 }
 
 /**
@@ -56,155 +43,65 @@ interface Assessment {
  * `spec.maxVariants`. Pure and deterministic; neither the order of devices nor of candidates changes the plan.
  */
 export function makePlan(request: PlanRequest): Plan {
+  const { maxVariants } = request.spec;
   const ranked = [...request.candidates].sort(compareCandidates);
   const aboveFloor = ranked.filter((c) => floorBreaches(c.quality, c.dense, request.spec.qualityFloor).length === 0);
-  const devices = [...request.devices].sort(byId);
-  const assessments = devices.map((device) => assess(device, aboveFloor, request));
-  const portfolio = choosePortfolio({
-    losses: aboveFloor.map(({ quality }) => klUpperBound(quality)),
-    weightBytes: aboveFloor.map(({ shape }) => shape.weightBytes),
-    groups: demandGroups(assessments),
-    maxVariants: request.spec.maxVariants,
-  });
-  const planned = assessments.map((assessment) =>
-    planDevice(assessment, aboveFloor, portfolio, request.spec.maxVariants),
+  const context = contextOf(request, aboveFloor);
+  const assessments = [...request.devices].sort(byId).map((device) => assess(device, context));
+  const choose = (feasible: readonly (readonly number[])[], atMost: number): Portfolio =>
+    choosePortfolio({
+      losses: aboveFloor.map(({ quality }) => klUpperBound(quality)),
+      weightBytes: aboveFloor.map(({ shape }) => shape.weightBytes),
+      groups: demandGroups(feasible),
+      maxVariants: atMost,
+    });
+  const portfolio = choose(
+    assessments.map(({ feasible }) => feasible),
+    maxVariants,
   );
-  const toVariant = (candidate: Candidate): PlannedVariant => ({
-    recipe: candidate.recipe,
-    recipeDigest: candidate.recipeDigest,
-    name: candidate.name,
-    quality: candidate.quality,
-    qualitySource: candidate.qualitySource,
-    artifactDigest: candidate.artifact?.digest ?? null,
-    weightBytes: candidate.shape.weightBytes,
-    devices: planned.filter(({ choice }) => choice?.recipeDigest === candidate.recipeDigest).length,
-  });
-  const frontier = ranked.map(toVariant);
+  const planned = assessments.map((assessment) => planDevice(assessment, context, portfolio, maxVariants));
+  const devicesOf = Map.groupBy(planned, ({ choice }) => choice?.recipeDigest);
+  const frontier = ranked.map((candidate) => toVariant(candidate, devicesOf.get(candidate.recipeDigest)?.length ?? 0));
   return {
     schemaVersion: 1,
     modelDigest: request.modelDigest,
     modelName: request.modelName,
+    checkIndex: request.checkIndex,
     variants: frontier.filter((variant) => variant.devices > 0),
     devices: planned,
+    alternatives: alternatives(assessments, aboveFloor, portfolio, maxVariants, choose),
+    cost: fleetCost(assessments, planned, context, request.buildSeconds),
     frontier,
     notes: notes(portfolio, ranked, aboveFloor),
   };
 }
 
-function assess(device: PlanDevice, candidates: readonly Candidate[], request: PlanRequest): Assessment {
-  const predictions = new Map<number, VariantPrediction>();
-  const ruledOut = new Map<number, readonly Violation[]>();
-  const problems = new Map<number, string>();
-  const feasible: number[] = [];
-  const { profile } = device;
-  if (profile === null) return { device, limits: [], predictions, ruledOut, problems, feasible };
-  const limits = effectiveLimits(request.spec, device.labels, profile.budget);
-  const formats = fitDevice(request.kit, profile.measurements);
-  candidates.forEach((candidate, index) => {
-    const kept = device.active?.artifactDigest === candidate.artifact?.digest ? 0 : (device.active?.totalBytes ?? 0);
-    const result = predictVariant({
-      formats,
-      measurements: profile.measurements,
-      cpuQuota: profile.budget.cpuQuota,
-      shape: candidate.shape,
-      promptTokens: request.spec.promptTokens,
-      outputTokens: request.spec.outputTokens,
-      contextTokens: Math.min(request.contextTokens, candidate.shape.contextLength),
-      artifactBytes: candidate.artifact?.totalBytes ?? candidate.shape.weightBytes + request.companionBytes,
-      previousArtifactBytes: kept,
-    });
-    if (!result.ok) {
-      problems.set(index, result.message);
-      return;
-    }
-    predictions.set(index, result.prediction);
-    const broken = violations(result.prediction, limits);
-    if (broken.length === 0) feasible.push(index);
-    else ruledOut.set(index, broken);
-  });
-  return { device, limits, predictions, ruledOut, problems, feasible };
-}
-
-function demandGroups(assessments: readonly Assessment[]): DemandGroup[] {
-  const groups = new Map<string, DemandGroup>();
-  for (const { feasible } of assessments) {
-    if (feasible.length === 0) continue;
-    const key = feasible.join(",");
-    groups.set(key, { feasible, devices: (groups.get(key)?.devices ?? 0) + 1 });
-  }
-  return [...groups.values()].sort((a, b) => a.feasible.join(",").localeCompare(b.feasible.join(","), "en"));
-}
-
-function planDevice(
-  assessment: Assessment,
-  candidates: readonly Candidate[],
-  portfolio: Portfolio,
-  maxVariants: number,
-): PlannedDevice {
-  const { device, limits, predictions, ruledOut, feasible } = assessment;
-  const index = bestFeasible(portfolio.chosen, feasible);
-  const candidate = index === undefined ? undefined : candidates[index];
-  const prediction = index === undefined ? undefined : predictions.get(index);
-  const better = [...ruledOut]
-    .filter(([other]) => index === undefined || other < index)
-    .flatMap(([other, broken]) => {
-      const name = candidates[other]?.name;
-      return name === undefined ? [] : [{ index: other, variantName: name, violations: [...broken] }];
-    });
+function toVariant(candidate: Candidate, devices: number): PlannedVariant {
+  const { recipe, recipeDigest, name, quality, qualitySource, artifact, shape } = candidate;
+  const artifactDigest = artifact?.digest ?? null;
   return {
-    deviceId: device.deviceId,
-    name: device.name,
-    deviceClass: device.profile === null ? "unmeasured" : deviceClass(device.profile),
-    limits: strictestLimits(limits),
-    choice:
-      candidate === undefined || prediction === undefined
-        ? null
-        : { recipeDigest: candidate.recipeDigest, variantName: candidate.name, prediction },
-    reason:
-      candidate === undefined
-        ? explainNone(assessment, candidates, better, maxVariants)
-        : explainChoice(candidate, index ?? 0, assessment, candidates, better, maxVariants),
-    ruledOut: better.map(({ variantName, violations: broken }) => ({ variantName, violations: broken })),
+    recipe,
+    recipeDigest,
+    name,
+    quality,
+    qualitySource,
+    artifactDigest,
+    weightBytes: shape.weightBytes,
+    devices,
   };
 }
 
-type RuledOut = { index: number; variantName: string; violations: Violation[] };
-
-function explainChoice(
-  candidate: Candidate,
-  index: number,
-  { feasible, problems }: Assessment,
-  candidates: readonly Candidate[],
-  better: readonly RuledOut[],
-  maxVariants: number,
-): string {
-  const quality = `${candidate.name}: ${explainQuality(candidate)}`;
-  if (index === 0) return `${quality}, the best of all candidates, and it keeps every limit.`;
-  const next = index - 1;
-  const name = candidates[next]?.name ?? "";
-  const broken = better.find((other) => other.index === next)?.violations[0];
-  if (broken !== undefined) return `${quality}; the next better, ${explainViolation(name, broken)}.`;
-  if (feasible.includes(next))
-    return `${quality}; the next better, ${name}, fits but is not among the ${maxVariants} variants that serve the fleet best.`;
-  return `${quality}; the next better, ${name}, can't be predicted: ${problems.get(next) ?? "not measured"}.`;
-}
-
-function explainNone(
-  { device, feasible, problems }: Assessment,
-  candidates: readonly Candidate[],
-  better: readonly RuledOut[],
-  maxVariants: number,
-): string {
-  if (device.profile === null) return `Not planned: ${device.missing}.`;
-  if (candidates.length === 0) return "No variant is above the quality floor.";
-  const fits = feasible[0];
-  if (fits !== undefined) {
-    return `Only ${candidates[fits]?.name ?? "a variant"} or lesser ones fit, and none is among the ${maxVariants} variants that serve the fleet best.`;
+/** Devices with the same options count together. */
+function demandGroups(feasible: readonly (readonly number[])[]): DemandGroup[] {
+  const groups = new Map<string, DemandGroup>();
+  for (const options of feasible) {
+    if (options.length === 0) continue;
+    const key = options.join(",");
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { feasible: options, devices: 1 });
+    else group.devices++;
   }
-  const excess = ({ violations: broken }: RuledOut) => Math.max(...broken.map((v) => v.predicted / v.allowed));
-  const nearest = [...better].sort((a, b) => excess(a) - excess(b) || a.index - b.index)[0];
-  if (nearest !== undefined) return explainLack(nearest.variantName, nearest.violations);
-  return `Nothing can be predicted: ${[...problems.values()][0] ?? "no candidate was measured"}.`;
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
 }
 
 function notes(portfolio: Portfolio, ranked: readonly Candidate[], aboveFloor: readonly Candidate[]): string[] {

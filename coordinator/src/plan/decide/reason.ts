@@ -1,4 +1,4 @@
-import type { Violation } from "@espalier/shared/contracts/plan";
+import type { PlanAlternative, Violation } from "@espalier/shared/contracts/plan";
 import { type Candidate, klUpperBound } from "./candidate.ts";
 
 const whats: Record<Violation["limit"], string> = {
@@ -6,6 +6,7 @@ const whats: Record<Violation["limit"], string> = {
   ttftP90Ms: "time to first token",
   peakMemoryBytes: "peak memory",
   diskBytes: "disk",
+  downloadSeconds: "download time",
 };
 
 /** `dense-q8b128 needs up to 41.2 ms time per output token, 37 % over the objective of 30.0 ms`. */
@@ -18,9 +19,9 @@ export function explainViolation(variantName: string, { limit, origin, allowed, 
 /** What a device lacks for the variant that comes nearest. */
 export function explainLack(variantName: string, violations: readonly Violation[]): string {
   const lacks = violations.map(({ limit, allowed, predicted }) =>
-    limit === "tpotP90Ms" || limit === "ttftP90Ms"
-      ? `is ${amount(limit, predicted - allowed)} too slow in ${whats[limit]} (${amount(limit, predicted)}, allowed ${amount(limit, allowed)})`
-      : `lacks ${amount(limit, predicted - allowed)} of ${limit === "diskBytes" ? "disk" : "memory"} (needs ${amount(limit, predicted)}, has ${amount(limit, allowed)})`,
+    limit === "peakMemoryBytes" || limit === "diskBytes"
+      ? `lacks ${amount(limit, predicted - allowed)} of ${limit === "diskBytes" ? "disk" : "memory"} (needs ${amount(limit, predicted)}, has ${amount(limit, allowed)})`
+      : `is ${amount(limit, predicted - allowed)} too slow in ${whats[limit]} (${amount(limit, predicted)}, allowed ${amount(limit, allowed)})`,
   );
   return `No variant fits: for ${variantName}, which comes nearest, the device ${lacks.join(" and ")}.`;
 }
@@ -31,7 +32,24 @@ export function explainQuality(candidate: Candidate): string {
   return `KL to the dense model at most ${klUpperBound(quality).toPrecision(3)} ${source}`;
 }
 
+/** `10 % more memory would serve 2 more devices`. */
+export function explainAlternative(alternative: Omit<PlanAlternative, "text">): string {
+  const { limit, by, devicesBetter, devicesServedMore, klSaved } = alternative;
+  const change = limit === "maxVariants" ? "One variant more" : `${Math.round(by * 100)} % more ${whats[limit]}`;
+  const gains = [
+    ...(devicesServedMore > 0 ? [`serve ${devices(devicesServedMore)} more`] : []),
+    ...(devicesBetter > 0 ? [`give ${devices(devicesBetter)} a better variant`] : []),
+    ...(klSaved === null ? [] : [`save ${klSaved.toPrecision(3)} of KL in total`]),
+  ];
+  return `${change} would ${gains.join(" and ")}.`;
+}
+
+function devices(count: number): string {
+  return count === 1 ? "1 device" : `${count} devices`;
+}
+
 function amount(limit: Violation["limit"], value: number): string {
   if (limit === "tpotP90Ms" || limit === "ttftP90Ms") return `${value.toFixed(1)} ms`;
+  if (limit === "downloadSeconds") return `${value.toFixed(1)} s`;
   return `${(value / 2 ** 20).toFixed(1)} MiB`;
 }

@@ -8,6 +8,20 @@ export function layerParameters(shape: VariantShape, layer: Layer): number {
   return attention + 3 * shape.hiddenSize * layer.ffnSize;
 }
 
+/**
+ * FFN columns as the kernels see them: a row of down_proj ends with a whole quantization block, so the last third of the
+ * work is done for padded columns.
+ */
+export function ffnColumns({ linearFormat }: VariantShape, { ffnSize }: Layer): number {
+  const block = Math.max(1, linearFormat.blockSize);
+  return (2 * ffnSize + Math.ceil(ffnSize / block) * block) / 3;
+}
+
+/** Heads of all layers: what a token of context costs in attention follows from. */
+export function totalHeads({ layers }: VariantShape): number {
+  return layers.reduce((sum, { heads }) => sum + heads, 0);
+}
+
 /** Bytes of a float32 KV cache with room for `contextTokens` (keys and values of all layers). */
 export function kvCacheBytes(shape: VariantShape, contextTokens: number): number {
   return shape.layers.reduce((sum, layer) => sum + 2 * 4 * layer.kvHeads * shape.headSize * contextTokens, 0);

@@ -34,6 +34,8 @@ export function fitNonNegative(observations: readonly Observation[]): LinearMode
     if (projection === null) continue;
     const model = toModel(observations, columns, projection, width);
     if (model.coefficients.some((coefficient) => coefficient < 0)) continue;
+    // Nothing negative without the constraint: no other set can have less residual.
+    if (columns.length === width) return model;
     const residual = observations.reduce((sum, observation) => {
       const error = (estimate(model, observation.features).value - observation.value) / scaleOf(observation);
       return sum + error * error;

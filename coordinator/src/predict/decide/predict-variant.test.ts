@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Kit } from "@espalier/shared/contracts/kit";
+import type { Measurements } from "@espalier/shared/contracts/profile";
+import type { VariantShape } from "@espalier/shared/contracts/shape";
 import {
   formats,
   ordinaryCosts,
@@ -12,27 +15,34 @@ import {
 } from "../testing/synthetic-device.ts";
 import { fitDevice } from "./device-model.ts";
 import { kvCacheBytes } from "./layer-cost.ts";
-import { type PredictionRequest, predictVariant } from "./predict-variant.ts";
+import { type PredictionRequest, predictVariant, prepareFormats } from "./predict-variant.ts";
+import { featuresOf } from "./shape-features.ts";
 
 const kit = syntheticKit();
 const { measurements } = syntheticProfile({ deviceId: "d", kit });
 
-function requestFor(overrides: Partial<PredictionRequest> = {}): PredictionRequest {
+interface Asked extends Partial<Pick<PredictionRequest, "cpuQuota" | "previousArtifactBytes">> {
+  kit?: Kit;
+  measurements?: Measurements;
+  shape?: VariantShape;
+  promptTokens?: number;
+}
+
+function requestFor({ promptTokens = 64, ...asked }: Asked = {}): PredictionRequest {
+  const measured = asked.measurements ?? measurements;
   return {
-    formats: fitDevice(kit, measurements),
-    measurements,
-    cpuQuota: null,
-    shape: shapeOf(formats.q8b128, 30, 1536),
-    promptTokens: 64,
+    formats: prepareFormats(fitDevice(asked.kit ?? kit, measured), { promptTokens, outputTokens: 24 }),
+    measurements: measured,
+    cpuQuota: asked.cpuQuota ?? null,
+    shape: featuresOf(asked.shape ?? shapeOf(formats.q8b128, 30, 1536)),
     outputTokens: 24,
     contextTokens: 2048,
     artifactBytes: 150e6,
-    previousArtifactBytes: 0,
-    ...overrides,
+    previousArtifactBytes: asked.previousArtifactBytes ?? 0,
   };
 }
 
-function predict(overrides: Partial<PredictionRequest> = {}) {
+function predict(overrides: Asked = {}) {
   const result = predictVariant(requestFor(overrides));
   assert.ok(result.ok, "the prediction was refused");
   return result.prediction;
@@ -50,7 +60,7 @@ test("time per output token of a shape the kit never ran is what the device's co
 });
 
 test("time to first token is the cost of prefill at the prompt's length", () => {
-  const shape = shapeOf(formats.q8b128, 30, 1200);
+  const shape = shapeOf(formats.q8b128, 30, 1152);
   near(predict({ shape }).ttftMs.value, truePrefillMs(ordinaryCosts, shape, 64), 1e-6);
 });
 
@@ -67,7 +77,7 @@ test("uncertainty has a floor, and grows with the spread of the samples and beyo
     ...measurements,
     kit: { kitDigest: measurements.kit!.kitDigest, timings: syntheticTimings(kit, ordinaryCosts, 0.2) },
   };
-  const spread = predict({ formats: fitDevice(kit, noisy), measurements: noisy }).tpotMs.relativeUncertainty;
+  const spread = predict({ measurements: noisy }).tpotMs.relativeUncertainty;
   assert.ok(spread > calm + 0.15, `${spread} after ${calm}`);
   assert.ok(predict({ promptTokens: 1024 }).ttftMs.relativeUncertainty > predict().ttftMs.relativeUncertainty + 0.2);
 });
@@ -78,7 +88,7 @@ test("one measured FFN size still predicts other widths, with more uncertainty",
     { depth: 6, ffnSize: 1536 },
   ]);
   const profile = syntheticProfile({ deviceId: "d", kit: narrow });
-  const request = { formats: fitDevice(narrow, profile.measurements), measurements: profile.measurements };
+  const request = { kit: narrow, measurements: profile.measurements };
   const full = predict({ ...request, shape: shapeOf(formats.q8b128, 30, 1536) });
   near(full.tpotMs.value, predict().tpotMs.value, 0.001);
   const half = predict({ ...request, shape: shapeOf(formats.q8b128, 30, 768) });
@@ -133,4 +143,45 @@ test("under a CPU quota a request may meet one stall more, which weighs most whe
   assert.equal(half.tpotMs.value, free.tpotMs.value);
   assert.ok(Math.abs(addedMs(free.tpotMs, half.tpotMs) - 5 / 23) < 1e-9);
   assert.ok(Math.abs(addedMs(free.ttftMs, half.ttftMs) - 5) < 1e-9);
+});
+
+test("one graph timed at a long context tells the cost of attention for all formats and shapes", () => {
+  const heads = 9 * 30;
+  const long = (perToken: number, perPair: number): Measurements => ({
+    ...measurements,
+    kit: {
+      kitDigest: measurements.kit!.kitDigest,
+      timings: measurements.kit!.timings.map((timing, index) => {
+        const { layers } = kit.graphs[index]!.shape;
+        if (index !== 1) return timing;
+        const last = timing.prefill.at(-1)!;
+        const graphHeads = 9 * layers.length;
+        const decodeMs = timing.decode.at(-1)!.ms.median + perToken * graphHeads * (1032 - 512);
+        const prefillMs = 8 * last.ms.median + perPair * graphHeads * ((128 * 128 * 8 * 7) / 2);
+        const sample = (median: number) => ({ ...last.ms, median, p90: median });
+        return {
+          ...timing,
+          decode: [...timing.decode, { contextTokens: 1032, ms: sample(decodeMs) }],
+          prefill: [...timing.prefill, { promptTokens: 1024, ms: sample(prefillMs) }],
+        };
+      }),
+    },
+  });
+  const shape = shapeOf(formats.q4b32a, 30, 1536);
+  const at = (promptTokens: number, per: [number, number]) =>
+    predict({ measurements: long(...per), shape, promptTokens });
+  const [free, dear] = [at(600, [0, 0]), at(600, [1e-5, 1e-7])];
+  near(dear.tpotMs.value - free.tpotMs.value, 1e-5 * heads * (612 - 512), 1e-6);
+  const pairs = 128 * 128 * (1 + 2 + 3) + 512 * 88;
+  near(dear.ttftMs.value - free.ttftMs.value, 1e-7 * heads * pairs, 1e-6);
+  near(
+    free.ttftMs.value,
+    4 * predict({ shape, promptTokens: 128 }).ttftMs.value + predict({ shape, promptTokens: 88 }).ttftMs.value,
+    1e-6,
+  );
+});
+
+test("columns that pad a quantization block cost as if they were there", () => {
+  const tpot = (ffnSize: number) => predict({ shape: shapeOf(formats.q4b128a, 30, ffnSize) }).tpotMs.value;
+  assert.ok(Math.abs(tpot(1184) - tpot(1152) - (tpot(1280) - tpot(1152)) * ((2 / 3) * 0.25 + 1 / 3)) < 1e-9);
 });

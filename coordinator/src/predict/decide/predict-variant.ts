@@ -1,9 +1,9 @@
 import type { Prediction, VariantPrediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
-import type { VariantShape } from "@espalier/shared/contracts/shape";
-import { type CostModel, costFeatures, type FormatModel, measuredFormatKey } from "./device-model.ts";
-import { kvCacheBytes } from "./layer-cost.ts";
-import { type Estimate, estimate } from "./least-squares.ts";
+import type { CostModel, FormatModel } from "./device-model.ts";
+import { estimate } from "./least-squares.ts";
+import { decodeWeights, type LengthWeights, prefillWeights } from "./length-weights.ts";
+import { featuresOf, type ShapeFeatures, shapeDifference } from "./shape-features.ts";
 
 /** No prediction claims to be nearer than this, however calm the measurements were (ours: the repeat-measurement floor). */
 export const uncertaintyFloor = 0.05;
@@ -11,21 +11,30 @@ export const uncertaintyFloor = 0.05;
 const singleWidthUncertainty = 0.1;
 /** Added per doubling of the length beyond the longest measured one (ours: attention grows faster than the line). */
 const extrapolationUncertainty = 0.1;
+/** Relative error given to the attention's part of a cost (ours: it is timed on one graph). */
+const attentionUncertainty = 0.1;
 /** Agents enforce a CPU quota over periods of this length: a process that used its share up stalls for the rest of one. */
 const quotaPeriodMs = 10;
-/** Memory of a loaded tokenizer (ours: SmolLM2's 49,152 entries take 45 to 60 MB of JavaScript objects). */
-const tokenizerBytesPerEntry = 1000;
+/** A load is timed once, and from a warm page cache (ours). */
+const loadUncertainty = 0.5;
 /** One-sided 95 % quantile of the normal distribution. */
 const oneSided95 = 1.645;
 
+/** A format's model made ready for one prompt and output length. */
+export interface PreparedFormat {
+  model: FormatModel;
+  reference: ShapeFeatures;
+  decode: LengthWeights;
+  prefill: LengthWeights;
+}
+
 export interface PredictionRequest {
-  /** From `fitDevice`. */
-  formats: ReadonlyMap<string, FormatModel>;
-  measurements: Measurements;
+  /** From `prepareFormats`. */
+  formats: ReadonlyMap<string, PreparedFormat>;
+  measurements: Pick<Measurements, "baseMemoryBytes" | "downloadBytesPerSecond">;
   /** In cores, null without one. */
   cpuQuota: number | null;
-  shape: VariantShape;
-  promptTokens: number;
+  shape: ShapeFeatures;
   outputTokens: number;
   /** Tokens that the agent's KV cache has room for. */
   contextTokens: number;
@@ -39,18 +48,35 @@ export type PredictionResult =
   | { ok: true; prediction: VariantPrediction }
   | { ok: false; problem: "format-not-measured" | "shape-differs" | "memory-not-measured"; message: string };
 
+/** The first token comes from prefill; token i after it is decoded with `promptTokens + i` tokens in the cache. */
+export function prepareFormats(
+  formats: ReadonlyMap<string, FormatModel>,
+  { promptTokens, outputTokens }: { promptTokens: number; outputTokens: number },
+): Map<string, PreparedFormat> {
+  const contexts = Array.from({ length: Math.max(1, outputTokens - 1) }, (_, index) => promptTokens + index + 1);
+  const prepared = new Map<string, PreparedFormat>();
+  for (const [key, model] of formats) {
+    prepared.set(key, {
+      model,
+      reference: featuresOf(model.reference),
+      decode: decodeWeights(lengthsOf(model.decode), contexts, model.attention !== null),
+      prefill: prefillWeights(lengthsOf(model.prefill), promptTokens),
+    });
+  }
+  return prepared;
+}
+
 /**
  * Predicts what a variant costs on a device from the device's own timings of the measurement kit. Times in ms at the
  * median; `value * (1 + relativeUncertainty)` is the upper end for the 90th percentile.
  */
 export function predictVariant(request: PredictionRequest): PredictionResult {
-  const { shape, measurements } = request;
-  const key = measuredFormatKey(shape);
-  const format = request.formats.get(key);
+  const { shape, measurements, cpuQuota } = request;
+  const format = request.formats.get(shape.formatKey);
   if (format === undefined) {
     return refuse(
       "format-not-measured",
-      `the device has not timed weights in format ${key}; measure it with a kit that has it`,
+      `the device has not timed weights in format ${shape.formatKey}; measure it with a kit that has it`,
     );
   }
   const difference = shapeDifference(format.reference, shape);
@@ -58,32 +84,54 @@ export function predictVariant(request: PredictionRequest): PredictionResult {
   if (measurements.baseMemoryBytes === null) {
     return refuse("memory-not-measured", "the device has not reported its memory without a model");
   }
-  const downloadRate = measurements.downloadBytesPerSecond;
+  const { model } = format;
+  const rate = measurements.downloadBytesPerSecond;
   return {
     ok: true,
     prediction: {
-      tpotMs: decodePrediction(format, request),
-      ttftMs: withStall(timePrediction(format, format.prefill, [request.promptTokens], shape), request.cpuQuota, 1),
-      peakMemoryBytes: memoryPrediction(format, request, measurements.baseMemoryBytes),
+      tpotMs: predictDecode(model, format.decode, shape, cpuQuota, Math.max(1, request.outputTokens - 1)),
+      ttftMs: predictPrefill(model, format.prefill, shape, cpuQuota),
+      peakMemoryBytes: predictMemory(model, request, measurements.baseMemoryBytes),
       // While a variant is put together its chunks and its files are both there.
       diskBytes: { value: 2 * request.artifactBytes + request.previousArtifactBytes, relativeUncertainty: 0.01 },
       downloadSeconds:
-        downloadRate === null || downloadRate.median <= 0
+        rate === null || rate.median <= 0
           ? null
           : {
-              value: request.artifactBytes / downloadRate.median,
-              relativeUncertainty: Math.max(uncertaintyFloor, downloadRate.relativeSpread),
+              value: request.artifactBytes / rate.median,
+              relativeUncertainty: Math.max(uncertaintyFloor, rate.relativeSpread),
             },
+      loadMs: {
+        value: estimate(model.loadMs, byWeights(model.loadMs, shape)).value,
+        relativeUncertainty: loadUncertainty,
+      },
     },
   };
 }
 
-/** The first token comes from prefill; token i after it is decoded with `promptTokens + i` tokens in the cache. */
-function decodePrediction(format: FormatModel, request: PredictionRequest): Prediction {
-  const { shape, promptTokens, outputTokens, cpuQuota } = request;
-  const steps = Math.max(1, outputTokens - 1);
-  const contexts = Array.from({ length: steps }, (_, index) => promptTokens + index + 1);
-  return withStall(timePrediction(format, format.decode, contexts, shape), cpuQuota, steps);
+/** Time per output token, mean over a request of `steps` tokens after the first. */
+export function predictDecode(
+  model: FormatModel,
+  lengths: LengthWeights,
+  shape: ShapeFeatures,
+  cpuQuota: number | null,
+  steps: number,
+): Prediction {
+  return withStall(predictTime(model, model.decode, lengths, model.attention?.decodeMs, shape), cpuQuota, steps);
+}
+
+/** Time to first token. */
+export function predictPrefill(
+  model: FormatModel,
+  lengths: LengthWeights,
+  shape: ShapeFeatures,
+  cpuQuota: number | null,
+): Prediction {
+  return withStall(predictTime(model, model.prefill, lengths, model.attention?.prefillMs, shape), cpuQuota, 1);
+}
+
+export function lengthsOf(series: readonly CostModel[]): number[] {
+  return series.map(({ tokens }) => tokens);
 }
 
 /** A short request under a quota may meet one whole stall more than the median one, shared by its `steps`. */
@@ -93,63 +141,50 @@ function withStall(prediction: Prediction, cpuQuota: number | null, steps: numbe
   return { ...prediction, relativeUncertainty: prediction.relativeUncertainty + share };
 }
 
-/** Mean cost over `lengths`, each interpolated linearly between the measured lengths. */
-function timePrediction(
+function predictTime(
   format: FormatModel,
   series: readonly CostModel[],
-  lengths: readonly number[],
-  shape: VariantShape,
+  lengths: LengthWeights,
+  attentionMs: number | undefined,
+  shape: ShapeFeatures,
 ): Prediction {
-  const costs = series.map(({ kind, tokens, model }) => ({ tokens, ...estimate(model, costFeatures(kind, shape)) }));
-  const points = lengths.map((length) => interpolate(costs, length));
-  const value = mean(points.map((point) => point.value));
-  const relativeError = value === 0 ? 0 : (oneSided95 * mean(points.map((point) => point.standardError))) / value;
-  const longest = series.at(-1)?.tokens ?? 1;
-  const doublings = Math.max(0, Math.log2(Math.max(...lengths) / Math.max(1, longest)));
-  const systematic =
-    (series.some(({ kind }) => kind === "parameters") ? singleWidthUncertainty : 0) +
-    doublings * extrapolationUncertainty;
-  const uncertainty = (1 + format.relativeExcessP90) * (1 + relativeError + systematic) - 1;
+  const attention = (attentionMs ?? 0) * shape.heads * lengths.attention;
+  let value = attention;
+  let variance = 0;
+  let systematic = 0;
+  for (const [index, { kind, model }] of series.entries()) {
+    const weight = lengths.weights[index] ?? 0;
+    if (weight === 0) continue;
+    const cost = estimate(model, shape[kind]);
+    value += weight * cost.value;
+    variance += (weight * cost.standardError) ** 2;
+    if (kind === "parameters") systematic = singleWidthUncertainty;
+  }
+  value = Math.max(0, value);
+  const reach = Math.max(series.at(-1)?.tokens ?? 1, format.attention?.tokens ?? 1);
+  systematic += Math.max(0, Math.log2(lengths.longest / reach)) * extrapolationUncertainty;
+  const error = value === 0 ? 0 : (oneSided95 * Math.sqrt(variance) + attentionUncertainty * attention) / value;
+  const uncertainty = (1 + format.relativeExcessP90) * (1 + error + systematic) - 1;
   return { value, relativeUncertainty: Math.max(uncertaintyFloor, uncertainty) };
 }
 
-/** Constant below the shortest measured length (never optimistic), the last slope beyond the longest. */
-function interpolate(costs: readonly (Estimate & { tokens: number })[], tokens: number): Estimate {
-  const first = costs[0] ?? { tokens: 0, value: 0, standardError: 0 };
-  if (costs.length < 2 || tokens <= first.tokens) return first;
-  const next = costs.findIndex((cost) => cost.tokens >= tokens);
-  const index = next === -1 ? costs.length - 1 : next;
-  const left = costs[index - 1] ?? first;
-  const right = costs[index] ?? first;
-  const share = (tokens - left.tokens) / (right.tokens - left.tokens);
-  return {
-    value: Math.max(share > 1 ? right.value : 0, left.value + share * (right.value - left.value)),
-    standardError: Math.hypot((1 - share) * left.standardError, share * right.standardError),
-  };
+/** Memory of a loaded tokenizer (ours: SmolLM2's 49,152 entries take 45 to 60 MB of JavaScript objects). */
+export function tokenizerBytes({ shape }: ShapeFeatures): number {
+  return 1000 * shape.vocabularySize;
 }
 
-function memoryPrediction(format: FormatModel, request: PredictionRequest, baseBytes: number): Prediction {
+function predictMemory(model: FormatModel, request: PredictionRequest, baseBytes: number): Prediction {
   const { shape } = request;
-  const features = format.peakGrowth.coefficients.length === 1 ? [shape.weightBytes] : [1, shape.weightBytes];
-  const growth = estimate(format.peakGrowth, features);
-  const tokenizerBytes = tokenizerBytesPerEntry * shape.vocabularySize;
-  const value = baseBytes + tokenizerBytes + growth.value + kvCacheBytes(shape, request.contextTokens);
+  const growth = estimate(model.peakGrowth, byWeights(model.peakGrowth, shape));
+  const cacheBytes = shape.cacheBytesPerToken * request.contextTokens;
+  const value = baseBytes + tokenizerBytes(shape) + growth.value + cacheBytes;
   return { value, relativeUncertainty: Math.max(uncertaintyFloor, (oneSided95 * growth.standardError) / value) };
 }
 
-function shapeDifference(measured: VariantShape, wanted: VariantShape): string | null {
-  for (const field of ["hiddenSize", "headSize", "vocabularySize"] as const) {
-    if (measured[field] !== wanted[field]) return `${field} ${measured[field]}, not ${wanted[field]}`;
-  }
-  const heads = new Set(measured.layers.map((layer) => `${layer.heads}/${layer.kvHeads}`));
-  const odd = wanted.layers.find((layer) => !heads.has(`${layer.heads}/${layer.kvHeads}`));
-  return odd === undefined ? null : `heads ${[...heads].join(", ")}, not ${odd.heads}/${odd.kvHeads}`;
+function byWeights({ coefficients }: FormatModel["peakGrowth"], { shape }: ShapeFeatures): number[] {
+  return coefficients.length === 1 ? [shape.weightBytes] : [1, shape.weightBytes];
 }
 
 function refuse(problem: Extract<PredictionResult, { ok: false }>["problem"], message: string): PredictionResult {
   return { ok: false, problem, message };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 }

@@ -114,6 +114,7 @@ export function syntheticTimings(kit: Kit, costs: TrueCosts, relativeSpread = 0.
   });
   return kit.graphs.map((graph) => ({
     graphId: graph.id,
+    cacheTokens: 513,
     decode: [64, 512].map((contextTokens) => ({
       contextTokens,
       ms: sample(trueDecodeMs(costs, graph.shape, contextTokens)),

@@ -84,8 +84,11 @@ function planOf(variants: PlannedVariant[]): Plan {
     schemaVersion: 1,
     modelDigest: artifact,
     modelName: "m",
+    checkIndex: "",
     variants,
     devices: [],
+    alternatives: [],
+    cost: null,
     frontier: variants,
     notes: [],
   };
@@ -343,10 +346,20 @@ describe("canaries", () => {
       ? {
           recipeDigest: recipe,
           variantName: "v",
-          prediction: { tpotMs: zero, ttftMs: zero, peakMemoryBytes: zero, diskBytes: zero, downloadSeconds: null },
+          prediction: {
+            tpotMs: zero,
+            ttftMs: zero,
+            peakMemoryBytes: zero,
+            diskBytes: zero,
+            downloadSeconds: null,
+            loadMs: null,
+          },
         }
       : null,
     reason: "",
+    active: null,
+    downloadBytes: 0,
+    ladder: [],
     ruledOut: [],
   });
   const zero = { value: 0, relativeUncertainty: 0 };

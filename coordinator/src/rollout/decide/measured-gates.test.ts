@@ -47,6 +47,7 @@ const prediction = {
   peakMemoryBytes: { value: 300, relativeUncertainty: 0.1 },
   diskBytes: { value: 1, relativeUncertainty: 0.1 },
   downloadSeconds: null,
+  loadMs: null,
 };
 const observed = (limits: Observed["limits"], given: Proof | null): Observed => ({
   name: "d",

@@ -1,0 +1,141 @@
+import { fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
+import { Kit } from "@espalier/shared/contracts/kit";
+import type { Budget } from "@espalier/shared/contracts/profile";
+import { locateControlGroups } from "../../agent/src/budget/control-groups.ts";
+import { enforceBudget } from "../../agent/src/budget/enforce.ts";
+import { fillWeights } from "../../agent/src/measure/fill-weights.ts";
+import { measureKit } from "../../agent/src/measure/measure-kit.ts";
+import { type BenchVariant, budgets, families, type Row, readRows, readVariants } from "./pieces.ts";
+import type { VariantResult, VariantTask } from "./variant-process.ts";
+
+/**
+ * Measures what is still missing in `--rows`, until `--seconds` are over: per family and budget the kit, then every variant
+ * twice, the second time after all others, each in a process of its own under the budget. `--budget` is one of the three.
+ */
+const { values } = parseArgs({
+  options: {
+    graphs: { type: "string" },
+    rows: { type: "string" },
+    budget: { type: "string" },
+    seconds: { type: "string", default: "200" },
+  },
+});
+const graphs = required(values.graphs, "--graphs DIR");
+const rowsFile = required(values.rows, "--rows FILE");
+const budgetName = required(values.budget, `--budget ${Object.keys(budgets).join("|")}`);
+const budget = findBudget(budgetName);
+const untilMs = performance.now() + Number(values.seconds) * 1000;
+/** Room for the longest prompt and its answer. */
+const contextTokens = 1600;
+
+const rows = await readRows(rowsFile);
+const groups = locateControlGroups(
+  await readFile("/proc/self/cgroup", "utf8"),
+  await readFile("/proc/self/mountinfo", "utf8"),
+);
+const enforced = await enforceBudget({
+  budget,
+  groups,
+  groupName: `espalier-bench-${randomUUID()}`,
+  pid: process.pid,
+});
+process.stderr.write(`${budgetName}: cpu ${enforced.enforcement.cpuQuota}\n`);
+try {
+  for (const family of families) await measureFamily(family);
+} finally {
+  await enforced.release();
+}
+
+async function measureFamily(family: string): Promise<void> {
+  const here = (row: Row) => row.family === family && row.budget === budgetName;
+  const variants = await readVariants(graphs, family);
+  const scratch = await mkdtemp(join(tmpdir(), "espalier-bench-"));
+  try {
+    if (!rows.some((row) => row.kind === "kit" && here(row))) {
+      if (performance.now() > untilMs) return;
+      await keep(await kitRow(family, scratch));
+    }
+    for (const round of [1, 2]) {
+      for (const variant of variants) {
+        const done = (row: Row) => row.kind === "variant" && row.variant === variant.name && row.round === round;
+        if (rows.some((row) => here(row) && done(row))) continue;
+        if (performance.now() > untilMs) return;
+        const measured = await measureApart(family, variant);
+        await keep({ kind: "variant", family, budget: budgetName, variant: variant.name, round, ...measured });
+      }
+    }
+  } finally {
+    await rm(scratch, { recursive: true });
+  }
+}
+
+async function keep(row: Row): Promise<void> {
+  rows.push(row);
+  await appendFile(rowsFile, `${JSON.stringify(row)}\n`);
+  process.stderr.write(`${row.budget}, ${row.family}: ${row.kind === "kit" ? `kit, ${row.seconds} s` : row.variant}\n`);
+}
+
+/** The agent's own measurement of the kit; its bucket is a folder here. */
+async function kitRow(family: string, scratch: string): Promise<Row> {
+  const folder = join(graphs, family, "kit");
+  const text = await readFile(join(folder, "kit.json"));
+  const kit = Kit.parse(JSON.parse(text.toString()));
+  const kitDigest = digestOfBytes(text);
+  const objects = new Map<Digest, Uint8Array>([[kitDigest, text]]);
+  for (const { path, chunks } of kit.files) {
+    const bytes = await readFile(join(folder, path));
+    let offset = 0;
+    for (const { digest, sizeBytes } of chunks) {
+      objects.set(digest, bytes.subarray(offset, offset + sizeBytes));
+      offset += sizeBytes;
+    }
+  }
+  const bucket = {
+    async read(digest: Digest) {
+      const bytes = objects.get(digest);
+      if (bytes === undefined) throw new Error(`the kit of ${family} has no object ${digest}`);
+      return bytes;
+    },
+  };
+  const startMs = performance.now();
+  const deps = { bucket, folder: join(scratch, "kit"), threads: budget.threads, memoryBudgetBytes: null };
+  const { timings } = await measureKit(deps, kitDigest, () => undefined, AbortSignal.timeout(600_000));
+  const seconds = Math.round((performance.now() - startMs) / 1000);
+  return { kind: "kit", family, budget: budgetName, budgetSettings: budget, seconds, timings };
+}
+
+async function measureApart(family: string, variant: BenchVariant): Promise<VariantResult> {
+  const folder = join(graphs, family, variant.name);
+  const { graph, weightsFile, weightsBytes, tensors } = variant;
+  const weights = join(folder, weightsFile);
+  if (!variant.real) await fillWeights(weights, weightsBytes, tensors, 0.01);
+  const task: VariantTask = { folder, graph, weightsFile, threads: budget.threads, contextTokens };
+  const child = fork(fileURLToPath(new URL("./variant-process.ts", import.meta.url)));
+  const { promise, resolve, reject } = Promise.withResolvers<VariantResult>();
+  child.once("message", (result) => resolve(result as VariantResult));
+  child.once("exit", (code) => reject(new Error(`measuring ${variant.name} ended with exit code ${code}`)));
+  child.send(task);
+  try {
+    return await promise;
+  } finally {
+    if (!variant.real) await rm(weights);
+  }
+}
+
+function findBudget(wanted: string): Budget {
+  const found = Object.entries(budgets).find(([name]) => name === wanted)?.[1];
+  if (found === undefined) throw new Error(`unknown budget ${wanted}: ${Object.keys(budgets).join(", ")}`);
+  return found;
+}
+
+function required(value: string | undefined, option: string): string {
+  if (value === undefined) throw new Error(`${option} is missing`);
+  return value;
+}

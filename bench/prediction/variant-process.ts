@@ -1,0 +1,68 @@
+import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import { createLogger } from "@espalier/shared/logging";
+import { createProcessMemory } from "../../agent/src/measure/process-memory.ts";
+import { quantile } from "../../agent/src/measure/sample.ts";
+import { timeRequest } from "../../agent/src/measure/time-generation.ts";
+import { loadRuntime } from "../../agent/src/runtime/load-runtime.ts";
+import type { Runtime } from "../../agent/src/runtime/runtime.ts";
+import type { VariantRow } from "./pieces.ts";
+
+export interface VariantTask {
+  folder: string;
+  graph: GraphContract;
+  weightsFile: string;
+  threads: number;
+  contextTokens: number;
+}
+
+export type VariantResult = Pick<VariantRow, "points" | "baseBytes" | "peakBytes" | "loadMs">;
+
+/** Prompt and output tokens, fewest requests, and the time after which no further one begins. */
+const plan = [
+  { promptTokens: 16, outputTokens: 24, atLeast: 3, enoughMs: 1200 },
+  { promptTokens: 64, outputTokens: 24, atLeast: 3, enoughMs: 1500 },
+  { promptTokens: 512, outputTokens: 16, atLeast: 2, enoughMs: 1500 },
+  { promptTokens: 1536, outputTokens: 16, atLeast: 1, enoughMs: 0 },
+];
+const signal = AbortSignal.timeout(180_000);
+
+/** Measures one variant by the path that serves requests, in a process of its own. */
+process.once("message", async ({ threads, contextTokens, ...task }: VariantTask) => {
+  const memory = createProcessMemory();
+  const baseBytes = memory.residentBytes();
+  memory.openWindow();
+  const { folder, graph, weightsFile } = task;
+  const log = createLogger("bench", "warn");
+  const runtime = await loadRuntime({ folder, graph, dataFiles: [weightsFile], threads, contextTokens, log });
+  const points: VariantResult["points"] = [];
+  for (const point of plan) points.push(await measurePoint(runtime, point));
+  const result: VariantResult = { points, baseBytes, peakBytes: memory.windowPeakBytes(), loadMs: runtime.loadMs };
+  await runtime.close();
+  process.send?.(result);
+  process.disconnect?.();
+});
+
+async function measurePoint(
+  runtime: Runtime,
+  { promptTokens, outputTokens, atLeast, enoughMs }: (typeof plan)[number],
+): Promise<VariantResult["points"][number]> {
+  const prompt = Array.from({ length: promptTokens }, (_, i) => (i * 31) % runtime.vocabularySize);
+  const times: { ttftMs: number; tpotMs: number }[] = [];
+  const startMs = performance.now();
+  if (atLeast > 1) await timeRequest(runtime, prompt, 2, signal);
+  while (times.length < atLeast || performance.now() - startMs < enoughMs) {
+    times.push(await timeRequest(runtime, prompt, outputTokens, signal));
+  }
+  const middle = (read: (time: (typeof times)[number]) => number) =>
+    quantile(
+      times.map(read).sort((a, b) => a - b),
+      0.5,
+    );
+  return {
+    promptTokens,
+    outputTokens,
+    ttftMs: middle(({ ttftMs }) => ttftMs),
+    tpotMs: middle(({ tpotMs }) => tpotMs),
+    repetitions: times.length,
+  };
+}

@@ -1,0 +1,137 @@
+import type { PlannedDevice, Violation } from "@espalier/shared/contracts/plan";
+import { type AssessContext, type Assessment, artifactBytes, createPredictor, runs } from "./assess.ts";
+import type { Candidate } from "./candidate.ts";
+import { deviceClass } from "./device-class.ts";
+import { limitNames, strictestLimits, violations } from "./device-limits.ts";
+import { bestFeasible, type Portfolio } from "./portfolio.ts";
+import { explainLack, explainQuality, explainViolation } from "./reason.ts";
+
+/** Steps of a device's ladder at most: a fallback of a fallback of a fallback is hardly ever reached. */
+const longestLadder = 3;
+
+type RuledOut = { index: number; variantName: string; violations: Violation[] };
+
+/** What one device gets out of the portfolio, why, and what it would step down to. */
+export function planDevice(
+  assessment: Assessment,
+  context: AssessContext,
+  portfolio: Portfolio,
+  maxVariants: number,
+): PlannedDevice {
+  const { device, bounds, feasible } = assessment;
+  const { candidates } = context;
+  const { profile } = device;
+  const index = bestFeasible(portfolio.chosen, feasible);
+  const candidate = index === undefined ? undefined : candidates[index];
+  const better = betterRuledOut(assessment, candidates, index ?? candidates.length);
+  const planned = {
+    deviceId: device.deviceId,
+    name: device.name,
+    deviceClass: profile === null ? "unmeasured" : deviceClass(profile),
+    limits: strictestLimits(bounds),
+    active:
+      device.active === null
+        ? null
+        : { artifactDigest: device.active.artifactDigest, variantName: device.active.variantName },
+    ruledOut: better.map(({ variantName, violations: broken }) => ({ variantName, violations: broken })),
+  };
+  if (index === undefined || candidate === undefined || profile === null) {
+    const reason = explainNone(assessment, context, better, maxVariants);
+    return { ...planned, choice: null, downloadBytes: 0, ladder: [], reason };
+  }
+  const predict = createPredictor(device, profile, context);
+  const result = predict(index);
+  if (!result.ok) throw new Error(`${candidate.name} was feasible and can't be predicted: ${result.message}`);
+  return {
+    ...planned,
+    choice: { recipeDigest: candidate.recipeDigest, variantName: candidate.name, prediction: result.prediction },
+    downloadBytes: runs(device, candidate) ? 0 : artifactBytes(candidate, context),
+    ladder: ladder(assessment, candidates, index),
+    reason: explainChoice(candidate, index, assessment, context, better, maxVariants),
+  };
+}
+
+/**
+ * What the device steps down to when its variant fails in practice: feasible candidates that are smaller and faster by
+ * prediction, best quality first, each smaller than the one before.
+ */
+function ladder(
+  { uppers, feasible }: Assessment,
+  candidates: readonly Candidate[],
+  from: number,
+): PlannedDevice["ladder"] {
+  const end = (index: number, limit: (typeof limitNames)[number]) =>
+    uppers[index * limitNames.length + limitNames.indexOf(limit)] ?? Number.NaN;
+  const steps: PlannedDevice["ladder"] = [];
+  let last = from;
+  for (const index of feasible) {
+    const candidate = candidates[index];
+    if (index <= from || candidate === undefined) continue;
+    const smaller = end(index, "peakMemoryBytes") < end(last, "peakMemoryBytes");
+    if (!smaller || !(end(index, "tpotP90Ms") < end(last, "tpotP90Ms"))) continue;
+    steps.push({
+      recipeDigest: candidate.recipeDigest,
+      variantName: candidate.name,
+      tpotP90Ms: end(index, "tpotP90Ms"),
+      peakMemoryBytes: Math.round(end(index, "peakMemoryBytes")),
+    });
+    last = index;
+    if (steps.length === longestLadder) break;
+  }
+  return steps;
+}
+
+function betterRuledOut({ uppers, bounds }: Assessment, candidates: readonly Candidate[], before: number): RuledOut[] {
+  const better: RuledOut[] = [];
+  for (let index = 0; index < before; index++) {
+    const at = index * limitNames.length;
+    const broken = violations(uppers.subarray(at, at + limitNames.length), bounds);
+    if (broken.length > 0) better.push({ index, variantName: candidates[index]?.name ?? "", violations: broken });
+  }
+  return better;
+}
+
+function explainChoice(
+  candidate: Candidate,
+  index: number,
+  assessment: Assessment,
+  context: AssessContext,
+  better: readonly RuledOut[],
+  maxVariants: number,
+): string {
+  const quality = `${candidate.name}: ${explainQuality(candidate)}`;
+  if (index === 0) return `${quality}, the best of all candidates, and it keeps every limit.`;
+  const next = index - 1;
+  const name = context.candidates[next]?.name ?? "";
+  const broken = better.find((other) => other.index === next)?.violations[0];
+  if (broken !== undefined) return `${quality}; the next better, ${explainViolation(name, broken)}.`;
+  if (assessment.feasible.includes(next))
+    return `${quality}; the next better, ${name}, fits but is not among the ${maxVariants} variants that serve the fleet best.`;
+  return `${quality}; the next better, ${name}, can't be predicted: ${problemOf(assessment, context, next)}.`;
+}
+
+function explainNone(
+  assessment: Assessment,
+  context: AssessContext,
+  better: readonly RuledOut[],
+  maxVariants: number,
+): string {
+  const { device, feasible } = assessment;
+  const { candidates } = context;
+  if (device.profile === null) return `Not planned: ${device.missing}.`;
+  if (candidates.length === 0) return "No variant is above the quality floor.";
+  const fits = feasible[0];
+  if (fits !== undefined) {
+    return `Only ${candidates[fits]?.name ?? "a variant"} or lesser ones fit, and none is among the ${maxVariants} variants that serve the fleet best.`;
+  }
+  const excess = ({ violations: broken }: RuledOut) => Math.max(...broken.map((v) => v.predicted / v.allowed));
+  const nearest = [...better].sort((a, b) => excess(a) - excess(b) || a.index - b.index)[0];
+  if (nearest !== undefined) return explainLack(nearest.variantName, nearest.violations);
+  return `Nothing can be predicted: ${problemOf(assessment, context, 0)}.`;
+}
+
+function problemOf({ device }: Assessment, context: AssessContext, index: number): string {
+  if (device.profile === null) return device.missing;
+  const result = createPredictor(device, device.profile, context)(index);
+  return result.ok ? "not measured" : result.message;
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { digestOfJson } from "@espalier/shared/contracts/digest";
+import { ordinaryCosts, syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
+import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
+import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
+
+const kit = syntheticKit();
+const slow = { ...ordinaryCosts, fixedMs: 6, layerMs: 0.5, ffnColumnMs: 0.0009 };
+
+function device(deviceId: string, costs: typeof slow, memoryMiB: number | null = null): PlanDevice {
+  const memoryBytes = memoryMiB === null ? null : memoryMiB * 2 ** 20;
+  const profile = syntheticProfile({ deviceId, kit, costs, memoryBytes });
+  return { deviceId, name: deviceId, labels: {}, profile, missing: "", active: null };
+}
+
+function plan(devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]> = {}) {
+  return makePlan({
+    spec: { limits: {}, overrides: [], promptTokens: 64, outputTokens: 24, qualityFloor: {}, maxVariants: 4, ...spec },
+    modelDigest: digestOfJson("model"),
+    modelName: "model",
+    kit,
+    candidates: syntheticCandidates(),
+    devices,
+    contextTokens: 2048,
+    companionBytes: 3e6,
+    buildSeconds: null,
+    checkIndex: "",
+  });
+}
+
+const fleet = [device("big", ordinaryCosts), device("small", ordinaryCosts, 330), device("slow", slow)];
+
+test("what a looser limit is said to buy is what planning with it gives", () => {
+  const limits = { tpotP90Ms: 29 };
+  const before = plan(fleet, { limits });
+  const offer = before.alternatives.find(({ limit }) => limit === "tpotP90Ms")!;
+  const after = plan(fleet, { limits: { tpotP90Ms: limits.tpotP90Ms * (1 + offer.by) } });
+  const served = ({ devices }: typeof before) => devices.filter(({ choice }) => choice !== null).length;
+  assert.equal(served(after) - served(before), offer.devicesServedMore);
+  assert.deepEqual(after.variants.map(({ name }) => name).sort(), [...offer.variants].sort());
+});
+
+test("one variant more is offered when it serves more devices or saves quality, and only then", () => {
+  const offered = (maxVariants: number) =>
+    plan(fleet, { maxVariants }).alternatives.find(({ limit }) => limit === "maxVariants");
+  const offer = offered(1)!;
+  assert.deepEqual([offer.devicesBetter, offer.devicesServedMore], [2, 0]);
+  assert.match(offer.text, /^One variant more would give 2 devices a better variant and save 0\.\d+ of KL in total\.$/);
+  assert.equal(offered(2), undefined);
+});
+
+test("each step of a ladder fits the device, and is smaller and faster than the one before", () => {
+  const { devices } = plan(fleet);
+  for (const { ladder, choice, limits } of devices) {
+    assert.ok(ladder.length > 0);
+    const upper = (p: { value: number; relativeUncertainty: number }) => p.value * (1 + p.relativeUncertainty);
+    let last = {
+      tpotP90Ms: upper(choice!.prediction.tpotMs),
+      peakMemoryBytes: upper(choice!.prediction.peakMemoryBytes),
+    };
+    for (const step of ladder) {
+      assert.ok(step.tpotP90Ms < last.tpotP90Ms && step.peakMemoryBytes < last.peakMemoryBytes);
+      assert.ok(step.peakMemoryBytes <= (limits.peakMemoryBytes ?? Infinity));
+      last = step;
+    }
+  }
+});
+
+test("the cost beside shipping dense everywhere counts bytes, memory and time of the same devices", () => {
+  const { cost, devices } = plan(fleet, { limits: { tpotP90Ms: 30 } });
+  const dense = cost!.dense!;
+  const planned = devices.filter(({ choice }) => choice !== null);
+  assert.equal(dense.variantName, "dense-q8b128");
+  assert.equal(dense.fits, 1);
+  assert.equal(dense.compared, planned.length);
+  assert.equal(
+    cost!.downloadBytes,
+    planned.reduce((sum, { downloadBytes }) => sum + downloadBytes, 0),
+  );
+  assert.ok(dense.downloadBytes > cost!.downloadBytes && dense.tpotMs.dense > dense.tpotMs.plan);
+});
+
+test("a limit on download time rules out what takes longer at the measured rate", () => {
+  const bytes = (seconds: number) => plan([device("d", ordinaryCosts)], { limits: { downloadSeconds: seconds } });
+  const { choice, reason } = bytes(1.2).devices[0]!;
+  assert.notEqual(choice?.variantName, "dense-q8b128");
+  assert.match(reason, /s download time, \d+ % over the objective of 1\.2 s/);
+  assert.equal(bytes(2).devices[0]?.choice?.variantName, "dense-q8b128");
+});

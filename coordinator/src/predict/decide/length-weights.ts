@@ -1,0 +1,60 @@
+import { pairsWithEarlierPieces } from "./attention-cost.ts";
+
+/** How a cost at some length is made of the costs at the measured lengths. */
+export interface LengthWeights {
+  /** Factor of each measured length's cost. */
+  weights: readonly number[];
+  /** Units of attention beyond them: tokens of context (decode) or pairs of tokens (prefill). */
+  attention: number;
+  /** The longest length asked for. */
+  longest: number;
+}
+
+/**
+ * The mean cost of decoding one token at each of `contexts`, from costs at `measured` lengths (ascending): constant below the
+ * first (never optimistic), linear between them. Beyond the last one attention grows; where its cost is unknown, the last
+ * slope goes on.
+ */
+export function decodeWeights(
+  measured: readonly number[],
+  contexts: readonly number[],
+  attentionKnown: boolean,
+): LengthWeights {
+  const weights = measured.map(() => 0);
+  let attention = 0;
+  for (const context of contexts) {
+    const beyond = Math.max(0, context - (measured.at(-1) ?? 0));
+    if (attentionKnown) attention += beyond / contexts.length;
+    addInterpolated(weights, measured, attentionKnown ? context - beyond : context, 1 / contexts.length);
+  }
+  return { weights, attention, longest: Math.max(...contexts) };
+}
+
+/** The cost of a prompt, which the agent processes in pieces as long as the longest of `measured` (ascending). */
+export function prefillWeights(measured: readonly number[], promptTokens: number): LengthWeights {
+  const weights = measured.map(() => 0);
+  const piece = measured.at(-1) ?? 1;
+  const whole = Math.floor(promptTokens / piece);
+  const last = measured.length - 1;
+  if (last >= 0) weights[last] = whole;
+  const rest = promptTokens - whole * piece;
+  if (rest > 0) addInterpolated(weights, measured, rest, 1);
+  return { weights, attention: pairsWithEarlierPieces(promptTokens, piece), longest: promptTokens };
+}
+
+function addInterpolated(weights: number[], measured: readonly number[], length: number, amount: number): void {
+  const add = (index: number, share: number) => {
+    weights[index] = (weights[index] ?? 0) + amount * share;
+  };
+  const first = measured[0] ?? 0;
+  if (measured.length < 2 || length <= first) {
+    add(0, 1);
+    return;
+  }
+  const next = measured.findIndex((tokens) => tokens >= length);
+  const right = next === -1 ? measured.length - 1 : next;
+  const from = measured[right - 1] ?? first;
+  const share = (length - from) / ((measured[right] ?? first) - from);
+  add(right - 1, 1 - share);
+  add(right, share);
+}
