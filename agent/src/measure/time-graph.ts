@@ -11,10 +11,11 @@ const decodeOutputs = 16;
 const prefillLengths = [16, 64, 128];
 /** By which the cost of attention is told from that of the weights; the model's context allowing. */
 const longPromptTokens = 1024;
-const policy = { minRepetitions: 10, maxMs: 800, relativeSpread: 0.04 };
+const policy = { minRepetitions: 6, maxMs: 800, relativeSpread: 0.04 };
 const decodePolicy = { minRepetitions: 5, maxMs: 1200, relativeSpread: 0.04 };
 const longPolicy = { minRepetitions: 3, maxMs: 4000, relativeSpread: 0.04 };
-const batch = 5;
+/** Few, so that a slow device, where one run takes longer than all should, stops soon. */
+const batch = 3;
 
 /** Context a graph needs for its points, at most what it allows. */
 export function kitContextTokens(contextLength: number, long: boolean): number {
