@@ -12,7 +12,8 @@ export const budgets = {
   "1 thread, half a core": budget(1, 0.5),
 } satisfies Record<string, Budget>;
 
-export const families = ["smollm2", "wide", "narrow"] as const;
+/** The quickest first. */
+export const families = ["narrow", "wide", "smollm2"] as const;
 
 function budget(threads: number, cpuQuota: number | null): Budget {
   return { threads, cpuQuota, memoryBytes: null, diskBytes: null };

@@ -33,7 +33,7 @@ const budgetName = required(values.budget, `--budget ${Object.keys(budgets).join
 const budget = findBudget(budgetName);
 const untilMs = performance.now() + Number(values.seconds) * 1000;
 /** Room for the longest prompt and its answer. */
-const contextTokens = 1600;
+const contextTokens = 1100;
 
 const rows = await readRows(rowsFile);
 const groups = locateControlGroups(

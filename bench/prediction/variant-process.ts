@@ -22,7 +22,7 @@ const plan = [
   { promptTokens: 16, outputTokens: 24, atLeast: 3, enoughMs: 1200 },
   { promptTokens: 64, outputTokens: 24, atLeast: 3, enoughMs: 1500 },
   { promptTokens: 512, outputTokens: 16, atLeast: 2, enoughMs: 1500 },
-  { promptTokens: 1536, outputTokens: 16, atLeast: 1, enoughMs: 0 },
+  { promptTokens: 1024, outputTokens: 16, atLeast: 1, enoughMs: 0 },
 ];
 const signal = AbortSignal.timeout(180_000);
 

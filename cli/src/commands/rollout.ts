@@ -27,8 +27,10 @@ function readState(response: RolloutResponse__Output): RolloutState {
   return fromDocument(response.state, RolloutState);
 }
 
-export async function startRollout(client: OperatorClient, spec: RolloutSpec): Promise<RolloutState> {
-  return readState(await unary((done) => client.startRollout({ spec: toDocument("RolloutSpec", spec) }, done)));
+/** @param checkIndex of the plan that must still stand; "" asks for none */
+export async function startRollout(client: OperatorClient, spec: RolloutSpec, checkIndex = ""): Promise<RolloutState> {
+  const request = { spec: toDocument("RolloutSpec", spec), checkIndex };
+  return readState(await unary((done) => client.startRollout(request, done)));
 }
 
 /** The states of a rollout as they change, until it ends. */
@@ -163,11 +165,14 @@ function addStart(rollout: Command): void {
       .requiredOption("-f, --file <file>", "rollout specification (YAML or JSON)")
       .option("-w, --watch", "follow it to its end; exit code 3 when it did not complete")
       .option("--dry-run", "only check it, against what is imported and enrolled too; start nothing")
-      .action(async (options: { file: string; watch?: boolean; dryRun?: boolean }, command) => {
+      .option("--check-index <index>", "of the plan to apply: refuse when it no longer stands", "")
+      .action(async (options: { file: string; watch?: boolean; dryRun?: boolean; checkIndex: string }, command) => {
+        const { checkIndex } = options;
         const spec = await readSpec(options.file);
         await withClient(command, async (client, globals) => {
-          if (options.dryRun !== true) return report(client, await startRollout(client, spec), globals, options);
-          const request = { spec: toDocument("RolloutSpec", spec), dryRun: true };
+          if (options.dryRun !== true)
+            return report(client, await startRollout(client, spec, checkIndex), globals, options);
+          const request = { spec: toDocument("RolloutSpec", spec), dryRun: true, checkIndex };
           const state = readState(await unary((done) => client.startRollout(request, done)));
           process.stdout.write(renderOne(state, { ...showing, text: dryRunText }, globals.output));
         });

@@ -47,6 +47,8 @@ export interface Planner {
    * below the quality floor and others must be considered.
    */
   planAgain(inputs: PlanInputs, previous: Plan): Promise<Plan>;
+  /** The check index that `plan` would give now. */
+  checkIndex(inputs: PlanInputs): Promise<string>;
 }
 
 export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore }): Planner {
@@ -128,6 +130,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
 
   return {
     plan: async (inputs) => planWith(inputs, await candidatesOf(inputs)),
+    checkIndex: async (inputs) => checkIndexOf(inputs.resolved, await candidatesOf(inputs), await devicesOf(inputs)),
     async planAgain(inputs, previous) {
       const candidates = await candidatesOf(inputs);
       const built = await planWith(

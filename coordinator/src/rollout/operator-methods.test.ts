@@ -5,6 +5,7 @@ import { RolloutState } from "@espalier/shared/contracts/rollout-state";
 import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/RolloutResponse";
 import { variantMethods } from "../builds/operator-methods.ts";
 import { planMethods } from "../plan/operator-methods.ts";
+import { listProfiles, saveProfile } from "../store/profiles.ts";
 import { rolloutMethods } from "./operator-methods.ts";
 import { startSmallFleet } from "./testing/small-fleet.ts";
 
@@ -15,10 +16,13 @@ const stateOf = ({ state }: RolloutResponse) => RolloutState.parse(JSON.parse(st
 
 test("an operator starts a rollout, watches every change to its end, and finds its variants", async (t) => {
   const parts = await startSmallFleet(t, fleet);
-  const { store, blobs, startEngine, play } = parts;
-  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  const { store, blobs, startEngine, planner, play } = parts;
+  const methods = rolloutMethods({ store, engine: startEngine(), planner, isOnline: () => true, now: () => 1 });
   const started = stateOf(
-    await methods.startRollout({ spec: document({ name: "first", model: "model" }), dryRun: false }, call()),
+    await methods.startRollout(
+      { spec: document({ name: "first", model: "model" }), dryRun: false, checkIndex: "" },
+      call(),
+    ),
   );
   const phases: string[] = [];
   const watching = (async () => {
@@ -74,13 +78,18 @@ test("planning measures what was not measured, tells its progress and assigns no
 });
 
 test("what can't be understood is refused by its code", async (t) => {
-  const { store, startEngine } = await startSmallFleet(t, fleet);
-  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
+  const { store, startEngine, planner } = await startSmallFleet(t, fleet);
+  const methods = rolloutMethods({ store, engine: startEngine(), planner, isOnline: () => true, now: () => 1 });
   await assert.rejects(methods.getRollout({ rollout: "none" }, call()), { code: "rollout.unknown" });
-  await assert.rejects(methods.startRollout({ spec: null, dryRun: false }, call()), { code: "rollout-spec.invalid" });
-  await methods.startRollout({ spec: document({ name: "first", model: "model" }), dryRun: false }, call());
+  await assert.rejects(methods.startRollout({ spec: null, dryRun: false, checkIndex: "" }, call()), {
+    code: "rollout-spec.invalid",
+  });
+  await methods.startRollout(
+    { spec: document({ name: "first", model: "model" }), dryRun: false, checkIndex: "" },
+    call(),
+  );
   await assert.rejects(
-    methods.startRollout({ spec: document({ name: "first", model: "model" }), dryRun: false }, call()),
+    methods.startRollout({ spec: document({ name: "first", model: "model" }), dryRun: false, checkIndex: "" }, call()),
     {
       code: "rollout.exists",
     },
@@ -91,9 +100,13 @@ test("what can't be understood is refused by its code", async (t) => {
 });
 
 test("a dry run finds what is wrong, tells the devices it would choose for, and starts nothing", async (t) => {
-  const { store, startEngine } = await startSmallFleet(t, [{ id: "big", labels: { tier: "lab" } }, { id: "small" }]);
-  const methods = rolloutMethods({ store, engine: startEngine(), now: () => 1 });
-  const rehearse = (spec: object) => methods.startRollout({ spec: document(spec), dryRun: true }, call());
+  const { store, startEngine, planner } = await startSmallFleet(t, [
+    { id: "big", labels: { tier: "lab" } },
+    { id: "small" },
+  ]);
+  const methods = rolloutMethods({ store, engine: startEngine(), planner, isOnline: () => true, now: () => 1 });
+  const rehearse = (spec: object) =>
+    methods.startRollout({ spec: document(spec), dryRun: true, checkIndex: "" }, call());
   const would = stateOf(await rehearse({ name: "first", model: "model", selector: "tier=lab" }));
   assert.deepEqual(
     would.devices.map(({ name }) => name),
@@ -107,4 +120,28 @@ test("a dry run finds what is wrong, tells the devices it would choose for, and 
     message: /selector: no device matches/,
   });
   assert.deepEqual((await methods.listRollouts({}, call())).states, []);
+});
+
+test("a rollout started with a plan's check index is refused once a device was measured again", async (t) => {
+  const { store, builds, planner, measurer, playBuilder, startEngine } = await startSmallFleet(t, fleet);
+  const isOnline = () => true;
+  const planning = planMethods({ store, builds, planner, measurer, isOnline, now: Date.now });
+  const spec = document({ name: "first", model: "model" });
+  const indexOf = async () => {
+    let index = "";
+    for await (const event of planning.plan({ spec }, call())) {
+      if (event.plan) index = Plan.parse(JSON.parse(event.plan.json ?? "")).checkIndex;
+      else await playBuilder({});
+    }
+    return index;
+  };
+  const methods = rolloutMethods({ store, engine: startEngine(), planner, isOnline, now: () => 1 });
+  const start = (checkIndex: string) => methods.startRollout({ spec, dryRun: true, checkIndex }, call());
+  await assert.rejects(start("0123456789abcdef"), { code: "plan.stale", message: /never planned/ });
+  const index = await indexOf();
+  assert.equal(await indexOf(), index);
+  await start(index);
+  const [first] = await listProfiles(store.db);
+  await saveProfile(store.db, { ...first!, measuredAtMs: first!.measuredAtMs + 1 });
+  await assert.rejects(start(index), { code: "plan.stale", message: /have changed/ });
 });

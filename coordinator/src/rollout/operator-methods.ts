@@ -4,6 +4,7 @@ import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/Rol
 import { toDocument } from "@espalier/shared/grpc";
 import type { RolloutMethods } from "../grpc/operator.ts";
 import { createMessageQueue } from "../grpc/session/message-queue.ts";
+import type { Planner } from "../plan/planner.ts";
 import { resolveSpec } from "../plan/resolve-spec.ts";
 import type { Store } from "../store/open.ts";
 import { findRollout, listRollouts } from "../store/rollouts.ts";
@@ -11,6 +12,7 @@ import type { ControlAction } from "./decide/control.ts";
 import { finalPhases } from "./decide/decide.ts";
 import type { RolloutEngine } from "./engine.ts";
 import { rehearse } from "./new-rollout.ts";
+import { requirePlanStanding } from "./require-plan-standing.ts";
 
 const actions: Readonly<Record<string, ControlAction>> = {
   ACTION_PAUSE: "pause",
@@ -19,7 +21,13 @@ const actions: Readonly<Record<string, ControlAction>> = {
 };
 
 /** The operator's hand on rollouts. */
-export function rolloutMethods(parts: { store: Store; engine: RolloutEngine; now: () => number }): RolloutMethods {
+export function rolloutMethods(parts: {
+  store: Store;
+  engine: RolloutEngine;
+  planner: Pick<Planner, "checkIndex">;
+  isOnline: (deviceId: string) => boolean;
+  now: () => number;
+}): RolloutMethods {
   const { store, engine, now } = parts;
 
   async function find(rollout: string): Promise<RolloutState> {
@@ -32,12 +40,13 @@ export function rolloutMethods(parts: { store: Store; engine: RolloutEngine; now
   }
 
   return {
-    async startRollout({ spec, dryRun }) {
+    async startRollout({ spec, dryRun, checkIndex }) {
       if (spec === null) throw new EspalierError("rollout-spec.invalid", "the request carries no rollout spec");
       const input = JSON.parse(spec.json);
+      const resolved = await resolveSpec(store.db, input);
+      if (checkIndex !== "") await requirePlanStanding(parts, resolved, checkIndex);
       if (!dryRun) return respond(await engine.start(input));
-      const { spec: resolved } = await resolveSpec(store.db, input);
-      return respond(await rehearse(store.db, resolved, now()));
+      return respond(await rehearse(store.db, resolved.spec, now()));
     },
     getRollout: async ({ rollout }) => respond(await find(rollout)),
     async listRollouts() {

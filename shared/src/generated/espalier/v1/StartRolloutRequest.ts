@@ -5,9 +5,11 @@ import type { Document as _espalier_v1_Document, Document__Output as _espalier_v
 export interface StartRolloutRequest {
   'spec'?: (_espalier_v1_Document | null);
   'dryRun'?: (boolean);
+  'checkIndex'?: (string);
 }
 
 export interface StartRolloutRequest__Output {
   'spec': (_espalier_v1_Document__Output | null);
   'dryRun': (boolean);
+  'checkIndex': (string);
 }
