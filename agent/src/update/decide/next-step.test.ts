@@ -74,11 +74,16 @@ test("a restart serves the active variant before anything else", () => {
   assert.equal(nextStep(given(state, { held: new Set([a]), serving: a })).action, "obtain");
 });
 
-test("a trial that its process did not survive is a failure before anything else", () => {
-  const trial = { generation: at(2), artifactDigest: b };
-  const state = { ...vouched(2, b), active: installed(a), trial };
-  const step = nextStep(given(state, { held: new Set([a, b]), trialIsOurs: false }));
+test("a trial that its process did not survive is tried once more, since power may have failed, and then is a failure", () => {
+  const state = { ...initialState(), ...vouched(2, b), active: installed(a) };
+  const facts = { held: new Set([a, b]), trialIsOurs: false };
+  const once = transitions.trialBegun(state, at(2), b);
+  assert.equal(nextStep(given(once, facts)).action, "restore");
+  assert.equal(nextStep(given(once, { ...facts, serving: a })).action, "prove");
+  const twice = transitions.trialBegun(once, at(2), b);
+  const step = nextStep(given(twice, facts));
   assert.ok(step.action === "fail" && step.digest === b && step.generation.n === 2);
+  assert.equal(transitions.trialBegun(once, at(3), c).trial?.attempts, 1);
 });
 
 test("an active variant that kills the agent while loading, or is gone, gives way to the previous one", () => {
@@ -125,6 +130,6 @@ test("activation keeps what was active to go back to; a failure keeps both", () 
   const next = transitions.activated(state, at(2), installed(b));
   assert.deepEqual([next.active?.artifactDigest, next.previous?.artifactDigest], [b, a]);
   const failure = { generation: at(2), artifactDigest: b, reason: "r", atMs: 0 };
-  const after = transitions.failed({ ...state, trial: { generation: at(2), artifactDigest: b } }, failure);
+  const after = transitions.failed(transitions.trialBegun(state, at(2), b), failure);
   assert.deepEqual([after.active, after.previous, after.trial], [state.active, state.previous, null]);
 });
