@@ -14,7 +14,7 @@ import { createExecutors, type Executors, type StepDeps } from "./steps.ts";
  * 1. One step runs at a time, and what it is about is persisted before it acts.
  * 2. The active variant serves until the new one is proven, unless memory holds only one.
  * 3. A generation that failed is never tried again; one that was interrupted is.
- * 4. A crash while a variant is proven counts as its failure at the next start.
+ * 4. Crashes while a variant is proven are counted over restarts, and the second is its failure.
  * 5. An assignment older than what was settled, or that nobody vouched for, changes nothing.
  * 6. The active and the previous variant stay on disk; whatever else there is goes.
  */
