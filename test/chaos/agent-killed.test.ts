@@ -8,7 +8,7 @@ import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import { Manifest } from "@espalier/shared/contracts/manifest";
 import { hex } from "@espalier/shared/nats-names";
 import { maxTrialAttempts } from "../../agent/src/update/decide/next-step.ts";
-import { eventually } from "../eventually.ts";
+import { eventually, reached } from "../eventually.ts";
 import { injections, randomOf, record } from "./kit/injections.ts";
 import { type Site, startSite } from "./kit/site.ts";
 import { type ChaosVariant, tinyVariant } from "./kit/variant.ts";
@@ -93,7 +93,7 @@ test("killed at each step from assigned to reported, a device serves what was ac
     for (const [step, isReached] of Object.entries(steps)) {
       const variant = nextVariant();
       const n = await site.assign(variant);
-      while (!isReached(site, variant, n)) await sleep(1);
+      await reached(() => isReached(site, variant, n));
       await killAndRestart(site, expected);
       const { state, reason } = await site.outcome(n);
       assert.equal(state, "STATE_ACTIVE", `${step}: ${reason}`);

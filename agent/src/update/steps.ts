@@ -53,6 +53,12 @@ export function createExecutors(deps: StepDeps): Executors {
     await slot.swap(null);
   };
 
+  /** A full disk must not keep a device from serving what it has. */
+  const countRestore = (count: (attempts: number) => number): Promise<void> =>
+    state
+      .change((now) => ({ ...now, restoreAttempts: count(now.restoreAttempts) }))
+      .catch((error: unknown) => deps.log.warn({ error: messageOf(error) }, "restoring could not be counted"));
+
   const fail = async (
     about: { generation: Generation; artifactDigest: Digest },
     reason: string,
@@ -66,7 +72,7 @@ export function createExecutors(deps: StepDeps): Executors {
       const installed = state.value.active;
       if (installed === null) return;
       const { artifactDigest } = installed;
-      await state.change((now) => ({ ...now, restoreAttempts: now.restoreAttempts + 1 }));
+      await countRestore((attempts) => attempts + 1);
       const loaded = await loadVariant(deps.load, artifactDigest);
       try {
         await checkFirstLogits(loaded);
@@ -75,7 +81,7 @@ export function createExecutors(deps: StepDeps): Executors {
         throw error;
       }
       await serve(loaded, installed);
-      await state.change((now) => ({ ...now, restoreAttempts: 0 }));
+      await countRestore(() => 0);
     },
 
     async demote({ reason, fetchAgain }) {

@@ -92,7 +92,10 @@ export function createUpdater(deps: UpdaterDeps): Updater {
           if (signal.aborted) break;
           if (abort.signal.aborted) continue;
           attempt++;
-          await handle(step, error);
+          // What can't be recorded now, e.g. on a full disk, is decided and tried again.
+          await handle(step, error).catch((problem: unknown) =>
+            log.warn({ action: step.action, problem: messageOf(problem) }, "the failure could not be recorded"),
+          );
           const waitMs = backoffDelayMs(deps.backoff, attempt, deps.random());
           await Promise.race([news, setTimeout(waitMs, undefined, { signal }).catch(() => undefined)]);
         } finally {
@@ -108,12 +111,14 @@ export function createUpdater(deps: UpdaterDeps): Updater {
     log.warn({ action: step.action, reason }, "step failed");
     if (step.action === "obtain") {
       const about = { generation: step.generation, artifactDigest: step.variant.artifactDigest };
-      if (isPermanent(error))
+      if (isPermanent(error)) {
+        // What was fetched may be what fills the disk, and the failure is to be written to it.
+        await deps.chunks.retain(new Set());
         await executors.fail({ ...about, action: "fail", digest: about.artifactDigest, reason }, never);
-      else await reporter.state(about, "downloading", { reason });
-    } else if (step.action === "restore") {
-      const fetchAgain = await isDamaged();
-      await executors.demote({ action: "demote", reason, fetchAgain }, never);
+      } else await reporter.state(about, "downloading", { reason });
+    } else if (step.action === "restore" && (await isDamaged())) {
+      // Otherwise the machine may be at fault, e.g. short of memory: it is tried as often as `nextStep` allows.
+      await executors.demote({ action: "demote", reason, fetchAgain: true }, never);
     }
   }
 

@@ -1,25 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { AgentEndpoints } from "@espalier/shared/contracts/context";
 import { AgentState } from "../../../agent/src/update/agent-state.ts";
-import { eventually } from "../../eventually.ts";
+import { type Child, childProgram } from "./child.ts";
 
 const main = fileURLToPath(new URL("../../../agent/src/main.ts", import.meta.url));
 
 /** A real agent process on a data folder that outlives it. */
-export interface AgentProcess {
+export interface AgentProcess extends Pick<Child, "end" | "isRunning" | "pid" | "log"> {
   readonly folder: string;
-  /** Starts it; resolves when its API listens. */
   start(): Promise<void>;
-  /** Ends it. @returns its exit code, null for one that a signal ended */
-  end(signal: NodeJS.Signals): Promise<number | null>;
-  readonly isRunning: boolean;
-  readonly pid: number | undefined;
-  /** What it wrote to stderr since its last start. */
-  readonly log: string;
   readonly apiUrl: string;
   /** `state.json` as it is on the disk now. */
   state(): AgentState;
@@ -28,46 +18,25 @@ export interface AgentProcess {
 }
 
 /** @param args of the agent's command line, without `--data` */
-export function agentProcess(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): AgentProcess {
-  let child: ChildProcess | undefined;
-  let log = "";
+export function agentProcess(folder: string, args: readonly string[]): AgentProcess {
+  // Its log tells the address also where the disk is too full for agent.json.
+  const ready = /"apiUrl":"([^"]+)".*"agent is up"/;
+  const child = childProgram({ file: process.execPath, args: [main, "--data", folder, ...args], ready });
   let apiUrl = "";
-  const isRunning = (): boolean => child !== undefined && child.exitCode === null && child.signalCode === null;
   return {
     folder,
     async start() {
-      log = "";
-      const started = spawn(process.execPath, [main, "--data", folder, ...args], {
-        stdio: ["ignore", "ignore", "pipe"],
-        env: { ...process.env, ...env },
-      });
-      child = started;
-      started.stderr?.setEncoding("utf8").on("data", (text: string) => {
-        log += text;
-      });
-      apiUrl = await eventually(async () => {
-        if (!isRunning()) return "";
-        const endpoints = AgentEndpoints.parse(JSON.parse(readFileSync(join(folder, "agent.json"), "utf8")));
-        if (endpoints.pid !== started.pid) throw new Error(`the agent does not listen:\n${log}`);
-        return endpoints.apiUrl;
-      });
-      if (apiUrl === "") throw new Error(`the agent ended with ${started.exitCode}:\n${log}`);
+      apiUrl = (await child.start())[1] ?? "";
     },
-    async end(signal) {
-      if (child === undefined || !isRunning()) return child?.exitCode ?? null;
-      const exited = once(child, "exit");
-      child.kill(signal);
-      await exited;
-      return child.exitCode;
-    },
+    end: child.end,
     get isRunning() {
-      return isRunning();
+      return child.isRunning;
     },
     get pid() {
-      return child?.pid;
+      return child.pid;
     },
     get log() {
-      return log;
+      return child.log;
     },
     get apiUrl() {
       return apiUrl;

@@ -37,7 +37,7 @@ const name = "edge";
 
 export async function startSite(
   t: Pick<TestContext, "after">,
-  options: { agentArgs?: readonly string[]; dataFolder?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { agentArgs?: readonly string[]; dataFolder?: string } = {},
 ): Promise<Site> {
   const root = await mkdtemp(join(tmpdir(), "espalier-chaos-"));
   const broker = await startNatsServer();
@@ -48,7 +48,7 @@ export async function startSite(
   await writeFile(authority, coordinator.authority.certificatePem);
   const enrollment = ["--enroll", coordinator.enrollmentAddress, "--token", testToken, "--authority", authority];
   const args = [...enrollment, "--name", name, "--threads", "1", "--context", "128", ...(options.agentArgs ?? [])];
-  const agent = agentProcess(options.dataFolder ?? join(root, name), args, options.env);
+  const agent = agentProcess(options.dataFolder ?? join(root, name), args);
   t.after(async () => {
     await agent.end("SIGKILL");
     await link.stop();

@@ -130,6 +130,10 @@ test("an active variant that must be given up is reported as failed after all", 
   assert.match(givenUp.failures.at(-1)?.reason ?? "", /can't be loaded any more: r/);
 });
 
+test("an agent that lost its state removes nothing before it is told what it shall run", () => {
+  assert.deepEqual(nextStep(given({}, { held: new Set([a, b]) })), { action: "wait" });
+});
+
 test("an older assignment changes nothing; a newer one and a new epoch do", () => {
   const state = { ...initialState(), ...vouched(5, a), settled: at(4) };
   assert.equal(transitions.assigned(state, assignment(4, b)), state);

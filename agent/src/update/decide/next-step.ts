@@ -84,8 +84,9 @@ function isVouched({ assignment, vouch }: AgentState): boolean {
   );
 }
 
-/** Keeps the active and the previous variant. */
+/** Keeps the active and the previous variant; a state that knows of no assignment lost it, and what is held may be it. */
 function collect(state: AgentState, held: ReadonlySet<Digest>): Step {
+  if (state.assignment === null) return { action: "wait" };
   const keep = new Set([state.active?.artifactDigest, state.previous?.artifactDigest]);
   const remove = [...held].filter((digest) => !keep.has(digest));
   return remove.length === 0 ? { action: "wait" } : { action: "collect", remove };
