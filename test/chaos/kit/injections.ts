@@ -21,6 +21,9 @@ export function injections(few: number): number {
 /** Whether all is to be run, also what takes minutes. */
 export const isThorough = process.env["ESPALIER_CHAOS_INJECTIONS"] !== undefined;
 
+/** For a test's `skip`: what takes long and has a quicker relative in `make test`. */
+export const onlyInChaos = isThorough ? false : "takes long: runs in make chaos";
+
 /** Hands a finding to `make chaos`, which writes them down; elsewhere the tests' own verdict is all. */
 export function record(finding: Finding): void {
   const path = process.env["ESPALIER_CHAOS_FINDINGS"];

@@ -25,6 +25,8 @@ export interface Site {
   readonly agent: AgentProcess;
   /** Puts the variant into the bucket and assigns it in the device's next generation. @returns the generation's number */
   assign(variant: ChaosVariant, options?: { without?: readonly Digest[] }): Promise<number>;
+  /** Puts what an assignment was made without. */
+  complete(variant: ChaosVariant): Promise<void>;
   /** What the device reported for a generation, in order. */
   reports(n: number): { state: string; reason: string; proof: string | null }[];
   /** Waits until the device reported an end of the generation. */
@@ -83,6 +85,7 @@ export async function startSite(
       coordinator.say({ vouch });
       return generation;
     },
+    complete: (variant) => putObjects(connection, variant.objects),
     reports,
     outcome: (n) =>
       eventually(async () => {
