@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { type BackoffPolicy, backoffDelayMs } from "@espalier/shared/backoff";
 import type { Assignment, Generation } from "@espalier/shared/contracts/assignment";
 import type { Digest } from "@espalier/shared/contracts/digest";
-import { EspalierError, messageOf } from "@espalier/shared/errors";
+import { EspalierError, hasCode, messageOf } from "@espalier/shared/errors";
 import { permanentDownloadErrors } from "../download/obtain-variant.ts";
 import { damagedFiles } from "../download/verify-files.ts";
 import { nextStep, type Step } from "./decide/next-step.ts";
@@ -116,7 +116,7 @@ export function createUpdater(deps: UpdaterDeps): Updater {
         await deps.chunks.retain(new Set());
         await executors.fail({ ...about, action: "fail", digest: about.artifactDigest, reason }, never);
       } else await reporter.state(about, "downloading", { reason });
-    } else if (step.action === "restore" && (await isDamaged())) {
+    } else if (step.action === "restore" && (hasCode(error, "file.unsafe") || (await isDamaged()))) {
       // Otherwise the machine may be at fault, e.g. short of memory: it is tried as often as `nextStep` allows.
       await executors.demote({ action: "demote", reason, fetchAgain: true }, never);
     }
