@@ -30,6 +30,7 @@ const recipes: Recipe[] = [
   },
   { schemaVersion: 1, pruning: { method: "tail", sparsity: 0.2 }, quantization: { method: "none" } },
   { schemaVersion: 1, pruning: { method: "shortgpt", sparsity: 0.25 }, quantization: { method: "none" } },
+  { schemaVersion: 1, pruning: { method: "obs", sparsity: 0.3, alignment: 32 }, quantization: { method: "none" } },
 ];
 
 test("a recipe has the same name and digest in TypeScript and in the builder", () => {

@@ -28,7 +28,8 @@ from espalier_builder.export.write_graph import ExportedGraph, write_graph
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.onnx_evaluate.evaluate import evaluate_exported
 from espalier_builder.progress import OnProgress, StageProgress, no_progress, only
-from espalier_builder.prune.apply import Calibration, Pruned
+from espalier_builder.prune.apply import Pruned
+from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import Statistics
 from espalier_builder.quantize.model import dequantized_copy
 from espalier_builder.quantize.weight_format import linear_format, variant_formats

@@ -17,9 +17,9 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from espalier_builder.failure import BuilderError
 
-WidthMethod = Literal["random", "magnitude", "cfsp", "cfsp-rel"]
+WidthMethod = Literal["random", "magnitude", "cfsp", "cfsp-rel", "minillm", "minillm-gate", "flap"]
 DepthMethod = Literal["tail", "shortgpt", "angular"]
-PruningMethod = Literal["none"] | WidthMethod | DepthMethod
+PruningMethod = Literal["none", "obs"] | WidthMethod | DepthMethod
 DEPTH_METHODS: tuple[PruningMethod, ...] = get_args(DepthMethod)
 
 
@@ -75,7 +75,7 @@ class Pruning:
     """`sparsity` is the share of all non-embedding parameters removed, whatever the method.
 
     `alignment` (FFN widths are multiples of it) and `refit` (closed-form recovery) mean nothing to `none` and where
-    whole layers go.
+    whole layers go; `obs` refits always.
     """
 
     method: PruningMethod = "none"
@@ -92,12 +92,8 @@ class Pruning:
             return {"method": "none"}
         if self.method in DEPTH_METHODS:
             return {"method": self.method, "sparsity": self.sparsity}
-        return {
-            "method": self.method,
-            "sparsity": self.sparsity,
-            "alignment": self.alignment,
-            "refit": self.refit,
-        }
+        sized = {"method": self.method, "sparsity": self.sparsity, "alignment": self.alignment}
+        return sized if self.method == "obs" else sized | {"refit": self.refit}
 
 
 @dataclass(frozen=True, slots=True)

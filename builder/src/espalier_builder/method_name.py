@@ -11,6 +11,7 @@ REFIT = "+refit"
 WIDTH_METHODS: tuple[PruningMethod, ...] = get_args(WidthMethod)
 NAMES: tuple[str, ...] = (
     *(name + suffix for name in WIDTH_METHODS for suffix in ("", REFIT)),
+    "obs",
     *DEPTH_METHODS,
 )
 

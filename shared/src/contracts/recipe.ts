@@ -8,12 +8,18 @@ import { type Digest, digestOfJson } from "./digest.ts";
 export const Pruning = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("none") }),
   z.strictObject({
-    method: z.enum(["random", "magnitude", "cfsp", "cfsp-rel"]),
+    method: z.enum(["random", "magnitude", "cfsp", "cfsp-rel", "minillm", "minillm-gate", "flap"]),
     sparsity: z.number().min(0.01).max(0.7),
     /** FFN widths are multiples of this. */
     alignment: z.int().min(1).max(1024),
     /** Closed-form recovery of what lost inputs, on calibration statistics, layer by layer on the pruned stream. */
     refit: z.boolean(),
+  }),
+  /** Neurons chosen by Optimal Brain Surgeon while each layer is refitted, on the pruned stream. */
+  z.strictObject({
+    method: z.literal("obs"),
+    sparsity: z.number().min(0.01).max(0.7),
+    alignment: z.int().min(1).max(1024),
   }),
   /** Whole layers: the last ones, those of least block influence, or the block that turns the last token least. */
   z.strictObject({ method: z.enum(["tail", "shortgpt", "angular"]), sparsity: z.number().min(0.01).max(0.7) }),
@@ -52,7 +58,7 @@ function pruningName(pruning: Pruning): string {
   const percent = Number((pruning.sparsity * 100).toFixed(2));
   if (!("alignment" in pruning)) return `${pruning.method}-${percent}`;
   const alignment = pruning.alignment === 32 ? "" : `-a${pruning.alignment}`;
-  return `${pruning.method}${pruning.refit ? "-refit" : ""}-${percent}${alignment}`;
+  return `${pruning.method}${"refit" in pruning && pruning.refit ? "-refit" : ""}-${percent}${alignment}`;
 }
 
 function quantizationName(quantization: Quantization): string {

@@ -16,12 +16,25 @@ from transformers import LlamaForCausalLM
 from espalier_builder.contracts import Pruning, digest_of_bytes, digest_of_json
 from espalier_builder.evaluate import dense_logits, forward
 from espalier_builder.evaluate.dense_logits import DenseLogits, write_dense_logits
-from espalier_builder.prune import apply, budget, cfsp, cut, decoder, depth, magnitude, neurons, statistics
-from espalier_builder.prune.apply import Calibration, Pruned, choose_cut, cut_out
+from espalier_builder.prune import (
+    apply,
+    budget,
+    cfsp,
+    cut,
+    decoder,
+    depth,
+    flap,
+    magnitude,
+    minillm,
+    neurons,
+    statistics,
+)
+from espalier_builder.prune.apply import Pruned, choose_cut, cut_out
 from espalier_builder.prune.cut import load_cut, save_cut, whole
+from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import Moments, Statistics, collect_statistics
-from espalier_builder.recover import refit
+from espalier_builder.recover import refit, surgeon
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.text.windows import EvaluationWindows
@@ -31,7 +44,7 @@ ENGINES = {"torch": torch.__version__, "transformers": transformers.__version__}
 TENSORS = "tensors.safetensors"
 FACTS = "facts.json"
 # Whatever decides a cut: a change in any of these makes new ones.
-_CHOOSING = (apply, budget, cfsp, cut, decoder, depth, magnitude, neurons, statistics, refit)
+_CHOOSING = (apply, budget, cfsp, cut, decoder, depth, flap, magnitude, minillm, neurons, statistics, refit, surgeon)
 
 
 @dataclass(frozen=True, slots=True)
