@@ -1,6 +1,5 @@
 import { SingleBar } from "cli-progress";
-import prettyMs from "pretty-ms";
-import { bytes } from "./quantities.ts";
+import prettyBytes from "pretty-bytes";
 
 /** Progress of one long task on stderr: a bar on a terminal, a line a second elsewhere, so that logs stay readable. */
 export interface Progress {
@@ -50,14 +49,9 @@ function lineProgress(label: string, stream: NodeJS.WriteStream): Progress {
   };
 }
 
-/** A rate of less time than this would say more of the connection's start than of its speed. */
-const leastRateMs = 500;
-
-/** Bytes done and total, mean rate and time left, for transfers. */
+/** Bytes done and total, rate and time left, for transfers. */
 export function transferMessage(doneBytes: number, totalBytes: number, elapsedMs: number): string {
-  const amount = `${bytes(doneBytes)} of ${bytes(totalBytes)}`;
-  if (elapsedMs < leastRateMs || doneBytes === 0) return amount;
-  const bytesPerSecond = doneBytes / (elapsedMs / 1000);
-  const leftMs = ((totalBytes - doneBytes) / bytesPerSecond) * 1000;
-  return `${amount}, ${bytes(Math.round(bytesPerSecond))}/s, ${prettyMs(leftMs, { secondsDecimalDigits: 0 })} left`;
+  const rate = elapsedMs > 0 ? doneBytes / (elapsedMs / 1000) : 0;
+  const leftSeconds = rate > 0 ? Math.ceil((totalBytes - doneBytes) / rate) : 0;
+  return `${prettyBytes(doneBytes)}/${prettyBytes(totalBytes)} ${prettyBytes(rate)}/s, ${leftSeconds} s left`;
 }

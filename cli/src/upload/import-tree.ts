@@ -3,10 +3,8 @@ import { createReadStream } from "node:fs";
 import type { ImportResponse__Output } from "@espalier/shared/generated/espalier/v1/ImportResponse";
 import type { UploadMessage } from "@espalier/shared/generated/espalier/v1/UploadMessage";
 import type { ClientWritableStream, requestCallback } from "@grpc/grpc-js";
-import prettyMs from "pretty-ms";
 import { fromGrpcError } from "../grpc-error.ts";
 import { startProgress, transferMessage } from "../output/progress.ts";
-import { bytes } from "../output/quantities.ts";
 import type { LocalFile } from "./local-files.ts";
 
 const pieceBytes = 1024 * 1024;
@@ -31,8 +29,7 @@ export async function importTree(
     progress.finish("failed");
     throw outcome.reason;
   }
-  const took = prettyMs(performance.now() - startedMs);
-  progress.finish(outcome.value.alreadyKnown ? "already there" : `done, ${bytes(totalBytes)} in ${took}`);
+  progress.finish(outcome.value.alreadyKnown ? "already there" : "done");
   return outcome.value;
 
   async function send(target: ClientWritableStream<UploadMessage>): Promise<void> {
