@@ -17,7 +17,10 @@ SETUP := sh scripts/bootstrap/setup.sh
 # For `make demo`: MODEL and DATA are one's own model and texts, KEEP=1 leaves everything running.
 export MODEL DATA KEEP PYTHON
 
-.PHONY: help setup demo test test-typescript test-scripts test-python check format clean
+# For `make chaos`: how often a fault is injected where that can be chosen (agent and coordinator kills).
+INJECTIONS ?= 100
+
+.PHONY: chaos help setup demo test test-typescript test-scripts test-python check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +46,9 @@ test-scripts:
 
 test-python:
 	@cd builder && $(PYTHON_ENV)/python -m pytest
+
+chaos: setup ## kill, fill, cut and lie at every part (INJECTIONS=100 of each), recorded in docs/measurements/chaos.md
+	@$(ON_NODE) $(NODE) test/chaos/main.ts --injections $(INJECTIONS) $(if $(ONLY),--only $(ONLY))
 
 check: setup ## lint, types, formatting, generated files (changes nothing)
 	@status=0; \

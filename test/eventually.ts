@@ -12,3 +12,12 @@ export async function eventually<Value>(assertion: () => Promise<Value>, deadlin
     }
   }
 }
+
+/** Looks again and again, as often as it can, until a condition holds that passes quickly. */
+export async function reached(condition: () => boolean, deadlineMs = 30_000): Promise<void> {
+  const until = performance.now() + deadlineMs;
+  while (!condition()) {
+    if (performance.now() > until) throw new Error(`not reached within ${deadlineMs / 1000} s: ${condition}`);
+    await sleep(1);
+  }
+}

@@ -176,5 +176,5 @@ test("without an identity and a token it says what is needed", async () => {
   const [text] = await once(agent.stderr, "data");
   assert.match(String(text), /--enroll, --token and --authority/);
   if (agent.exitCode === null) await once(agent, "exit");
-  assert.equal(agent.exitCode, 1);
+  assert.equal(agent.exitCode, 78);
 });

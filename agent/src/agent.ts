@@ -6,7 +6,7 @@ import { performance } from "node:perf_hooks";
 import { patientBackoff } from "@espalier/shared/backoff";
 import { AgentEndpoints } from "@espalier/shared/contracts/context";
 import { Digest } from "@espalier/shared/contracts/digest";
-import { EspalierError } from "@espalier/shared/errors";
+import { EspalierError, messageOf } from "@espalier/shared/errors";
 import type { Logger } from "@espalier/shared/logging";
 import { readApiKey } from "./api/api-key.ts";
 import { type ApiServer, type Route, startApiServer } from "./api/api-server.ts";
@@ -124,7 +124,9 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
     throw error;
   });
   const endpoints: AgentEndpoints = { schemaVersion: 1, pid: process.pid, deviceId, apiUrl: api.url };
-  await writeDurably(folder.endpointsFile, `${JSON.stringify(AgentEndpoints.parse(endpoints))}\n`);
+  await writeDurably(folder.endpointsFile, `${JSON.stringify(AgentEndpoints.parse(endpoints))}\n`).catch(
+    (error: unknown) => log.warn({ error: messageOf(error) }, "the API's address could not be written for local tools"),
+  );
 
   const kit = { bucket, threads: budget.threads, memoryBudgetBytes: budget.memoryBytes };
   const measure = createMeasureItem({

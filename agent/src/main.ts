@@ -1,7 +1,12 @@
-import { messageOf } from "@espalier/shared/errors";
+import { hasCode, messageOf } from "@espalier/shared/errors";
 import { createLogger } from "@espalier/shared/logging";
 import { startAgent } from "./agent.ts";
 import { parseOptions } from "./options.ts";
+
+/** `configuration` is EX_CONFIG of sysexits.h: starting again can't help, which systemd is told (RestartPreventExitStatus). */
+const exitCodes = { failed: 1, configuration: 78 };
+const personCodes = ["identity.unreadable", "enroll.needed", "enroll.denied"];
+const needsPerson = (error: unknown): boolean => personCodes.some((code) => hasCode(error, code));
 
 const options = parseOptions(process.argv.slice(2));
 const log = createLogger("agent", options.logLevel);
@@ -20,5 +25,5 @@ try {
     });
 } catch (error) {
   process.stderr.write(`espalier-agent: ${messageOf(error)}\n`);
-  process.exit(1);
+  process.exit(needsPerson(error) ? exitCodes.configuration : exitCodes.failed);
 }

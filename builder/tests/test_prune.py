@@ -13,14 +13,17 @@ import torch
 from espalier_builder.checkpoint.llama import ffn_widths, non_embedding_parameters
 from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
-from espalier_builder.prune.apply import Calibration, choose_cut, prune
+from espalier_builder.prune.apply import choose_cut, prune
 from espalier_builder.prune.budget import FfnBudget, allocate
 from espalier_builder.prune.cfsp import cfsp_rel_scores, cfsp_scores, coarse_importance, published_contrast
 from espalier_builder.prune.cut import Cut, apply_cut, load_cut, save_cut, whole
 from espalier_builder.prune.depth import angular_removal, layers_to_keep, shortgpt_removal, tail_removal
+from espalier_builder.prune.flap import fluctuation
 from espalier_builder.prune.magnitude import magnitude_scores
+from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.recover.refit import PANEL, add_gram, mirror, refit, solve
+from espalier_builder.recover.refit import PANEL, Refit, add_gram, mirror, refit, solve
+from espalier_builder.recover.surgeon import eliminate
 from tiny_llama import random_rows, tiny_model
 
 H, F = 5, 7
@@ -202,8 +205,54 @@ def test_refit_solves_o_proj_where_heads_are_gone() -> None:
         return (states[0] - states[1]).square().mean().item()
 
     refitted = refit(dense, cut, rows)
-    assert list(refitted.tensors) == ["model.layers.0.self_attn.o_proj.weight"]
+    assert refitted.tensors["model.layers.0.self_attn.o_proj.weight"].shape == (32, 16)
     assert error(refitted) < error(cut)
+
+
+def test_refit_changes_nothing_where_nothing_is_gone() -> None:
+    dense, rows = tiny_model(), random_rows()
+    same = apply_cut(dense, refit(dense, whole(dense), rows))
+    assert torch.allclose(same(rows).logits, dense(rows).logits, atol=1e-4)
+
+
+def test_refit_with_correction_brings_the_whole_stream_closer_to_the_dense_one() -> None:
+    dense, rows = tiny_model(), random_rows(64)
+    cut = choose_cut(dense, Pruning("cfsp-rel", 0.3, 8, False), calibrate(dense, rows))
+
+    def error(settings: Refit) -> float:
+        states = [
+            model.model(rows).last_hidden_state
+            for model in (dense, apply_cut(dense, refit(dense, cut, rows, settings=settings)))
+        ]
+        return (states[0] - states[1]).square().mean().item()
+
+    assert error(Refit(correction=1.0)) < error(Refit(correction=0.0))
+
+
+def test_a_layers_ffn_keeps_as_many_neurons_as_obs_allots() -> None:
+    dense, rows = tiny_model(), random_rows()
+    pruned = prune(dense, Pruning("obs", 0.3, 8), calibrate(dense, rows))
+    assert all(width % 8 == 0 for width in ffn_widths(pruned.model))
+    assert 0.3 <= pruned.achieved_sparsity < 0.35
+
+
+def test_flap_scores_prices_and_biases_follow_the_formula() -> None:
+    dense, rows = tiny_model(), random_rows()
+    statistics = collect_statistics(dense, rows)
+    inputs: list[torch.Tensor] = []
+    hook = dense.model.layers[0].mlp.down_proj.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    dense.model(rows)
+    hook.remove()
+    x, weight = inputs[0].flatten(0, 1), dense.model.layers[0].mlp.down_proj.weight
+    expected = x.var(0, correction=0) * weight.norm(dim=0).square()
+    assert torch.allclose(fluctuation(weight, statistics.ffn[0]), expected, rtol=1e-3)
+
+    cut = choose_cut(dense, Pruning("flap", 0.3, 8, False), Calibration(rows, statistics))
+    gone = torch.ones(48, dtype=torch.bool).index_fill(0, cut.neurons[0], False)
+    bias = weight[:, gone] @ x.mean(0)[gone]
+    assert torch.allclose(cut.tensors["model.layers.0.mlp.down_proj.bias"], bias, atol=1e-4)
+    pruned = prune(dense, Pruning("flap", 0.3, 8, False), Calibration(rows, statistics))
+    assert 0.3 <= pruned.achieved_sparsity < 0.37
 
 
 def test_a_saved_cut_is_the_same_cut(tmp_path: Path) -> None:
@@ -217,12 +266,28 @@ def test_a_saved_cut_is_the_same_cut(tmp_path: Path) -> None:
 def test_the_refit_weight_solves_the_normal_equations() -> None:
     chance = torch.Generator().manual_seed(0)
     x, weight = torch.randn(200, F, generator=chance), torch.randn(H, F, generator=chance)
-    kept, removed = x[:, :4], x[:, 4:]
-    solved = solve(weight[:, :4], weight[:, 4:], kept.T @ x, ridge=0.05)
-    damping = 0.05 * (kept.T @ kept).diagonal().mean() * torch.eye(4)
-    right = kept.T @ (x @ weight.T) + damping @ weight[:, :4].T
-    assert torch.allclose(solved, torch.linalg.solve(kept.T @ kept + damping, right).T, atol=1e-5)
-    assert removed.shape == (200, 3)
+    kept = torch.tensor([0, 2, 3, 6])
+    damping = 0.05 * torch.eye(F)
+    solved = solve(weight, x.T @ x + damping, kept)
+    inputs = x[:, kept]
+    right = inputs.T @ (x @ weight.T) + damping[:4, :4] @ weight[:, kept].T
+    assert torch.allclose(solved, torch.linalg.solve(inputs.T @ inputs + damping[:4, :4], right).T, atol=1e-5)
+
+
+def test_eliminate_removes_what_costs_least_and_leaves_the_least_squares_weights() -> None:
+    chance = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(200, F, generator=chance), torch.randn(H, F, generator=chance)
+    gram = x.T @ x + 0.1 * torch.eye(F)
+
+    def cost(kept: tuple[int, ...]) -> float:
+        difference = solve(weight, gram, torch.tensor(kept)) @ torch.eye(F)[list(kept)] - weight
+        return (difference @ gram @ difference.T).trace().item()
+
+    kept, solved = eliminate(weight, torch.linalg.inv(gram), F - 1)
+    assert tuple(kept.tolist()) == min(itertools.combinations(range(F), F - 1), key=cost)
+    kept, solved = eliminate(weight, torch.linalg.inv(gram), 3, at_once=2)
+    assert torch.allclose(solved, solve(weight, gram, kept), atol=1e-4)
+    assert kept.tolist() == sorted(kept.tolist())
 
 
 def test_gram_panels_add_up_to_the_product() -> None:
@@ -255,7 +320,7 @@ def test_refit_is_sequential_on_the_pruned_stream() -> None:
     dense, rows = tiny_model(), random_rows(16)
     calibration = calibrate(dense, rows)
     pruning = Pruning("cfsp", 0.3, 8, False)
-    cut = refit(dense, choose_cut(dense, pruning, calibration), rows, ridge=0.1)
+    cut = refit(dense, choose_cut(dense, pruning, calibration), rows, settings=Refit(ridge=0.1, correction=0))
     kept, model = cut.neurons, apply_cut(dense, cut)
     captured: list[torch.Tensor] = []
     mlp = model.model.layers[1].mlp
@@ -267,7 +332,7 @@ def test_refit_is_sequential_on_the_pruned_stream() -> None:
     inner = full.act_fn(full.gate_proj(inputs)) * full.up_proj(inputs)
     kept_inner = inner[:, kept[1]]
     gram = kept_inner.T @ kept_inner
-    damping = 0.1 * gram.diagonal().mean() * torch.eye(len(gram))
+    damping = 0.1 * inner.square().sum(0).mean() * torch.eye(len(gram))
     weight = full.down_proj.weight
     right = kept_inner.T @ (inner @ weight.T) + damping @ weight[:, kept[1]].T
     assert torch.allclose(mlp.down_proj.weight, torch.linalg.solve(gram + damping, right).T, atol=1e-3)

@@ -12,7 +12,8 @@ import torch
 
 from espalier_builder.contracts import Pruning, Quantization, Recipe, digest_of_bytes, recipe_digest
 from espalier_builder.evaluate.model import evaluate_model
-from espalier_builder.prune.apply import Calibration, prune
+from espalier_builder.prune.apply import prune
+from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity

@@ -3,7 +3,7 @@ import { EspalierError } from "@espalier/shared/errors";
 /** What the exit code of `espalier` says; docs/cli.md is written from this. */
 export const exitCodes = {
   done: { code: 0, meaning: "done" },
-  failed: { code: 1, meaning: "it failed; stderr says why and what to do" },
+  failed: { code: 1, meaning: "it failed, or `doctor` found an error; stderr says why and what to do" },
   usage: { code: 2, meaning: "wrong usage: a command, option or specification that can't be understood" },
   incomplete: { code: 3, meaning: "a rollout that was watched is paused, or ended otherwise than complete" },
   denied: { code: 4, meaning: "this operator may not do that: unknown, revoked, expired, or of too small a role" },

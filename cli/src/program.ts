@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { auditCommand } from "./commands/audit.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { deviceCommand } from "./commands/device.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { importCommands } from "./commands/imports.ts";
 import { operatorCommand } from "./commands/operator.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -13,12 +14,13 @@ import { variantCommand } from "./commands/variant.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { renderExamples } from "./help/examples.ts";
 import { outputFormats } from "./output/print.ts";
+import { version } from "./version.ts";
 
 /** Every command of `espalier`, for running, for completion and for docs/cli.md. */
 export function createProgram(): Command {
   const program = new Command("espalier")
     .description("fit one language model to every device of a fleet")
-    .version("0.1.0")
+    .version(version)
     .option(
       "--context <file>",
       "context of a coordinator and an operator (default: ESPALIER_CONTEXT, then `espalier up`'s here)",
@@ -34,6 +36,7 @@ export function createProgram(): Command {
   for (const add of [
     upCommand,
     statusCommand,
+    doctorCommand,
     deviceCommand,
     tokenCommand,
     importCommands,

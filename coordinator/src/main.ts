@@ -38,6 +38,7 @@ import { createProjection } from "./nats/projection.ts";
 import { reconcile, startReconciler } from "./nats/reconcile.ts";
 import { builtInOperator, createOperatorAccess } from "./operator/access.ts";
 import { accountMethods } from "./operator/account-methods.ts";
+import { diagnoseMethods } from "./operator/diagnose-methods.ts";
 import { statusMethods } from "./operator/status-methods.ts";
 import { type CoordinatorOptions, isLoopback, readOptions } from "./options.ts";
 import { planMethods } from "./plan/operator-methods.ts";
@@ -200,7 +201,8 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   running.defer(() => enrollment.stop());
   const buildersSeen = async () => {
     const jobs = await listJobs(store.db, { states: ["running"] });
-    return (await broker.waitingBuilders()) + new Set(jobs.map(({ builderId }) => builderId)).size;
+    const waiting = broker.isConnected() ? await broker.waitingBuilders().catch(() => null) : null;
+    return waiting === null ? null : waiting + new Set(jobs.map(({ builderId }) => builderId)).size;
   };
   const revoke = createRevokeDevice({
     store,
@@ -216,6 +218,16 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
         onlineCount: hub.onlineCount,
         buildersSeen,
         authorityPem,
+        now,
+      }),
+      ...diagnoseMethods({
+        store,
+        folder,
+        authorityPem,
+        serverPem: serverCertificate.certificatePem,
+        isOnline,
+        brokerConnected: broker.isConnected,
+        buildersSeen,
         now,
       }),
       ...accountMethods({ store, authority, operatorAddress: endpoints.sessionAddress, now }),

@@ -19,6 +19,13 @@ const bucket = objectBuckets.artifacts;
 const stream = `OBJ_${bucket}`;
 /** A broker that sends nothing for this long has stalled. */
 const stallMs = 5_000;
+/** Slower than this is no progress: the download is given up for now, told, and tried again later. */
+const minBytesPerSecond = 16 * 1024;
+/** Messages are asked for in portions that take about this long, so that pings are answered in between. */
+const portionMs = 2_000;
+
+/** The coordinator puts objects in messages of at most this many bytes. */
+const maxMessageBytes = 512 * 1024;
 
 /** What the object store keeps of an object under its metadata subject (ADR-20). */
 const ObjectEntry = z.object({
@@ -40,11 +47,12 @@ export interface ArtifactBucket {
 
 /**
  * Reads with an own pull consumer per object: the object store's `get()` has no backpressure and stalls where the user
- * may not publish flow control. An object is at most 4 MiB, so one pull of all its messages is the window.
+ * may not publish flow control. An object is pulled in portions: one message first, then as many as the link has shown
+ * to carry in `portionMs`. A fast link takes all the rest at once.
  */
 export function createArtifactBucket(connection: NatsConnection): ArtifactBucket {
   const client = jetstream(connection);
-  const managing = jetstreamManager(connection, { checkAPI: false });
+  const managing = jetstreamManager(connection, { checkAPI: false, timeout: deadlineMs(maxMessageBytes) });
   managing.catch(() => undefined);
 
   return {
@@ -99,35 +107,49 @@ async function pull({ client, manager, digest, entry, signal }: PullTask): Promi
     ack_policy: AckPolicy.None,
     mem_storage: true,
     num_replicas: 1,
-    inactive_threshold: nanos(10_000),
+    inactive_threshold: nanos(60_000),
   });
   let messages: ConsumerMessages | undefined;
   const abort = (): void => messages?.stop();
   signal.addEventListener("abort", abort, { once: true });
+  const consumer = client.consumers.getConsumerFromInfo(info);
+  const messageBytes = entry.size / Math.max(1, entry.chunks);
   let filled = 0;
+  let portion = 1;
   try {
-    messages = await client.consumers
-      .getConsumerFromInfo(info)
-      .fetch({ max_messages: Math.max(1, entry.chunks), expires: stallMs });
-    for await (const message of messages) {
+    for (let left = Math.max(1, entry.chunks); left > 0; ) {
+      portion = Math.min(portion, left);
+      left -= portion;
+      const askedMs = performance.now();
+      const before = filled;
+      messages = await consumer.fetch({ max_messages: portion, expires: deadlineMs(portion * messageBytes) });
+      for await (const message of messages) {
+        signal.throwIfAborted();
+        if (filled + message.data.length > entry.size) return bytes;
+        bytes.set(message.data, filled);
+        filled += message.data.length;
+      }
       signal.throwIfAborted();
-      if (filled + message.data.length > entry.size) break;
-      bytes.set(message.data, filled);
-      filled += message.data.length;
-      if (filled === entry.size) break;
+      if (filled === before || filled === entry.size) break;
+      const bytesPerMs = (filled - before) / (performance.now() - askedMs);
+      portion = Math.max(1, Math.floor((portionMs * bytesPerMs) / messageBytes));
     }
-    signal.throwIfAborted();
   } finally {
     signal.removeEventListener("abort", abort);
     messages?.stop();
-    // Only tidiness: the server drops an unused consumer after 10 s by itself.
+    // Only tidiness: the server drops an unused consumer after a minute by itself.
     manager.consumers.delete(stream, info.name).catch(() => undefined);
   }
   if (filled < entry.size)
     throw new EspalierError(
       "object.stalled",
-      `Object ${hex(digest)} ended after ${filled} of ${entry.size} bytes within ${stallMs} ms.`,
-      { fields: { digest, receivedBytes: filled, sizeBytes: entry.size } },
+      `Object ${hex(digest)} came slower than ${minBytesPerSecond} bytes per second: ${filled} of ${entry.size} bytes arrived.`,
+      { fields: { digest, receivedBytes: filled, sizeBytes: entry.size, minBytesPerSecond } },
     );
   return bytes;
+}
+
+/** How long bytes may take at the minimum rate, beside another object that shares the link. */
+function deadlineMs(sizeBytes: number): number {
+  return Math.ceil(stallMs + (sizeBytes / minBytesPerSecond) * 1000);
 }

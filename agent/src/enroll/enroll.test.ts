@@ -51,7 +51,7 @@ test("a stored identity is readable by its owner only, and reads back the same",
 });
 
 test("a broken identity is refused with what to do about it", async () => {
-  await writeFile(join(folder, "identity.json"), '{"deviceId":');
+  for (const name of ["identity.json", "identity.json.copy"]) await writeFile(join(folder, name), '{"deviceId":');
   await assert.rejects(loadIdentity(folder), (error) => {
     return hasCode(error, "identity.unreadable") && /enroll the device again/.test(error.message);
   });

@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EspalierError } from "@espalier/shared/errors";
 import { z } from "zod";
-import { writeDurably } from "../store/write-durably.ts";
+import { readTwice, writeTwice } from "../store/kept-twice.ts";
 
 /** Who this device is, and what proves it. */
 export const Identity = z.strictObject({
@@ -30,24 +29,24 @@ const fileName = "identity.json";
  */
 export async function loadIdentity(folder: string): Promise<Identity | undefined> {
   const path = join(folder, fileName);
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  try {
-    return Identity.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new EspalierError(
-      "identity.unreadable",
-      `${path} can't be read. Remove it and enroll the device again with a new token.`,
-      { fields: { path }, cause },
-    );
+  const reading = await readTwice(path, (text) => Identity.parse(JSON.parse(text)));
+  switch (reading.kind) {
+    case "absent":
+      return undefined;
+    case "whole":
+      return reading.value;
+    case "healed":
+      await saveIdentity(folder, reading.value).catch(() => undefined);
+      return reading.value;
+    case "broken":
+      throw new EspalierError(
+        "identity.unreadable",
+        `Neither ${path} nor its copy can be read. Remove ${folder} and enroll the device again with a new token.`,
+        { fields: { path }, cause: reading.problem },
+      );
   }
 }
 
 export async function saveIdentity(folder: string, identity: Identity): Promise<void> {
-  await writeDurably(join(folder, fileName), `${JSON.stringify(identity, null, 2)}\n`, 0o600);
+  await writeTwice(join(folder, fileName), `${JSON.stringify(identity, null, 2)}\n`, 0o600);
 }

@@ -10,15 +10,17 @@ export interface BrokerCredentials {
 
 /**
  * Connects for ever: the first attempt too waits for a broker that is not there yet, so an agent that boots offline
- * serves meanwhile. Pings every 2 s, since with the default of 2 minutes a paused node hangs the client.
+ * serves meanwhile. A silent broker is given up after 35 s: with the default of 2 minutes a paused node hangs the client,
+ * while the answer to a ping may wait behind half a megabyte at the least rate that downloads accept
+ * (download/artifact-bucket.ts).
  */
 export function connectBroker({ deviceId, natsUrls, user }: BrokerCredentials): Promise<NatsConnection> {
   return connect({
     servers: [...natsUrls],
     name: `espalier-agent ${deviceId}`,
     inboxPrefix: inboxPrefix(deviceId),
-    pingInterval: 2_000,
-    maxPingOut: 3,
+    pingInterval: 5_000,
+    maxPingOut: 6,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 500,
     reconnectJitter: 1_000,

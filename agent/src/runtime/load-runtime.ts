@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { checkGraph } from "./check-graph.ts";
 import { checkCount, checkRoom, checkTokens } from "./check-request.ts";
 import { safeModelFile } from "./model-files.ts";
 import { holdOrtLibrary } from "./ort-library.ts";
@@ -17,13 +18,16 @@ import { WorkerClient } from "./worker-client.ts";
 import type { FromWorker, WorkerSetup } from "./worker-protocol.ts";
 
 /**
- * Loads a variant's graph in a worker thread of its own. Throws an `EspalierError`: `runtime.unsafe-file` before
- * anything is opened, `runtime.load-failed` when ONNX Runtime refuses the graph.
+ * Loads a variant's graph in a worker thread of its own. Throws an `EspalierError`: `runtime.unsafe-file` and
+ * `runtime.unsafe-graph` before ONNX Runtime opens anything, `runtime.load-failed` when ONNX Runtime refuses the graph.
  */
 export async function loadRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { folder, graph, log } = options;
   const modelFile = await safeModelFile(folder, graph.file);
-  for (const file of options.dataFiles ?? [`${graph.file}.data`]) await safeModelFile(folder, file);
+  const dataFiles = new Map<string, string>();
+  for (const file of options.dataFiles ?? [`${graph.file}.data`])
+    dataFiles.set(file, await safeModelFile(folder, file));
+  await checkGraph(modelFile, graph, dataFiles);
   checkCount("threads", options.threads);
   checkCount("contextTokens", options.contextTokens);
   const capacity = Math.min(options.contextTokens, graph.contextLength);

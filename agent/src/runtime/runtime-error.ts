@@ -3,6 +3,8 @@ import { EspalierError } from "@espalier/shared/errors";
 export type RuntimeErrorCode =
   /** Graph or external data is not a plain file inside the artifact's folder. */
   | "runtime.unsafe-file"
+  /** The graph has operators, versions, sizes or weights that no variant has. */
+  | "runtime.unsafe-graph"
   /** ONNX Runtime could not create the session, or the graph is not of the manifest's shape. */
   | "runtime.load-failed"
   /** ONNX Runtime failed in a run. */

@@ -28,10 +28,21 @@ test("a saved value is there after reopening, with no temporary file beside it",
     await Promise.all([file.save({ n: 1 }), file.save({ n: 2 }), file.save({ n: 3 })]);
     assert.deepEqual(file.value, { n: 3 });
     assert.deepEqual((await open(path)).value, { n: 3 });
-    assert.deepEqual(await readdir(folder), ["counter.json"]);
+    assert.deepEqual(await readdir(folder), ["counter.json", "counter.json.copy"]);
   }));
 
-test("a torn, empty or foreign file heals to the initial value and is kept aside", () =>
+test("a torn, empty, foreign or lost file heals from its copy", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "counter.json");
+    for (const content of ['{"n": 1', "", '{"n": "one"}', null]) {
+      await (await open(path)).save({ n: 7 });
+      if (content === null) await rm(path);
+      else await writeFile(path, content);
+      assert.deepEqual((await open(path)).value, { n: 7 });
+    }
+  }));
+
+test("a torn, empty or foreign file without a copy heals to the initial value and is kept aside", () =>
   inFolder(async (folder) => {
     const path = join(folder, "counter.json");
     for (const content of ['{"n": 1', "", '{"n": "one"}', "\0\0\0\0"]) {

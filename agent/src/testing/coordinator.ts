@@ -24,6 +24,8 @@ export interface TestCoordinator {
   readonly connections: number;
   /** The first message, already said or to come, that the predicate accepts. */
   heard(accepts: (message: DeviceMessage__Output) => boolean): Promise<DeviceMessage__Output>;
+  /** Said to each device that connects, after Welcome; null says nothing. */
+  vouched: CoordinatorMessage["vouch"];
   /** Says something on the open session. */
   say(message: CoordinatorMessage): void;
   /** Cuts the open sessions. */
@@ -75,7 +77,10 @@ export async function startCoordinator(
       calls.add(call);
       call.on("data", (message: DeviceMessage__Output) => {
         messages.push(message);
-        if (message.hello) call.write({ welcome: { deviceId: "device", heartbeatIntervalMs } });
+        if (message.hello) {
+          call.write({ welcome: { deviceId: "device", heartbeatIntervalMs } });
+          if (coordinator.vouched) call.write({ vouch: coordinator.vouched });
+        }
         if (message.status && acknowledges) call.write({ reportAck: { reportId: message.status.reportId } });
         news.emit("message");
       });
@@ -95,12 +100,13 @@ export async function startCoordinator(
   sessionServer.addService(DeviceSession.service, session);
   sessionAddress = `localhost:${await bind(sessionServer, ServerCredentials.createSsl(roots, [pair], true))}`;
 
-  return {
+  const coordinator: TestCoordinator = {
     authority,
     enrollmentAddress: `localhost:${enrollmentPort}`,
     sessionAddress,
     enrollments,
     messages,
+    vouched: null,
     get connections() {
       return connections;
     },
@@ -123,6 +129,7 @@ export async function startCoordinator(
       sessionServer.forceShutdown();
     },
   };
+  return coordinator;
 }
 
 function bind(server: Server, credentials: ServerCredentials): Promise<number> {

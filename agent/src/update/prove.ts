@@ -2,6 +2,7 @@ import type { Probe } from "@espalier/shared/contracts/manifest";
 import type { VariantTiming } from "@espalier/shared/contracts/profile";
 import type { Proof } from "@espalier/shared/contracts/proof";
 import type { Runtime } from "../runtime/runtime.ts";
+import { nothingProven } from "./agent-state.ts";
 import { firstLogitsCosine, runProbe } from "./probe.ts";
 
 export interface ProveDeps {
@@ -49,15 +50,6 @@ export async function prove(deps: ProveDeps, signal: AbortSignal): Promise<Outco
     };
   return { proof, reason: null };
 }
-
-export const nothingProven: Proof = {
-  schemaVersion: 1,
-  firstLogitsCosine: null,
-  agreementWithBuilder: null,
-  agreementWithDense: null,
-  positions: 0,
-  timing: null,
-};
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;

@@ -4,13 +4,22 @@ import type { Proof } from "@espalier/shared/contracts/proof";
 import type { ObtainProgress } from "../download/obtain-variant.ts";
 import type { Report, ReportOutbox } from "../session/report-outbox.ts";
 
-/** Tells the coordinator how an assignment fares. A report that can't be stored never stops an update. */
+interface Subject {
+  readonly generation: Generation;
+  readonly artifactDigest: Digest | null;
+}
+
+interface Detail {
+  readonly reason?: string;
+  readonly proof?: Proof;
+}
+
+/** Tells the coordinator how an assignment fares. */
 export interface Reporter {
-  state(
-    about: { generation: Generation; artifactDigest: Digest | null },
-    state: Report["state"],
-    detail?: { reason?: string; proof?: Proof },
-  ): Promise<void>;
+  /** A state on the way; one that can't be stored never stops an update. */
+  state(about: Subject, state: Report["state"], detail?: Detail): Promise<void>;
+  /** How a generation ended. Durable when it returns; throws when it can't be stored, since nobody says it again. */
+  end(about: Subject, state: "active" | "failed" | "idle", detail?: Detail): Promise<void>;
   /** At most one report a second, and one for the end of each phase. */
   progress(about: { generation: Generation; artifactDigest: Digest }, progress: ObtainProgress): void;
 }
@@ -28,35 +37,28 @@ export interface ReporterDeps {
 
 export function createReporter({ outbox, clock, log }: ReporterDeps): Reporter {
   let lastProgress = { phase: "", atMs: 0 };
-  const add = async (content: Parameters<ReportOutbox["add"]>[0]): Promise<void> => {
-    try {
-      await outbox.add(content);
-    } catch (error) {
-      log.warn({ error: String(error), state: content.state }, "a report could not be stored");
-    }
+  const end = async (
+    { generation, artifactDigest }: Subject,
+    state: Report["state"],
+    { reason = "", proof }: Detail = {},
+  ): Promise<void> => {
+    log.info({ generation, artifactDigest, state, reason }, "assignment");
+    const atMs = clock.now();
+    const bytes = { downloadedBytes: 0, totalBytes: 0 };
+    await outbox.add({ generation, artifactDigest, state, reason, atMs, ...bytes, proof: proof ?? null });
   };
+  const tolerate = (state: Report["state"]) => (error: unknown) =>
+    log.warn({ error: String(error), state }, "a report could not be stored");
   return {
-    async state({ generation, artifactDigest }, state, { reason = "", proof } = {}) {
-      log.info({ generation, artifactDigest, state, reason }, "assignment");
-      const atMs = clock.now();
-      await add({
-        generation,
-        artifactDigest,
-        state,
-        reason,
-        atMs,
-        downloadedBytes: 0,
-        totalBytes: 0,
-        proof: proof ?? null,
-      });
-    },
+    end,
+    state: (about, state, detail) => end(about, state, detail).catch(tolerate(state)),
     progress({ generation, artifactDigest }, { phase, downloadedBytes, totalBytes }) {
       const atMs = clock.now();
       const isNews = phase !== lastProgress.phase || atMs - lastProgress.atMs >= progressIntervalMs;
       if (!isNews) return;
       lastProgress = { phase, atMs };
       const content = { generation, artifactDigest, reason: "", atMs, downloadedBytes, totalBytes, proof: null };
-      void add({ ...content, state: phase });
+      outbox.add({ ...content, state: phase }).catch(tolerate(phase));
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Generation } from "@espalier/shared/contracts/assignment";
+import { compareGenerations, type Generation } from "@espalier/shared/contracts/assignment";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { EspalierError, messageOf } from "@espalier/shared/errors";
 import type { ModelSlot } from "../api/model-slot.ts";
@@ -6,12 +6,12 @@ import type { ChunkStore } from "../download/chunk-store.ts";
 import { type ObtainDeps, obtainVariant } from "../download/obtain-variant.ts";
 import type { HostLock } from "../measure/host-lock.ts";
 import { timeGeneration } from "../measure/time-generation.ts";
-import type { Installed, StateStore } from "./agent-state.ts";
+import { type Installed, nothingProven, type StateStore } from "./agent-state.ts";
 import type { AssignedVariant, Step } from "./decide/next-step.ts";
 import * as transitions from "./decide/transitions.ts";
 import { type LoadDeps, type LoadedVariant, loadVariant } from "./load-variant.ts";
 import { firstLogitsCosine } from "./probe.ts";
-import { nothingProven, prove } from "./prove.ts";
+import { prove } from "./prove.ts";
 import type { Reporter } from "./reporter.ts";
 import { leastVariantBytes, type MemoryWindow, type VariantMemory } from "./variant-memory.ts";
 
@@ -53,13 +53,18 @@ export function createExecutors(deps: StepDeps): Executors {
     await slot.swap(null);
   };
 
+  /** A full disk must not keep a device from serving what it has. */
+  const countRestore = (count: (attempts: number) => number): Promise<void> =>
+    state
+      .change((now) => ({ ...now, restoreAttempts: count(now.restoreAttempts) }))
+      .catch((error: unknown) => deps.log.warn({ error: messageOf(error) }, "restoring could not be counted"));
+
   const fail = async (
     about: { generation: Generation; artifactDigest: Digest },
     reason: string,
     proof = nothingProven,
   ): Promise<void> => {
-    await state.change((now) => transitions.failed(now, { ...about, reason, atMs: clock.now() }));
-    await reporter.state(about, "failed", { reason, proof });
+    await state.change((now) => transitions.failed(now, { ...about, reason, proof, atMs: clock.now() }));
   };
 
   return {
@@ -67,7 +72,7 @@ export function createExecutors(deps: StepDeps): Executors {
       const installed = state.value.active;
       if (installed === null) return;
       const { artifactDigest } = installed;
-      await state.change((now) => ({ ...now, restoreAttempts: now.restoreAttempts + 1 }));
+      await countRestore((attempts) => attempts + 1);
       const loaded = await loadVariant(deps.load, artifactDigest);
       try {
         await checkFirstLogits(loaded);
@@ -76,22 +81,17 @@ export function createExecutors(deps: StepDeps): Executors {
         throw error;
       }
       await serve(loaded, installed);
-      await state.change((now) => ({ ...now, restoreAttempts: 0 }));
+      await countRestore(() => 0);
     },
 
     async demote({ reason, fetchAgain }) {
-      const { active, assignment } = state.value;
+      const { active } = state.value;
       if (active === null) return;
       const { artifactDigest } = active;
-      await serveNothing();
-      await deps.obtain.variants.remove(artifactDigest);
-      await state.change((now) => transitions.demoted(now, fetchAgain));
       deps.log.warn({ artifactDigest, reason }, "the active variant can't be loaded any more");
-      if (assignment?.variant?.artifactDigest === artifactDigest && !fetchAgain)
-        await reporter.state({ generation: assignment.generation, artifactDigest }, "failed", {
-          reason: `the active variant can't be loaded any more: ${reason}`,
-          proof: active.proof,
-        });
+      await serveNothing();
+      await state.change((now) => transitions.demoted(now, { fetchAgain, reason, atMs: clock.now() }));
+      await deps.obtain.variants.remove(artifactDigest);
     },
 
     fail: ({ generation, digest, reason }) => fail({ generation, artifactDigest: digest }, reason),
@@ -100,15 +100,18 @@ export function createExecutors(deps: StepDeps): Executors {
       await state.change((now) => transitions.cleared(now, generation));
       await serveNothing();
       deps.onServing(null);
-      await reporter.state({ generation, artifactDigest: null }, "idle");
     },
 
-    async settle({ generation }) {
-      const { active } = state.value;
-      if (active === null) return;
-      await state.change((now) => transitions.settledUnchanged(now, generation));
-      const { artifactDigest, proof } = active;
-      await reporter.state({ generation, artifactDigest }, "active", { reason: "already active", proof });
+    settle: ({ generation }) => state.change((now) => transitions.settledUnchanged(now, generation)),
+
+    async report({ generation }) {
+      const { active, failures } = state.value;
+      const failure = failures.findLast((one) => compareGenerations(one.generation, generation) === 0);
+      if (failure !== undefined) await reporter.end({ ...failure, generation }, "failed", failure);
+      else if (active !== null)
+        await reporter.end({ generation, artifactDigest: active.artifactDigest }, "active", active);
+      else await reporter.end({ generation, artifactDigest: null }, "idle");
+      await state.change((now) => transitions.reported(now, generation));
     },
 
     async obtain({ generation, variant }, signal) {
@@ -142,7 +145,6 @@ export function createExecutors(deps: StepDeps): Executors {
         };
         await state.change((now) => transitions.activated(now, generation, installed));
         await serve(loaded, installed);
-        await reporter.state(about, "active", { proof });
       } catch (error) {
         if (slot.current?.runtime !== loaded?.runtime || loaded === undefined) {
           await loaded?.runtime.close();

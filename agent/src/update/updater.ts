@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { type BackoffPolicy, backoffDelayMs } from "@espalier/shared/backoff";
 import type { Assignment, Generation } from "@espalier/shared/contracts/assignment";
 import type { Digest } from "@espalier/shared/contracts/digest";
-import { EspalierError, messageOf } from "@espalier/shared/errors";
+import { EspalierError, hasCode, messageOf } from "@espalier/shared/errors";
 import { permanentDownloadErrors } from "../download/obtain-variant.ts";
 import { damagedFiles } from "../download/verify-files.ts";
 import { nextStep, type Step } from "./decide/next-step.ts";
@@ -14,7 +14,7 @@ import { createExecutors, type Executors, type StepDeps } from "./steps.ts";
  * 1. One step runs at a time, and what it is about is persisted before it acts.
  * 2. The active variant serves until the new one is proven, unless memory holds only one.
  * 3. A generation that failed is never tried again; one that was interrupted is.
- * 4. A crash while a variant is proven counts as its failure at the next start.
+ * 4. Crashes while a variant is proven are counted over restarts, and the second is its failure.
  * 5. An assignment older than what was settled, or that nobody vouched for, changes nothing.
  * 6. The active and the previous variant stay on disk; whatever else there is goes.
  */
@@ -92,7 +92,10 @@ export function createUpdater(deps: UpdaterDeps): Updater {
           if (signal.aborted) break;
           if (abort.signal.aborted) continue;
           attempt++;
-          await handle(step, error);
+          // What can't be recorded now, e.g. on a full disk, is decided and tried again.
+          await handle(step, error).catch((problem: unknown) =>
+            log.warn({ action: step.action, problem: messageOf(problem) }, "the failure could not be recorded"),
+          );
           const waitMs = backoffDelayMs(deps.backoff, attempt, deps.random());
           await Promise.race([news, setTimeout(waitMs, undefined, { signal }).catch(() => undefined)]);
         } finally {
@@ -108,12 +111,14 @@ export function createUpdater(deps: UpdaterDeps): Updater {
     log.warn({ action: step.action, reason }, "step failed");
     if (step.action === "obtain") {
       const about = { generation: step.generation, artifactDigest: step.variant.artifactDigest };
-      if (isPermanent(error))
+      if (isPermanent(error)) {
+        // What was fetched may be what fills the disk, and the failure is to be written to it.
+        await deps.chunks.retain(new Set());
         await executors.fail({ ...about, action: "fail", digest: about.artifactDigest, reason }, never);
-      else await reporter.state(about, "downloading", { reason });
-    } else if (step.action === "restore") {
-      const fetchAgain = await isDamaged();
-      await executors.demote({ action: "demote", reason, fetchAgain }, never);
+      } else await reporter.state(about, "downloading", { reason });
+    } else if (step.action === "restore" && (hasCode(error, "file.unsafe") || (await isDamaged()))) {
+      // Otherwise the machine may be at fault, e.g. short of memory: it is tried as often as `nextStep` allows.
+      await executors.demote({ action: "demote", reason, fetchAgain: true }, never);
     }
   }
 

@@ -22,9 +22,7 @@ from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.evaluate.quality import Quality
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
-from espalier_builder.prune.apply import prune
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.cost import measure_cost
 from espalier_builder.stages.model_stages import DenseModel, ModelStages, digest_of_rows
 from espalier_builder.text.windows import EvaluationWindows
 
@@ -91,14 +89,16 @@ def compare(
         progress(index / len(missing), f"{name} at {pruning.sparsity:g}")
         row: Row = {"method": name, "sparsity": pruning.sparsity}
         try:
-            with measure_cost() as meter:
-                pruned = prune(model, pruning, calibration)
+            pruned = stages.pruned(pruning, calibration)
             quality = evaluate_model(pruned.model, comparison.windows, reference)
         except BuilderError as error:
             _add(table, file, row | {"error": f"{error.code}: {error}"})
             continue
-        cost = {"seconds": round(meter.cost.seconds, 1), "peakMemoryBytes": meter.cost.peak_memory_bytes}
-        _add(table, file, row | {"achievedSparsity": pruned.achieved_sparsity} | _figures(pruned.model, quality) | cost)
+        _, cost = stages.costs[-1]
+        spent = {"seconds": round(cost.seconds, 1), "peakMemoryBytes": cost.peak_memory_bytes}
+        _add(
+            table, file, row | {"achievedSparsity": pruned.achieved_sparsity} | _figures(pruned.model, quality) | spent
+        )
     progress(1.0, "done")
     return table
 

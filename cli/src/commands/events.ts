@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { unary } from "../client.ts";
 import { state } from "../output/colour.ts";
 import type { Listing } from "../output/print.ts";
-import { time, unknown } from "../output/quantities.ts";
+import { shortDigest, time, unknown } from "../output/quantities.ts";
 import { addList, type ListCommand } from "./list-command.ts";
 import { parseSince } from "./since.ts";
 
@@ -28,9 +28,15 @@ const listing: Listing<EventView> = {
     { title: "DEVICE", cell: (event) => event.deviceName || event.deviceId || unknown },
     { title: "WHAT", cell: ({ kind }) => kindText(kind) },
     { title: "ROLLOUT", cell: (event) => event.rolloutId || unknown, wide: true },
-    { title: "MESSAGE", cell: (event) => event.message, wraps: true },
+    { title: "MESSAGE", cell: messageText, wraps: true },
   ],
 };
+
+/** A device's report without words is about an artifact. */
+function messageText({ message, data }: EventView): string {
+  const { artifactDigest } = data;
+  return message !== "" || typeof artifactDigest !== "string" ? message : `artifact ${shortDigest(artifactDigest)}`;
+}
 
 /** `device.active` -> `device active` with the state in its colour. */
 function kindText(kind: string): string {

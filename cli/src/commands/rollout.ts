@@ -59,21 +59,35 @@ const listing: Listing<RolloutState> = {
 
 const showing: Showing<RolloutState> = { name: (state) => state.spec.name, text: renderRollout };
 
+const redrawIntervalMs = 1_000;
+/** More would leave no room for waves and gates. */
+const maxLiveDevices = 20;
+
 /** Follows a rollout: the whole picture in place on a terminal, a line for each change on stderr elsewhere. */
 async function watch(client: OperatorClient, rollout: string, { output }: GlobalOptions): Promise<void> {
   const live = process.stdout.isTTY && (output === "table" || output === "wide");
   const view = startLiveView();
   let last: RolloutState | undefined;
   let lastLine = "";
-  for await (const state of watchRollout(client, rollout)) {
-    last = state;
-    const line = rolloutLine(state);
-    if (live) view.show(renderOne(state, showing, output));
-    else if (line !== lastLine) process.stderr.write(`${line}\n`);
-    lastLine = line;
-    if (state.phase === "paused") break;
+  const redraw = () => {
+    if (live && last !== undefined)
+      view.show(renderRollout(last, { wide: output === "wide", maxDevices: maxLiveDevices }));
+  };
+  // Between two changes, too: ages and times left move on.
+  const timer = setInterval(redraw, redrawIntervalMs);
+  try {
+    for await (const state of watchRollout(client, rollout)) {
+      last = state;
+      redraw();
+      const line = rolloutLine(state);
+      if (!live && line !== lastLine) process.stderr.write(`${line}\n`);
+      lastLine = line;
+      if (state.phase === "paused") break;
+    }
+  } finally {
+    clearInterval(timer);
+    view.end();
   }
-  view.end();
   if (last === undefined) return;
   if (!live) process.stdout.write(renderOne(last, showing, output));
   if (last.phase !== "complete") process.exitCode = exitCodes.incomplete.code;

@@ -1,5 +1,6 @@
 import { SingleBar } from "cli-progress";
-import prettyBytes from "pretty-bytes";
+import prettyMs from "pretty-ms";
+import { bytes } from "./quantities.ts";
 
 /** Progress of one long task on stderr: a bar on a terminal, a line a second elsewhere, so that logs stay readable. */
 export interface Progress {
@@ -49,9 +50,14 @@ function lineProgress(label: string, stream: NodeJS.WriteStream): Progress {
   };
 }
 
-/** Bytes done and total, rate and time left, for transfers. */
+/** A rate of less time than this would say more of the connection's start than of its speed. */
+const leastRateMs = 500;
+
+/** Bytes done and total, mean rate and time left, for transfers. */
 export function transferMessage(doneBytes: number, totalBytes: number, elapsedMs: number): string {
-  const rate = elapsedMs > 0 ? doneBytes / (elapsedMs / 1000) : 0;
-  const leftSeconds = rate > 0 ? Math.ceil((totalBytes - doneBytes) / rate) : 0;
-  return `${prettyBytes(doneBytes)}/${prettyBytes(totalBytes)} ${prettyBytes(rate)}/s, ${leftSeconds} s left`;
+  const amount = `${bytes(doneBytes)} of ${bytes(totalBytes)}`;
+  if (elapsedMs < leastRateMs || doneBytes === 0) return amount;
+  const bytesPerSecond = doneBytes / (elapsedMs / 1000);
+  const leftMs = ((totalBytes - doneBytes) / bytesPerSecond) * 1000;
+  return `${amount}, ${bytes(Math.round(bytesPerSecond))}/s, ${prettyMs(leftMs, { secondsDecimalDigits: 0 })} left`;
 }

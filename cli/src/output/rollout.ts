@@ -13,13 +13,19 @@ export function rolloutLine(state: RolloutState): string {
   return `${state.spec.name}: ${parts.filter((part) => part !== "").join(", ")}`;
 }
 
-/** Everything that an operator wants to know of a rollout: builds, waves, gates with their values, devices and why. */
-export function renderRollout(state: RolloutState, options: { wide: boolean } = { wide: false }): string {
+/**
+ * Everything that an operator wants to know of a rollout: builds, waves, gates with their values, devices and why.
+ * `maxDevices` shows only so many, first those that failed or are at work.
+ */
+export function renderRollout(
+  state: RolloutState,
+  options: { wide: boolean; maxDevices?: number } = { wide: false },
+): string {
   const sections: [title: string, text: string | null][] = [
     ["Builds", state.builds.some((build) => build.state !== "succeeded") || options.wide ? buildTable(state) : null],
     ["Waves", state.waves.length > 0 ? waveTable(state) : null],
     ["Gates", state.waves.some((wave) => wave.gates.length > 0) ? gateTable(state) : null],
-    ["Devices", state.devices.length > 0 ? deviceTable(state, options.wide) : null],
+    ["Devices", state.devices.length > 0 ? deviceTable(state, options) : null],
   ];
   const shown = sections.flatMap(([title, text]) => (text === null ? [] : [`${dim(title)}\n${text}`]));
   return [head(state), ...shown].join("\n");
@@ -105,7 +111,19 @@ function gateValue({ gate }: GateResult, value: number | null): string {
 
 type RolloutDevice = RolloutState["devices"][number];
 
-function deviceTable(state: RolloutState, wide: boolean): string {
+/** What an operator looks for first. */
+const interest: readonly RolloutDevice["phase"][] = [
+  "failed",
+  "working",
+  "assigned",
+  "offline",
+  "rolled-back",
+  "pending",
+  "active",
+  "skipped",
+];
+
+function deviceTable(state: RolloutState, { wide, maxDevices }: { wide: boolean; maxDevices?: number }): string {
   const planned = (device: RolloutDevice) => state.plan?.devices.find(({ deviceId }) => deviceId === device.deviceId);
   const columns: Column<RolloutDevice>[] = [
     { title: "DEVICE", cell: (device) => device.name },
@@ -119,11 +137,17 @@ function deviceTable(state: RolloutState, wide: boolean): string {
     { title: "AGREEMENT", cell: (device) => percent(device.proof?.agreementWithDense) },
     { title: "WHY", cell: (device) => device.reason || busyText(device) || planned(device)?.reason || "", wraps: true },
   ];
-  const byState = [...state.devices].sort((a, b) => a.wave - b.wave || a.phase.localeCompare(b.phase));
-  return renderTable(
-    byState,
+  const all =
+    maxDevices === undefined || state.devices.length <= maxDevices
+      ? [...state.devices].sort((a, b) => a.wave - b.wave)
+      : [...state.devices].sort((a, b) => interest.indexOf(a.phase) - interest.indexOf(b.phase));
+  const shown = all.slice(0, maxDevices);
+  const rest = all.length - shown.length;
+  const table = renderTable(
+    shown,
     columns.filter((column) => wide || column.wide !== true),
   );
+  return rest === 0 ? table : `${table}${dim(`and ${rest} more`)}\n`;
 }
 
 function busyText({ phase, progress }: RolloutDevice): string {

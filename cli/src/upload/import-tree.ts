@@ -3,8 +3,10 @@ import { createReadStream } from "node:fs";
 import type { ImportResponse__Output } from "@espalier/shared/generated/espalier/v1/ImportResponse";
 import type { UploadMessage } from "@espalier/shared/generated/espalier/v1/UploadMessage";
 import type { ClientWritableStream, requestCallback } from "@grpc/grpc-js";
+import prettyMs from "pretty-ms";
 import { fromGrpcError } from "../grpc-error.ts";
 import { startProgress, transferMessage } from "../output/progress.ts";
+import { bytes } from "../output/quantities.ts";
 import type { LocalFile } from "./local-files.ts";
 
 const pieceBytes = 1024 * 1024;
@@ -29,7 +31,8 @@ export async function importTree(
     progress.finish("failed");
     throw outcome.reason;
   }
-  progress.finish(outcome.value.alreadyKnown ? "already there" : "done");
+  const took = prettyMs(performance.now() - startedMs);
+  progress.finish(outcome.value.alreadyKnown ? "already there" : `done, ${bytes(totalBytes)} in ${took}`);
   return outcome.value;
 
   async function send(target: ClientWritableStream<UploadMessage>): Promise<void> {

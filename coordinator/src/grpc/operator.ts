@@ -3,6 +3,8 @@ import type { CreateOperatorRequest__Output } from "@espalier/shared/generated/e
 import type { CreateOperatorResponse } from "@espalier/shared/generated/espalier/v1/CreateOperatorResponse";
 import type { CreateTokenRequest__Output } from "@espalier/shared/generated/espalier/v1/CreateTokenRequest";
 import type { CreateTokenResponse } from "@espalier/shared/generated/espalier/v1/CreateTokenResponse";
+import type { DiagnoseRequest__Output } from "@espalier/shared/generated/espalier/v1/DiagnoseRequest";
+import type { DiagnoseResponse } from "@espalier/shared/generated/espalier/v1/DiagnoseResponse";
 import type { FileData } from "@espalier/shared/generated/espalier/v1/FileData";
 import type { GetRolloutRequest__Output } from "@espalier/shared/generated/espalier/v1/GetRolloutRequest";
 import type { GetStatusRequest__Output } from "@espalier/shared/generated/espalier/v1/GetStatusRequest";
@@ -47,6 +49,9 @@ export interface AccountMethods {
   revokeOperator: Unary<RevokeOperatorRequest__Output, RevokeOperatorResponse>;
   listAudit: Unary<ListAuditRequest__Output, ListAuditResponse>;
 }
+export interface DiagnoseMethods {
+  diagnose: Unary<DiagnoseRequest__Output, DiagnoseResponse>;
+}
 export interface StatusMethods {
   getStatus: Unary<GetStatusRequest__Output, GetStatusResponse>;
   createToken: Unary<CreateTokenRequest__Output, CreateTokenResponse>;
@@ -83,6 +88,7 @@ export interface RolloutMethods {
 
 /** The operator API: groups of handlers, each made in the folder of its subject. */
 export type OperatorMethods = StatusMethods &
+  DiagnoseMethods &
   AccountMethods &
   DeviceMethods &
   EventMethods &
@@ -96,6 +102,7 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
   const { entrance } = access;
   return {
     GetStatus: serveUnary(methods.getStatus, entrance("GetStatus"), log),
+    Diagnose: serveUnary(methods.diagnose, entrance("Diagnose"), log),
     CreateOperator: serveUnary(methods.createOperator, entrance("CreateOperator"), log),
     ListOperators: serveUnary(methods.listOperators, entrance("ListOperators"), log),
     RevokeOperator: serveUnary(methods.revokeOperator, entrance("RevokeOperator"), log),

@@ -16,8 +16,8 @@ export function statusMethods(parts: {
   store: Store;
   endpoints: () => { httpUrl: string; enrollmentAddress: string; natsUrls: string[] };
   onlineCount: () => number;
-  /** How many builders were heard of lately. */
-  buildersSeen: () => Promise<number>;
+  /** How many builders were heard of lately; null while the broker can't say. */
+  buildersSeen: () => Promise<number | null>;
   authorityPem: string;
   now: () => number;
 }): StatusMethods {
@@ -28,7 +28,7 @@ export function statusMethods(parts: {
       ...parts.endpoints(),
       devicesOnline: parts.onlineCount(),
       devicesTotal: await countDevices(store.db),
-      buildersSeen: await parts.buildersSeen(),
+      buildersSeen: (await parts.buildersSeen()) ?? 0,
       operator,
       role,
       nowMs: now(),

@@ -37,3 +37,9 @@ export async function pendingOutbox(db: Queries, limit: number): Promise<OutboxE
 export async function removeFromOutbox(db: Queries, id: string): Promise<void> {
   await db.deleteFrom("outbox").where("id", "=", id).execute();
 }
+
+/** When the oldest entry was decided; null when nothing is owed. */
+export async function oldestOwed(db: Queries): Promise<number | null> {
+  const row = await db.selectFrom("outbox").select("createdAtMs").orderBy("id").limit(1).executeTakeFirst();
+  return row?.createdAtMs ?? null;
+}

@@ -8,10 +8,13 @@ import type { CreateOperatorResponse as _espalier_v1_CreateOperatorResponse, Cre
 import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from './espalier/v1/CreateTokenRequest.ts';
 import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from './espalier/v1/CreateTokenResponse.ts';
 import type { Device as _espalier_v1_Device, Device__Output as _espalier_v1_Device__Output } from './espalier/v1/Device.ts';
+import type { DiagnoseRequest as _espalier_v1_DiagnoseRequest, DiagnoseRequest__Output as _espalier_v1_DiagnoseRequest__Output } from './espalier/v1/DiagnoseRequest.ts';
+import type { DiagnoseResponse as _espalier_v1_DiagnoseResponse, DiagnoseResponse__Output as _espalier_v1_DiagnoseResponse__Output } from './espalier/v1/DiagnoseResponse.ts';
 import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from './espalier/v1/Document.ts';
 import type { Event as _espalier_v1_Event, Event__Output as _espalier_v1_Event__Output } from './espalier/v1/Event.ts';
 import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from './espalier/v1/FileData.ts';
 import type { FileHeader as _espalier_v1_FileHeader, FileHeader__Output as _espalier_v1_FileHeader__Output } from './espalier/v1/FileHeader.ts';
+import type { Finding as _espalier_v1_Finding, Finding__Output as _espalier_v1_Finding__Output } from './espalier/v1/Finding.ts';
 import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutRequest__Output as _espalier_v1_GetRolloutRequest__Output } from './espalier/v1/GetRolloutRequest.ts';
 import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from './espalier/v1/GetStatusRequest.ts';
 import type { GetStatusResponse as _espalier_v1_GetStatusResponse, GetStatusResponse__Output as _espalier_v1_GetStatusResponse__Output } from './espalier/v1/GetStatusResponse.ts';
@@ -64,10 +67,13 @@ export interface ProtoGrpcType {
       CreateTokenRequest: MessageTypeDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenRequest__Output>
       CreateTokenResponse: MessageTypeDefinition<_espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenResponse__Output>
       Device: MessageTypeDefinition<_espalier_v1_Device, _espalier_v1_Device__Output>
+      DiagnoseRequest: MessageTypeDefinition<_espalier_v1_DiagnoseRequest, _espalier_v1_DiagnoseRequest__Output>
+      DiagnoseResponse: MessageTypeDefinition<_espalier_v1_DiagnoseResponse, _espalier_v1_DiagnoseResponse__Output>
       Document: MessageTypeDefinition<_espalier_v1_Document, _espalier_v1_Document__Output>
       Event: MessageTypeDefinition<_espalier_v1_Event, _espalier_v1_Event__Output>
       FileData: MessageTypeDefinition<_espalier_v1_FileData, _espalier_v1_FileData__Output>
       FileHeader: MessageTypeDefinition<_espalier_v1_FileHeader, _espalier_v1_FileHeader__Output>
+      Finding: MessageTypeDefinition<_espalier_v1_Finding, _espalier_v1_Finding__Output>
       GetRolloutRequest: MessageTypeDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_GetRolloutRequest__Output>
       GetStatusRequest: MessageTypeDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusRequest__Output>
       GetStatusResponse: MessageTypeDefinition<_espalier_v1_GetStatusResponse, _espalier_v1_GetStatusResponse__Output>

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Assignment } from "@espalier/shared/contracts/assignment";
 import type { Digest } from "@espalier/shared/contracts/digest";
-import { type AgentState, type Installed, initialState } from "../agent-state.ts";
-import { nothingProven } from "../prove.ts";
+import { type AgentState, type Installed, initialState, nothingProven } from "../agent-state.ts";
+
 import { type Facts, nextStep } from "./next-step.ts";
 import * as transitions from "./transitions.ts";
 
@@ -37,7 +37,7 @@ const installed = (artifactDigest: Digest): Installed => ({
   proof: nothingProven,
 });
 const given = (state: Partial<AgentState>, facts: Partial<Omit<Facts, "state">> = {}): Facts => ({
-  state: { ...initialState(), ...state },
+  state: { ...initialState(), reported: state.settled ?? null, ...state },
   serving: null,
   held: new Set(),
   trialIsOurs: true,
@@ -74,11 +74,16 @@ test("a restart serves the active variant before anything else", () => {
   assert.equal(nextStep(given(state, { held: new Set([a]), serving: a })).action, "obtain");
 });
 
-test("a trial that its process did not survive is a failure before anything else", () => {
-  const trial = { generation: at(2), artifactDigest: b };
-  const state = { ...vouched(2, b), active: installed(a), trial };
-  const step = nextStep(given(state, { held: new Set([a, b]), trialIsOurs: false }));
+test("a trial that its process did not survive is tried once more, since power may have failed, and then is a failure", () => {
+  const state = { ...initialState(), ...vouched(2, b), active: installed(a) };
+  const facts = { held: new Set([a, b]), trialIsOurs: false };
+  const once = transitions.trialBegun(state, at(2), b);
+  assert.equal(nextStep(given(once, facts)).action, "restore");
+  assert.equal(nextStep(given(once, { ...facts, serving: a })).action, "prove");
+  const twice = transitions.trialBegun(once, at(2), b);
+  const step = nextStep(given(twice, facts));
   assert.ok(step.action === "fail" && step.digest === b && step.generation.n === 2);
+  assert.equal(transitions.trialBegun(once, at(3), c).trial?.attempts, 1);
 });
 
 test("an active variant that kills the agent while loading, or is gone, gives way to the previous one", () => {
@@ -86,7 +91,11 @@ test("an active variant that kills the agent while loading, or is gone, gives wa
   assert.equal(nextStep(given(state, { held: new Set([a, b]) })).action, "demote");
   assert.equal(nextStep(given({ ...state, restoreAttempts: 2 }, { held: new Set([a, b]) })).action, "restore");
   assert.equal(nextStep(given({ ...state, restoreAttempts: 0 }, { held: new Set([b]) })).action, "demote");
-  assert.equal(transitions.demoted({ ...initialState(), ...state }, false).active?.artifactDigest, b);
+  assert.equal(
+    transitions.demoted({ ...initialState(), ...state }, { fetchAgain: false, reason: "", atMs: 0 }).active
+      ?.artifactDigest,
+    b,
+  );
 });
 
 test("what is assigned and active already only settles", () => {
@@ -104,6 +113,25 @@ test("only the active and the previous variant stay on disk, and nothing goes wh
   const facts = { serving: a, held: new Set([a, b, c]) };
   assert.deepEqual(nextStep(given(state, facts)), { action: "collect", remove: [c] });
   assert.equal(nextStep(given({ ...state, ...vouched(2, c) }, facts)).action, "prove");
+});
+
+test("an end that a kill kept from being reported is reported from the state, once, and after what is active serves", () => {
+  const state = { ...vouched(2, b), active: installed(b), settled: at(2), reported: at(1) };
+  assert.equal(nextStep(given(state, { held: new Set([b]) })).action, "restore");
+  assert.equal(nextStep(given(state, { held: new Set([b]), serving: b })).action, "report");
+  const told = transitions.reported({ ...initialState(), ...state }, at(2));
+  assert.equal(nextStep(given(told, { held: new Set([b]), serving: b })).action, "wait");
+});
+
+test("an active variant that must be given up is reported as failed after all", () => {
+  const state = { ...initialState(), ...vouched(2, b), active: installed(b), settled: at(2), reported: at(2) };
+  const givenUp = transitions.demoted(state, { fetchAgain: false, reason: "r", atMs: 0 });
+  assert.equal(nextStep(given(givenUp)).action, "report");
+  assert.match(givenUp.failures.at(-1)?.reason ?? "", /can't be loaded any more: r/);
+});
+
+test("an agent that lost its state removes nothing before it is told what it shall run", () => {
+  assert.deepEqual(nextStep(given({}, { held: new Set([a, b]) })), { action: "wait" });
 });
 
 test("an older assignment changes nothing; a newer one and a new epoch do", () => {
@@ -124,7 +152,7 @@ test("activation keeps what was active to go back to; a failure keeps both", () 
   const state = { ...initialState(), active: installed(a), previous: installed(c) };
   const next = transitions.activated(state, at(2), installed(b));
   assert.deepEqual([next.active?.artifactDigest, next.previous?.artifactDigest], [b, a]);
-  const failure = { generation: at(2), artifactDigest: b, reason: "r", atMs: 0 };
-  const after = transitions.failed({ ...state, trial: { generation: at(2), artifactDigest: b } }, failure);
+  const failure = { generation: at(2), artifactDigest: b, reason: "r", proof: nothingProven, atMs: 0 };
+  const after = transitions.failed(transitions.trialBegun(state, at(2), b), failure);
   assert.deepEqual([after.active, after.previous, after.trial], [state.active, state.previous, null]);
 });

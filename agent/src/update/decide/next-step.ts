@@ -21,6 +21,8 @@ export type Step =
   /** The active variant can't be loaded: fall back to the previous one, or to none. */
   | { readonly action: "demote"; readonly reason: string; readonly fetchAgain: boolean }
   | { readonly action: "fail"; readonly generation: Generation; readonly digest: Digest; readonly reason: string }
+  /** Tell the coordinator how a generation ended. */
+  | { readonly action: "report"; readonly generation: Generation }
   /** Serve nothing, as assigned. */
   | { readonly action: "clear"; readonly generation: Generation }
   /** What is assigned already serves. */
@@ -29,17 +31,24 @@ export type Step =
   | { readonly action: "prove"; readonly generation: Generation; readonly variant: AssignedVariant }
   | { readonly action: "collect"; readonly remove: readonly Digest[] };
 
+/**
+ * Times that a variant may be proven by a process that dies before it is done. Once is likely a power cut; twice is the
+ * variant, which would otherwise take down what serves for ever.
+ */
+export const maxTrialAttempts = 2;
+
 /** Starts that may die while loading a variant that once proved itself; a machine may lose power at a bad moment. */
 export const maxRestoreAttempts = 3;
 
 /**
  * The next thing to do. Serving comes first: what proved itself is restored before anything new is tried. A generation
- * is acted on until it is settled, and settled once.
+ * is acted on until it is settled, and settled once; its end is reported from the state, so that a kill between the two
+ * loses no report.
  */
 export function nextStep({ state, serving, held, trialIsOurs }: Facts): Step {
   const { trial, active, assignment, settled } = state;
-  if (trial !== null && !trialIsOurs) {
-    const reason = "the agent died while it proved the variant (crash or out of memory)";
+  if (trial !== null && !trialIsOurs && trial.attempts >= maxTrialAttempts) {
+    const reason = `the agent died ${trial.attempts} times while it proved the variant (crash or out of memory)`;
     return { action: "fail", generation: trial.generation, digest: trial.artifactDigest, reason };
   }
   if (active !== null && serving !== active.artifactDigest) {
@@ -52,6 +61,8 @@ export function nextStep({ state, serving, held, trialIsOurs }: Facts): Step {
       };
     return { action: "restore" };
   }
+  if (settled !== null && (state.reported === null || compareGenerations(settled, state.reported) !== 0))
+    return { action: "report", generation: settled };
   if (assignment === null || (settled !== null && compareGenerations(assignment.generation, settled) <= 0))
     return collect(state, held);
   const { generation, variant } = assignment;
@@ -73,8 +84,9 @@ function isVouched({ assignment, vouch }: AgentState): boolean {
   );
 }
 
-/** Keeps the active and the previous variant. */
+/** Keeps the active and the previous variant; a state that knows of no assignment lost it, and what is held may be it. */
 function collect(state: AgentState, held: ReadonlySet<Digest>): Step {
+  if (state.assignment === null) return { action: "wait" };
   const keep = new Set([state.active?.artifactDigest, state.previous?.artifactDigest]);
   const remove = [...held].filter((digest) => !keep.has(digest));
   return remove.length === 0 ? { action: "wait" } : { action: "collect", remove };

@@ -1,6 +1,6 @@
 import { type Assignment, compareGenerations, type Generation } from "@espalier/shared/contracts/assignment";
 import type { Digest } from "@espalier/shared/contracts/digest";
-import type { AgentState, Installed } from "../agent-state.ts";
+import type { AgentState, Failure, Installed } from "../agent-state.ts";
 
 /**
  * Takes an assignment in. Ignored: repeats, and what is not newer than what was settled or is being acted on. An
@@ -25,7 +25,9 @@ export function vouched(state: AgentState, generation: Generation, artifactDiges
 }
 
 export function trialBegun(state: AgentState, generation: Generation, artifactDigest: Digest): AgentState {
-  return { ...state, trial: { generation, artifactDigest } };
+  const { trial } = state;
+  const isAgain = trial !== null && compareGenerations(trial.generation, generation) === 0;
+  return { ...state, trial: { generation, artifactDigest, attempts: (isAgain ? trial.attempts : 0) + 1 } };
 }
 
 /** The process stops (or the assignment changed) before the trial has an end: it didn't fail, it begins anew. */
@@ -33,10 +35,7 @@ export function trialAbandoned(state: AgentState): AgentState {
   return state.trial === null ? state : { ...state, trial: null };
 }
 
-export function failed(
-  state: AgentState,
-  failure: { generation: Generation; artifactDigest: Digest; reason: string; atMs: number },
-): AgentState {
+export function failed(state: AgentState, failure: Failure): AgentState {
   return { ...state, trial: null, settled: failure.generation, failures: [...state.failures, failure].slice(-20) };
 }
 
@@ -53,19 +52,30 @@ export function activated(state: AgentState, generation: Generation, installed: 
   };
 }
 
+/** The end of a generation is in the outbox. */
+export function reported(state: AgentState, generation: Generation): AgentState {
+  return { ...state, reported: generation };
+}
+
 export function settledUnchanged(state: AgentState, generation: Generation): AgentState {
-  return { ...state, settled: generation };
+  return { ...state, trial: null, settled: generation };
 }
 
 export function cleared(state: AgentState, generation: Generation): AgentState {
-  return { ...state, settled: generation, active: null, previous: state.active ?? state.previous };
+  return { ...state, trial: null, settled: generation, active: null, previous: state.active ?? state.previous };
 }
 
 /**
  * The active variant can't be loaded any more; the one before it is tried next. With `fetchAgain` the assignment counts
- * as not reached, so that what was damaged on disk is fetched and proven again.
+ * as not reached, so that what was damaged on disk is fetched and proven again; without, as failed after all.
  */
-export function demoted(state: AgentState, fetchAgain: boolean): AgentState {
-  const settled = fetchAgain ? null : state.settled;
-  return { ...state, settled, active: state.previous, previous: null, restoreAttempts: 0 };
+export function demoted(state: AgentState, why: { fetchAgain: boolean; reason: string; atMs: number }): AgentState {
+  const { active, assignment, previous } = state;
+  const next: AgentState = { ...state, active: previous, previous: null, restoreAttempts: 0 };
+  if (why.fetchAgain) return { ...next, settled: null, reported: null };
+  if (active === null || assignment?.variant?.artifactDigest !== active.artifactDigest) return next;
+  const { artifactDigest, proof } = active;
+  const reason = `the active variant can't be loaded any more: ${why.reason}`;
+  const failure = { generation: assignment.generation, artifactDigest, reason, proof, atMs: why.atMs };
+  return { ...failed(next, failure), reported: null };
 }

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from espalier_builder.checkpoint.llama import non_embedding_parameters
 from espalier_builder.contracts import Pruning, PruningMethod
+from espalier_builder.prune.budget import allocate
 from espalier_builder.prune.cut import Cut, apply_cut, whole
 from espalier_builder.prune.depth import Removal, angular_removal, layers_to_keep, shortgpt_removal, tail_removal
-from espalier_builder.prune.mask.choose import choose_masks
-from espalier_builder.prune.neurons import choose_neurons
+from espalier_builder.prune.flap import compensating_biases, flap_cut
+from espalier_builder.prune.neurons import Calibration, choose_neurons, ffn_budget, layer_importance
 from espalier_builder.prune.precision import bf16_is_fast
-from espalier_builder.prune.statistics import Statistics
 from espalier_builder.recover.refit import refit
 
 Progress = Callable[[float], None]
@@ -29,15 +28,6 @@ class Pruned:
     achieved_sparsity: float
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Token rows `[N, T]`, what the dense model does on them, and the seed of methods that draw at random."""
-
-    rows: Tensor
-    statistics: Statistics
-    seed: int = 0
-
-
 Method = Callable[[LlamaForCausalLM, Pruning, Calibration, Progress], Cut]
 
 
@@ -46,9 +36,22 @@ def _none(model: LlamaForCausalLM, _pruning: Pruning, _calibration: Calibration,
 
 
 def _width(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
-    kept = choose_neurons(model, pruning, calibration.statistics, calibration.seed)
+    kept = choose_neurons(model, pruning, calibration, progress)
     cut = replace(whole(model), neurons=tuple(kept))
     return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress) if pruning.refit else cut
+
+
+def _flap(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+    cut = flap_cut(model, calibration.statistics, ffn_budget(model), pruning.sparsity, pruning.alignment)
+    if pruning.refit:
+        return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress)
+    return replace(cut, tensors=compensating_biases(model, cut, calibration.statistics))
+
+
+def _obs(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+    importance = layer_importance(pruning.method, calibration.statistics)
+    widths = allocate(ffn_budget(model), pruning.sparsity, importance, pruning.alignment)
+    return refit(model, whole(model), calibration.rows, widths=widths, bf16=bf16_is_fast(), progress=progress)
 
 
 def _depth(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, _progress: Progress) -> Cut:
@@ -68,27 +71,19 @@ def _depth(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, 
     )
 
 
-def _mask(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
-    tensors = choose_masks(model, pruning, calibration.rows, progress)
-    return replace(whole(model), tensors=tensors)
-
-
 METHODS: Mapping[PruningMethod, Method] = {
     "none": _none,
     "random": _width,
     "magnitude": _width,
     "cfsp": _width,
     "cfsp-rel": _width,
+    "minillm": _width,
+    "minillm-gate": _width,
+    "flap": _flap,
+    "obs": _obs,
     "tail": _depth,
     "shortgpt": _depth,
     "angular": _depth,
-    "mask-magnitude": _mask,
-    "mask-magnitude-global": _mask,
-    "wanda": _mask,
-    "sparsegpt": _mask,
-    "barber-magnitude": _mask,
-    "barber-wanda": _mask,
-    "barber-sparsegpt": _mask,
 }
 
 
@@ -101,11 +96,9 @@ def choose_cut(
 
 
 def cut_out(model: LlamaForCausalLM, cut: Cut) -> Pruned:
-    """The smaller model; `model` is untouched and shares its unpruned weights with the result. Zeros of a mask count as
-    gone."""
+    """The smaller model; `model` is untouched and shares its unpruned weights with the result."""
     smaller = apply_cut(model, cut)
-    zeros = sum(int((tensor == 0).sum()) for tensor in cut.tensors.values())
-    return Pruned(smaller, 1 - (non_embedding_parameters(smaller) - zeros) / non_embedding_parameters(model))
+    return Pruned(smaller, 1 - non_embedding_parameters(smaller) / non_embedding_parameters(model))
 
 
 def prune(

@@ -32,6 +32,20 @@ def allocate(budget: FfnBudget, sparsity: float, importance: list[float], alignm
     Raises BuilderError `BUDGET_IMPOSSIBLE` where the FFNs don't hold that much, `ALIGNMENT_TOO_LARGE` where a layer is
     narrower than one alignment.
     """
+    removed = math.ceil(sparsity * budget.parameters / budget.per_neuron - 1e-9)
+    ideal = _ideal_units(budget.widths, _units_left(budget, removed, alignment), importance, alignment)
+    return [count * alignment for count in round_units(budget, removed, ideal, alignment)]
+
+
+def round_units(budget: FfnBudget, removed: int, ideal: list[float], alignment: int) -> list[int]:
+    """Whole alignments per layer, near `ideal`, so that at least `removed` neurons go and less than one alignment more.
+
+    Raises as `allocate`.
+    """
+    return _largest_remainder(ideal, _units_left(budget, removed, alignment), budget.widths, alignment)
+
+
+def _units_left(budget: FfnBudget, removed: int, alignment: int) -> int:
     total = sum(budget.widths)
     if min(budget.widths) < alignment:
         raise BuilderError(
@@ -39,17 +53,16 @@ def allocate(budget: FfnBudget, sparsity: float, importance: list[float], alignm
             f"alignment {alignment} is wider than a layer of {min(budget.widths)} FFN neurons",
             "use a smaller alignment",
         )
-    removed = math.ceil(sparsity * budget.parameters / budget.per_neuron - 1e-9)
-    units = (total - removed) // alignment
+    # A width that is no multiple of the alignment can't be kept whole.
+    units = min((total - removed) // alignment, sum(width // alignment for width in budget.widths))
     if units < len(budget.widths):
         most = (total - len(budget.widths) * alignment) * budget.per_neuron / budget.parameters
         raise BuilderError(
             "BUDGET_IMPOSSIBLE",
-            f"sparsity {sparsity:g} asks for {removed} of {total} FFN neurons; FFNs alone give at most {most:.3f}",
-            "use a lower sparsity, or `tail`",
+            f"{removed} of {total} FFN neurons must go for this sparsity; FFNs alone give at most {most:.3f}",
+            "use a lower sparsity, or a method that drops layers",
         )
-    ideal = _ideal_units(budget.widths, units, importance, alignment)
-    return [count * alignment for count in _largest_remainder(ideal, units, budget.widths, alignment)]
+    return units
 
 
 def _ideal_units(widths: tuple[int, ...], units: int, importance: list[float], alignment: int) -> list[float]:

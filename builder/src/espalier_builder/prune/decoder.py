@@ -49,6 +49,10 @@ class HiddenStates:
     def precision(self) -> torch.autocast:
         return torch.autocast(self.states.device.type, torch.bfloat16, enabled=self._bf16)
 
+    def blocks(self, layer: LlamaDecoderLayer) -> tuple[Block, Block]:
+        """The layer's halves, in their order."""
+        return self.attention_block(layer), self.ffn_block(layer)
+
     def attention_block(self, layer: LlamaDecoderLayer) -> Block:
         """Attention: o_proj, and its inputs for states before attention."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
@@ -19,23 +22,44 @@ from espalier_builder.prune.cfsp import (
     without_nan,
 )
 from espalier_builder.prune.magnitude import magnitude_scores
+from espalier_builder.prune.minillm import gate_probe_scores, weight_probe_scores
 from espalier_builder.prune.statistics import Statistics
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Token rows `[N, T]`, what the dense model does on them, and the seed of methods that draw at random."""
+
+    rows: Tensor
+    statistics: Statistics
+    seed: int = 0
+
+
 @torch.inference_mode()
-def choose_neurons(model: LlamaForCausalLM, pruning: Pruning, statistics: Statistics, seed: int) -> list[Tensor]:
+def choose_neurons(
+    model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Callable[[float], None]
+) -> list[Tensor]:
     """Indices of the FFN neurons that layer l keeps, ascending. Raises what `allocate` raises."""
-    importance = layer_importance(pruning.method, statistics)
+    importance = layer_importance(pruning.method, calibration.statistics)
     widths = allocate(ffn_budget(model), pruning.sparsity, importance, pruning.alignment)
-    if pruning.method == "random":
-        chance = torch.Generator().manual_seed(seed)
-        scores = [torch.rand(width, generator=chance) for width in ffn_widths(model)]
-    else:
-        scores = [
-            neuron_scores(pruning.method, layer.mlp, activation)
-            for layer, activation in zip(model.model.layers, statistics.activation_norms, strict=True)
-        ]
+    scores = all_scores(model, pruning.method, calibration, progress)
     return [top(score, width) for score, width in zip(scores, widths, strict=True)]
+
+
+def all_scores(
+    model: LlamaForCausalLM, method: PruningMethod, calibration: Calibration, progress: Callable[[float], None]
+) -> list[Tensor]:
+    """Scores `[F]` of each layer's neurons, higher is kept."""
+    if method == "random":
+        chance = torch.Generator().manual_seed(calibration.seed)
+        return [torch.rand(width, generator=chance) for width in ffn_widths(model)]
+    if method in ("minillm", "minillm-gate"):
+        probe = weight_probe_scores if method == "minillm" else gate_probe_scores
+        return probe(model, calibration.rows, seed=calibration.seed, progress=progress)
+    return [
+        neuron_scores(method, layer.mlp, activation)
+        for layer, activation in zip(model.model.layers, calibration.statistics.activation_norms, strict=True)
+    ]
 
 
 def ffn_budget(model: LlamaForCausalLM) -> FfnBudget:
@@ -45,8 +69,8 @@ def ffn_budget(model: LlamaForCausalLM) -> FfnBudget:
 
 
 def layer_importance(method: PruningMethod, statistics: Statistics) -> list[float]:
-    """What the layers' widths are in proportion to: `magnitude` and `random` treat all alike, the others go by CFSP."""
-    if method in ("magnitude", "random"):
+    """What the layers' widths are in proportion to: CFSP importance, or all alike where no paper says else."""
+    if method in ("magnitude", "random", "minillm", "minillm-gate"):
         return [1.0] * len(statistics.angles)
     contrast = published_contrast(statistics.tokens) if method == "cfsp" else OUR_CONTRAST
     return coarse_importance(statistics.angles, contrast)

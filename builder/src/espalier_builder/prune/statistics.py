@@ -58,7 +58,7 @@ def collect_statistics(model: LlamaForCausalLM, rows: Tensor, *, bf16: bool = Fa
     last = [stream.states[:, -1].clone()]
     for index, layer in enumerate(model.model.layers):
         entering = stream.states.clone()
-        for block, moments in ((stream.attention_block(layer), attention), (stream.ffn_block(layer), ffn)):
+        for block, moments in zip(stream.blocks(layer), (attention, ffn), strict=True):
             sums = _Sums(block.linear.in_features)
             for states in stream.batches():
                 inner = block.inner(states)

@@ -1,4 +1,4 @@
-"""Closed-form recovery: down_proj and o_proj are solved again by ridge regression after their inputs have gone.
+"""Closed-form recovery without gradients: o_proj and down_proj are solved again by ridge regression, layer by layer.
 
 In the line of Optimal Brain Surgeon, ZipLM and SlimGPT. Shapes: T tokens, H hidden size, F dense and S kept inputs
 of the linear layer (FFN neurons, or channels of attention heads); X `[T, F]` its inputs, W `[H, F]` its weight.
@@ -6,8 +6,8 @@ of the linear layer (FFN neurons, or channels of attention heads); X `[T, F]` it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,36 +17,56 @@ from espalier_builder.checkpoint.llama import heads_of
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.cut import Cut, channels
 from espalier_builder.prune.decoder import Block, HiddenStates
+from espalier_builder.recover.surgeon import eliminate
 
-RIDGE = 0.1
 # Rows of a Gram matrix computed at once: its lower triangle needs no computing, in steps of this.
 PANEL = 256
 
 
-def solve(kept_weight: Tensor, removed_weight: Tensor, gram: Tensor, ridge: float) -> Tensor:
-    """`W' [H, S]`, the weight on kept inputs that comes closest to the dense layer's output `X W^T`.
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """How strongly weights are pulled towards the dense ones, and how much of the error so far a block makes good.
 
-    Minimises `|X_S W'^T - X W^T|^2 + lambda |W' - W_S|^2`, with `kept_weight` W_S `[H, S]`, `removed_weight` W_R
-    `[H, F - S]`, `gram` = `X_S^T [X_S, X_R]` `[S, F]`, and lambda `ridge` times its mean diagonal. The ridge pulls
+    `ridge`: share of the Gram matrix's mean diagonal added to it. `correction`: share of the difference between the
+    dense and the pruned model's stream that is part of the target; 0 imitates the dense block on the pruned stream.
+    """
+
+    ridge: float = 0.1
+    correction: float = 0.0
+
+
+def correct(weight: Tensor, damped: Tensor, missing: Tensor) -> Tensor:
+    """`W + (missing^T damped^-1)`: the weight that adds to the block's output what the stream lacks.
+
+    `missing` `[F, H]` is X^T times the wanted addition, `damped` `[F, F]` is X^T X with the ridge on its diagonal.
+    Raises BuilderError `REFIT_SINGULAR`.
+    """
+    return weight + torch.cholesky_solve(missing, factor(damped)).T
+
+
+def solve(weight: Tensor, damped: Tensor, kept: Tensor) -> Tensor:
+    """`W' [H, S]`, the weight on the inputs `kept` that comes closest to the output `X W^T` of all.
+
+    Minimises `|X_S W'^T - X W^T|^2 + lambda |W' - W_S|^2`, with `damped` = `X^T X + lambda I` `[F, F]`. The ridge pulls
     towards the weights that were, not to zero: directions that calibration didn't see keep the dense weights.
     Raises BuilderError `REFIT_SINGULAR`.
     """
-    count = kept_weight.shape[1]
-    damped = gram[:, :count].clone()
-    damped.diagonal().add_(ridge * damped.diagonal().mean())
-    factor, failed = torch.linalg.cholesky_ex(damped)
+    removed = complement(kept, weight.shape[1])
+    contributed = damped[kept[:, None], removed] @ weight[:, removed].T  # [S, H], what the removed inputs gave
+    return weight[:, kept] + torch.cholesky_solve(contributed, factor(damped[kept[:, None], kept])).T
+
+
+def factor(damped: Tensor) -> Tensor:
+    """The Cholesky factor. Raises BuilderError `REFIT_SINGULAR`."""
+    lower: Tensor
+    lower, failed = torch.linalg.cholesky_ex(damped)
     if int(failed) != 0:
-        raise singular()
-    contributed = gram[:, count:] @ removed_weight.T  # [S, H], what the removed inputs gave
-    return kept_weight + torch.cholesky_solve(contributed, factor).T
-
-
-def singular() -> BuilderError:
-    return BuilderError(
-        "REFIT_SINGULAR",
-        "the calibration statistics of a layer are not positive definite",
-        "give more calibration tokens, or prune without refit",
-    )
+        raise BuilderError(
+            "REFIT_SINGULAR",
+            "the calibration statistics of a layer are not positive definite",
+            "give more calibration tokens, or prune without refit",
+        )
+    return lower
 
 
 @torch.inference_mode()
@@ -55,58 +75,99 @@ def refit(
     cut: Cut,
     rows: Tensor,
     *,
-    ridge: float = RIDGE,
+    settings: Refit = Refit(),
+    widths: Sequence[int] | None = None,
     bf16: bool = False,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Cut:
-    """`cut` with every o_proj and down_proj that lost inputs solved again over calibration `rows` `[N, T]`.
+    """`cut` with o_proj and down_proj solved again over calibration `rows` `[N, T]` where they lost inputs.
+
+    With a correction all of them are, and the dense model runs beside the pruned one.
 
     Sequential, first layer first: statistics and target come from the stream that the pruned and refitted layers before
-    produce (target: the dense block on that stream). Costs about 1.5 forward passes without the head; holds `[N, T, H]`
-    fp32, one layer's X_S and one `[S, F]` fp32 matrix. Raises BuilderError `REFIT_SINGULAR`.
+    produce. With `widths` layer i's FFN neurons are chosen on the way, by `eliminate`, instead of taken from `cut`.
+    Costs about three forward passes without the head; holds `[N, T, H]` fp32 twice, one layer's X and three `[F, F]`
+    fp32 matrices. Raises BuilderError `REFIT_SINGULAR`.
     """
-    stream = HiddenStates(dense, rows, bf16=bf16)
-    tensors = dict(cut.tensors)
-    for index, source in enumerate(cut.layers):
-        layer = dense.model.layers[source]
-        kept_channels = channels(cut.groups[index], layer.self_attn.o_proj.in_features // heads_of(dense)[source][1])
-        for block, kept in (
-            (stream.attention_block(layer), kept_channels),
-            (stream.ffn_block(layer), cut.neurons[index]),
-        ):
-            refitted = _refit_block(stream, block, kept, ridge)
-            if refitted is not None:
-                tensors[f"model.layers.{index}.{block.name}.weight"] = refitted
-        progress((index + 1) / len(cut.layers))
-    return replace(cut, tensors=tensors)
+    streams = _Streams(HiddenStates(dense, rows, bf16=bf16), HiddenStates(dense, rows, bf16=bf16))
+    tensors, neurons = dict(cut.tensors), list(cut.neurons)
+    at = 0
+    for source, layer in enumerate(dense.model.layers):
+        stays = source in cut.layers
+        for reference, block in zip(streams.dense.blocks(layer), streams.pruned.blocks(layer), strict=True):
+            if settings.correction > 0:
+                streams.advance_dense(reference)
+            if not stays:
+                continue
+            attention = block.linear is layer.self_attn.o_proj
+            if attention:
+                kept: Tensor | int = channels(cut.groups[at], block.linear.in_features // heads_of(dense)[source][1])
+            else:
+                kept = cut.neurons[at] if widths is None else widths[at]
+            inputs, weight = streams.refit(block, kept, settings)
+            if weight is not block.linear.weight:
+                tensors[f"model.layers.{at}.{block.name}.weight"] = weight
+            if not attention:
+                neurons[at] = inputs
+        at += stays
+        progress((source + 1) / len(dense.model.layers))
+    return replace(cut, neurons=tuple(neurons), tensors=tensors)
 
 
-def _refit_block(stream: HiddenStates, block: Block, kept: Tensor, ridge: float) -> Tensor | None:
-    """Add the block's output to the stream, given by its kept inputs; the weight solved for them, if any are gone."""
-    linear = block.linear
-    if len(kept) == linear.in_features:
-        for states in stream.batches():
-            stream.add_output(states, block.inner(states), linear.weight, linear.bias)
-        return None
-    removed = complement(kept, linear.in_features)
-    kept_first = torch.cat([kept, removed])
-    gram, inners = gather(stream, block, kept_first, len(kept))
-    weight = solve(linear.weight[:, kept], linear.weight[:, removed], gram, ridge)
-    for states, inner in zip(stream.batches(), inners, strict=True):
-        stream.add_output(states, inner, weight, linear.bias)
-    return weight
+@dataclass(frozen=True, slots=True)
+class _Streams:
+    """The dense and the pruned model's residual streams at the same depth."""
+
+    dense: HiddenStates
+    pruned: HiddenStates
+
+    def advance_dense(self, block: Block) -> None:
+        for states in self.dense.batches():
+            self.dense.add_output(states, block.inner(states), block.linear.weight, block.linear.bias)
+
+    def refit(self, block: Block, kept: Tensor | int, settings: Refit) -> tuple[Tensor, Tensor]:
+        """Kept inputs and the weight on them, after the pruned stream went through; the dense one is ahead already.
+
+        `kept`: which inputs, or how many of them.
+        """
+        weight, bias = block.linear.weight, block.linear.bias
+        size = block.linear.in_features
+        if settings.correction == 0 and size == (kept if isinstance(kept, int) else len(kept)):
+            for states in self.pruned.batches():
+                self.pruned.add_output(states, block.inner(states), weight, bias)
+            return torch.arange(size, device=weight.device), weight
+        gram = torch.zeros(size, size, device=weight.device)
+        missing = torch.zeros(size, weight.shape[0], device=weight.device)
+        inners = []
+        for states, wanted in zip(self.pruned.batches(), self.dense.batches(), strict=True):
+            inner = block.inner(states)
+            add_gram(gram, inner.float())
+            if settings.correction > 0:
+                with self.pruned.precision():
+                    lacking = (wanted - states).flatten(0, 1) - torch.nn.functional.linear(inner, weight, bias)
+                    missing += inner.T @ (settings.correction * _trust(wanted) * lacking)
+            inners.append(inner)
+        mirror(gram)
+        gram.diagonal().add_(settings.ridge * gram.diagonal().mean())
+        if settings.correction > 0:
+            weight = correct(weight, gram, missing)
+        if isinstance(kept, int):
+            kept, weight = eliminate(weight, torch.cholesky_inverse(factor(gram)), kept)
+        elif len(kept) < size:
+            weight = solve(weight, gram, kept)
+        for states, inner in zip(self.pruned.batches(), inners, strict=True):
+            self.pruned.add_output(states, inner[:, kept], weight, bias)
+        return kept, weight
 
 
-def gather(stream: HiddenStates, block: Block, order: Tensor, count: int) -> tuple[Tensor, list[Tensor]]:
-    """`X_S^T X` `[count, F]` with the inputs in `order`, and X_S, the first `count` of them, batch by batch."""
-    gram = torch.zeros(count, len(order), device=order.device)
-    inners = []
-    for states in stream.batches():
-        inner = block.inner(states)[:, order]
-        add_gram(gram, inner.float())
-        inners.append(inner[:, :count].clone())
-    mirror(gram)
-    return gram, inners
+def _trust(states: Tensor) -> Tensor:
+    """Weight `[n * T, 1]` of each token's error: 1, less for tokens whose state is longer than the median.
+
+    A few tokens (the first of a row, above all) carry states a hundred times as long as others'. What a pruned model
+    gets wrong there would be all that a least-squares correction sees.
+    """
+    squares = states.flatten(0, 1).square().sum(1, keepdim=True)
+    return (squares.median() / squares).clamp(max=1)
 
 
 def add_gram(gram: Tensor, inner: Tensor) -> None:

@@ -7,6 +7,8 @@ import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, Creat
 import type { CreateOperatorResponse as _espalier_v1_CreateOperatorResponse, CreateOperatorResponse__Output as _espalier_v1_CreateOperatorResponse__Output } from '../../espalier/v1/CreateOperatorResponse.ts';
 import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from '../../espalier/v1/CreateTokenRequest.ts';
 import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from '../../espalier/v1/CreateTokenResponse.ts';
+import type { DiagnoseRequest as _espalier_v1_DiagnoseRequest, DiagnoseRequest__Output as _espalier_v1_DiagnoseRequest__Output } from '../../espalier/v1/DiagnoseRequest.ts';
+import type { DiagnoseResponse as _espalier_v1_DiagnoseResponse, DiagnoseResponse__Output as _espalier_v1_DiagnoseResponse__Output } from '../../espalier/v1/DiagnoseResponse.ts';
 import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from '../../espalier/v1/FileData.ts';
 import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutRequest__Output as _espalier_v1_GetRolloutRequest__Output } from '../../espalier/v1/GetRolloutRequest.ts';
 import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from '../../espalier/v1/GetStatusRequest.ts';
@@ -68,6 +70,15 @@ export interface OperatorClient extends grpc.Client {
   createToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
   createToken(argument: _espalier_v1_CreateTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
   createToken(argument: _espalier_v1_CreateTokenRequest, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  
+  Diagnose(argument: _espalier_v1_DiagnoseRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
+  Diagnose(argument: _espalier_v1_DiagnoseRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
+  Diagnose(argument: _espalier_v1_DiagnoseRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
+  Diagnose(argument: _espalier_v1_DiagnoseRequest, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
+  diagnose(argument: _espalier_v1_DiagnoseRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
+  diagnose(argument: _espalier_v1_DiagnoseRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
+  diagnose(argument: _espalier_v1_DiagnoseRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
+  diagnose(argument: _espalier_v1_DiagnoseRequest, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
   
   GetRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   GetRollout(argument: _espalier_v1_GetRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
@@ -242,6 +253,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   CreateToken: grpc.handleUnaryCall<_espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse>;
   
+  Diagnose: grpc.handleUnaryCall<_espalier_v1_DiagnoseRequest__Output, _espalier_v1_DiagnoseResponse>;
+  
   GetRollout: grpc.handleUnaryCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
   
   GetStatus: grpc.handleUnaryCall<_espalier_v1_GetStatusRequest__Output, _espalier_v1_GetStatusResponse>;
@@ -288,6 +301,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ControlRollout: MethodDefinition<_espalier_v1_ControlRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_ControlRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   CreateOperator: MethodDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_CreateOperatorResponse, _espalier_v1_CreateOperatorRequest__Output, _espalier_v1_CreateOperatorResponse__Output>
   CreateToken: MethodDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse__Output>
+  Diagnose: MethodDefinition<_espalier_v1_DiagnoseRequest, _espalier_v1_DiagnoseResponse, _espalier_v1_DiagnoseRequest__Output, _espalier_v1_DiagnoseResponse__Output>
   GetRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   GetStatus: MethodDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusResponse, _espalier_v1_GetStatusRequest__Output, _espalier_v1_GetStatusResponse__Output>
   ImportDataset: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
