@@ -1,42 +1,20 @@
-import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
-import { type RolloutPhase, RolloutState } from "@espalier/shared/contracts/rollout-state";
-import { EspalierError } from "@espalier/shared/errors";
+import { RolloutState } from "@espalier/shared/contracts/rollout-state";
 import type { ListRolloutsResponse__Output } from "@espalier/shared/generated/espalier/v1/ListRolloutsResponse";
 import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
-import type { RolloutResponse__Output } from "@espalier/shared/generated/espalier/v1/RolloutResponse";
 import { fromDocument, toDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
-import { messages, unary } from "../client.ts";
-import { exitCodes } from "../exit-codes.ts";
+import { unary } from "../client.ts";
 import { addExamples } from "../help/examples.ts";
 import { state as coloured } from "../output/colour.ts";
-import { startLiveView } from "../output/live.ts";
 import { type Listing, renderOne, type Showing } from "../output/print.ts";
 import { labelText, shortDigest, time } from "../output/quantities.ts";
 import { renderRollout, rolloutLine } from "../output/rollout.ts";
+import { readState, startRollout } from "../rollouts.ts";
 import { type GlobalOptions, showOne, withClient } from "../session.ts";
 import { readSpec } from "../spec-file.ts";
 import { addEventList } from "./events.ts";
+import { followRollout } from "./follow-rollout.ts";
 import { addList } from "./list-command.ts";
-
-/** Phases in which a rollout moves no more. */
-export const endPhases: readonly RolloutPhase[] = ["complete", "aborted", "failed", "rolled-back"];
-
-function readState(response: RolloutResponse__Output): RolloutState {
-  if (!response.state) throw new EspalierError("rollout.missing", "the coordinator sent no rollout state");
-  return fromDocument(response.state, RolloutState);
-}
-
-/** @param checkIndex of the plan that must still stand; "" asks for none */
-export async function startRollout(client: OperatorClient, spec: RolloutSpec, checkIndex = ""): Promise<RolloutState> {
-  const request = { spec: toDocument("RolloutSpec", spec), checkIndex };
-  return readState(await unary((done) => client.startRollout(request, done)));
-}
-
-/** The states of a rollout as they change, until it ends. */
-export async function* watchRollout(client: OperatorClient, rollout: string): AsyncGenerator<RolloutState> {
-  for await (const response of messages(client.watchRollout({ rollout }))) yield readState(response);
-}
 
 const listing: Listing<RolloutState> = {
   name: (state) => state.spec.name,
@@ -59,40 +37,6 @@ const listing: Listing<RolloutState> = {
 
 const showing: Showing<RolloutState> = { name: (state) => state.spec.name, text: renderRollout };
 
-const redrawIntervalMs = 1_000;
-/** More would leave no room for waves and gates. */
-const maxLiveDevices = 20;
-
-/** Follows a rollout: the whole picture in place on a terminal, a line for each change on stderr elsewhere. */
-async function watch(client: OperatorClient, rollout: string, { output }: GlobalOptions): Promise<void> {
-  const live = process.stdout.isTTY && (output === "table" || output === "wide");
-  const view = startLiveView();
-  let last: RolloutState | undefined;
-  let lastLine = "";
-  const redraw = () => {
-    if (live && last !== undefined)
-      view.show(renderRollout(last, { wide: output === "wide", maxDevices: maxLiveDevices }));
-  };
-  // Between two changes, too: ages and times left move on.
-  const timer = setInterval(redraw, redrawIntervalMs);
-  try {
-    for await (const state of watchRollout(client, rollout)) {
-      last = state;
-      redraw();
-      const line = rolloutLine(state);
-      if (!live && line !== lastLine) process.stderr.write(`${line}\n`);
-      lastLine = line;
-      if (state.phase === "paused") break;
-    }
-  } finally {
-    clearInterval(timer);
-    view.end();
-  }
-  if (last === undefined) return;
-  if (!live) process.stdout.write(renderOne(last, showing, output));
-  if (last.phase !== "complete") process.exitCode = exitCodes.incomplete.code;
-}
-
 /** Says that a rollout began, and follows it when asked. */
 async function report(
   client: OperatorClient,
@@ -103,7 +47,7 @@ async function report(
   process.stderr.write(
     `rollout ${state.spec.name} started (${state.rolloutId})${state.reason && `: ${state.reason}`}\n`,
   );
-  if (options.watch === true) await watch(client, state.rolloutId, globals);
+  if (options.watch === true) await followRollout(client, state.rolloutId, globals);
   else
     process.stdout.write(renderOne(state, { ...showing, text: ({ rolloutId }) => `${rolloutId}\n` }, globals.output));
 }
@@ -132,7 +76,8 @@ export function rolloutCommand(program: Command): void {
       .description("waves, gates with measured values, and each device's state and why, by the rollout's name or id")
       .option("-w, --watch", "follow it to its end; exit code 3 when it did not complete")
       .action(async (name: string, options: { watch?: boolean }, command) => {
-        if (options.watch === true) await withClient(command, (client, globals) => watch(client, name, globals));
+        if (options.watch === true)
+          await withClient(command, (client, globals) => followRollout(client, name, globals));
         else
           await showOne(command, showing, async (client) =>
             readState(await unary((done) => client.getRollout({ rollout: name }, done))),

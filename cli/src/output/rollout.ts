@@ -1,4 +1,5 @@
 import type { GateResult, RolloutState } from "@espalier/shared/contracts/rollout-state";
+import type { BuildPace } from "./build-pace.ts";
 import { state as coloured, dim, heading } from "./colour.ts";
 import { type Column, renderTable } from "./print.ts";
 import { bytes, milliseconds, percent, shortDigest, time, unknown } from "./quantities.ts";
@@ -15,14 +16,15 @@ export function rolloutLine(state: RolloutState): string {
 
 /**
  * Everything that an operator wants to know of a rollout: builds, waves, gates with their values, devices and why.
- * `maxDevices` shows only so many, first those that failed or are at work.
+ * `maxDevices` shows only so many, first those that failed or are at work; `pace` says how long builds still take.
  */
 export function renderRollout(
   state: RolloutState,
-  options: { wide: boolean; maxDevices?: number } = { wide: false },
+  options: { wide: boolean; maxDevices?: number; pace?: BuildPace } = { wide: false },
 ): string {
+  const building = state.builds.some((build) => build.state !== "succeeded");
   const sections: [title: string, text: string | null][] = [
-    ["Builds", state.builds.some((build) => build.state !== "succeeded") || options.wide ? buildTable(state) : null],
+    ["Builds", building || options.wide ? buildTable(state, options.pace) : null],
     ["Waves", state.waves.length > 0 ? waveTable(state) : null],
     ["Gates", state.waves.some((wave) => wave.gates.length > 0) ? gateTable(state) : null],
     ["Devices", state.devices.length > 0 ? deviceTable(state, options) : null],
@@ -48,12 +50,15 @@ function buildText(build: RolloutState["builds"][number]): string {
   return `${build.variantName} ${build.stage} ${Math.round(build.fraction * 100)} %`;
 }
 
-function buildTable({ builds }: RolloutState): string {
+function buildTable({ builds }: RolloutState, pace: BuildPace | undefined): string {
   return renderTable(builds, [
     { title: "VARIANT", cell: (build) => build.variantName },
     { title: "STATE", cell: (build) => coloured(build.state) },
     { title: "STAGE", cell: (build) => build.stage || unknown },
     { title: "DONE", cell: (build) => `${Math.round(build.fraction * 100)} %` },
+    ...(pace === undefined
+      ? []
+      : [{ title: "LEFT", cell: (build: RolloutState["builds"][number]) => pace.left(build, Date.now()) || unknown }]),
     { title: "MESSAGE", cell: (build) => build.message, wraps: true },
   ]);
 }
