@@ -21,6 +21,7 @@ examples:
   espalier-builder prune --model ./SmolLM2 --recipe pruned.json --calibration train.jsonl --out ./pruned
   espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
     --calibration train.jsonl --eval valid.jsonl --out comparison.json
+  espalier-builder recover --model ./pruned --dense ./SmolLM2 --distil --text train.jsonl --out ./recovered
   espalier-builder worker --nats nats://127.0.0.1:4222 --creds builder.creds --cache ./cache
 
 a recipe is JSON: what to prune and how to store the weights, e.g.
@@ -121,6 +122,28 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="FILE.json", help="the table; rows that it holds already are kept"
     )
     _add_machine(compare)
+
+    recover = commands.add_parser("recover", help="train a pruned checkpoint, stopped early on held-out text")
+    _add_model(recover)
+    recover.add_argument(
+        "--text", type=Path, required=True, metavar="FILE", help="a .jsonl ({'text': ...} a line) file"
+    )
+    recover.add_argument("--train", choices=("lora", "full"), default="lora", help="what is trained; default: lora")
+    recover.add_argument("--rank", type=int, default=8, metavar="N", help="mean rank of the adapters; default: 8")
+    recover.add_argument(
+        "--ranks",
+        choices=("importance", "uniform", "inverse"),
+        default="importance",
+        help="how ranks differ by layer, at the same number of parameters; default: importance",
+    )
+    recover.add_argument("--distil", action="store_true", help="imitate the dense model's logits (needs --dense)")
+    recover.add_argument("--dense", type=Path, metavar="DIR|FILE.gguf", help="the model that this one was pruned from")
+    recover.add_argument("--steps", type=int, default=200, metavar="N", help="at most; default: 200")
+    recover.add_argument("--batch-rows", type=int, default=4, metavar="N", help="rows a step; default: 4")
+    recover.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="its highest; default: 0.001")
+    recover.add_argument("--sequence-length", type=int, default=512, metavar="N", help="tokens a row; default: 512")
+    recover.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
+    _add_out(recover)
 
     worker = commands.add_parser("worker", help="take jobs from the coordinator's queue")
     worker.add_argument("--nats", required=True, metavar="URL", help="the broker, e.g. nats://127.0.0.1:4222")

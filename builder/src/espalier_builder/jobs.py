@@ -20,6 +20,8 @@ from espalier_builder.failure import BuilderError
 from espalier_builder.kit.build_kit import build_kit
 from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
+from espalier_builder.recover.finetune import FineTuning
+from espalier_builder.recover.recover_job import recover
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
@@ -146,6 +148,23 @@ def run_compare(
         windows=document_windows(checkpoint.tokenizer, documents, length=length),
     )
     return compare(comparison, cache, file, lambda share, doing: on_progress("compare", share, doing))
+
+
+def run_recover(
+    model: Model,
+    dense: Model | None,
+    text: Path,
+    settings: FineTuning,
+    row_length: int,
+    cache: StageCache,
+    out: Path,
+    on_progress: OnProgress,
+) -> dict[str, Any]:
+    """Writes the recovered checkpoint into the new folder `out`. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    teacher = None if dense is None else _load(dense, cache, on_progress)
+    documents = read_documents(text, "calibration")
+    return recover(checkpoint, teacher, documents, settings, row_length, out, on_progress)
 
 
 def _load(model: Model, cache: StageCache, on_progress: OnProgress) -> Checkpoint:

@@ -25,6 +25,7 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
         "kit": _kit,
         "prune": _prune,
         "compare": _compare,
+        "recover": _recover,
         "worker": _worker,
     }
     keep_freed_memory()
@@ -110,6 +111,29 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
         return run_compare(model, settings, text, cache, options.out, on_progress)
 
 
+def _recover(options: argparse.Namespace) -> dict[str, Any]:
+    from espalier_builder.jobs import run_recover
+    from espalier_builder.recover.finetune import FineTuning
+    from espalier_builder.stages.cache import StageCache
+
+    settings = FineTuning(
+        kind=options.train,
+        ranks=options.ranks,
+        mean_rank=options.rank,
+        distil=options.distil,
+        steps=options.steps,
+        batch_rows=options.batch_rows,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+    )
+    model, cache = _model(options), StageCache(options.cache / "stages")
+    dense = None if options.dense is None else _model(options, options.dense)
+    with progress_bar() as on_progress:
+        return run_recover(
+            model, dense, options.text, settings, options.sequence_length, cache, options.out, on_progress
+        )
+
+
 def _worker(options: argparse.Namespace) -> None:
     from espalier_builder.worker.serve import ServeOptions, serve
 
@@ -132,13 +156,15 @@ def parse_format(key: str) -> dict[str, Any]:
     }
 
 
-def _model(options: argparse.Namespace) -> Any:
+def _model(options: argparse.Namespace, path: Path | None = None) -> Any:
+    """The model at `path`, or else the one that `--model` names."""
     from espalier_builder.device import choose_device
     from espalier_builder.jobs import Model
 
-    if not options.model.exists():
-        raise BuilderError("CHECKPOINT_NOT_FOUND", f"{options.model} does not exist", "name a folder or a .gguf file")
-    return Model(options.model, digest_of_json(file_tree(options.model, "model")), choose_device(options.device))
+    path = options.model if path is None else path
+    if not path.exists():
+        raise BuilderError("CHECKPOINT_NOT_FOUND", f"{path} does not exist", "name a folder or a .gguf file")
+    return Model(path, digest_of_json(file_tree(path, "model")), choose_device(options.device))
 
 
 def _text(options: argparse.Namespace) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Inputs removed between two updates. On a model of a million parameters one at a time gives the same perplexity.
-AT_ONCE = 8
+# Share of the inputs that is removed between two updates. One at a time gives a small model the same perplexity.
+AT_ONCE = 1 / 64
 
 
-def eliminate(weight: Tensor, inverse: Tensor, keep: int, at_once: int = AT_ONCE) -> tuple[Tensor, Tensor]:
+def eliminate(weight: Tensor, inverse: Tensor, keep: int, at_once: int | None = None) -> tuple[Tensor, Tensor]:
     """Which `keep` inputs stay, ascending, and the weight on them `[H, keep]`.
 
     `weight` W `[H, F]`, `inverse` `[F, F]` of the damped Gram matrix of its inputs. Again and again the inputs go whose
@@ -17,10 +17,12 @@ def eliminate(weight: Tensor, inverse: Tensor, keep: int, at_once: int = AT_ONCE
     then make up for it, and `inverse` becomes that of the Gram matrix without them (one block of Gaussian elimination).
     """
     alive = torch.arange(weight.shape[1], device=weight.device)
+    step = max(1, round(AT_ONCE * len(alive))) if at_once is None else at_once
     while len(alive) > keep:
         saliency = weight.square().sum(0) / inverse.diagonal()
         order = saliency.argsort(stable=True)
-        gone, stay = order[: min(at_once, len(alive) - keep)], order[min(at_once, len(alive) - keep) :].sort().values
+        count = min(step, len(alive) - keep)
+        gone, stay = order[:count], order[count:].sort().values
         lower = torch.linalg.cholesky(inverse[gone[:, None], gone])
         spread = torch.cholesky_solve(inverse[gone[:, None], stay], lower)  # [gone, stay]
         weight = weight[:, stay] - weight[:, gone] @ spread

@@ -1,0 +1,148 @@
+"""Recovery by training: full or low-rank, on text or distilled from the dense model, stopped early on held-out text."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+
+from espalier_builder.failure import BuilderError
+from espalier_builder.recover.lora import Ranks, attach, layer_ranks, merge
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """`kind`: what is trained. `ranks` and `mean_rank` are for `lora`. `patience`: checks without gain before the end.
+
+    `distil`: KL(dense || this) on logits instead of the loss on the text's own next tokens.
+    """
+
+    kind: Literal["lora", "full"] = "lora"
+    ranks: Ranks = "importance"
+    mean_rank: int = 8
+    distil: bool = False
+    steps: int = 200
+    batch_rows: int = 4
+    learning_rate: float = 1e-3
+    check_every: int = 25
+    patience: int = 3
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Mean loss on held-out text, nats a token, after `step` steps."""
+
+    step: int
+    held_out_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """`curve` begins before the first step; `model` is that of its lowest point. `trained`: parameters that moved."""
+
+    model: LlamaForCausalLM
+    curve: tuple[Point, ...]
+    trained: int
+
+
+def fine_tune(
+    pruned: LlamaForCausalLM,
+    dense: LlamaForCausalLM | None,
+    training: Tensor,
+    held_out: Tensor,
+    importance: list[float],
+    settings: FineTuning,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Recovered:
+    """A trained copy of `pruned`, on rows `[N, T]`, with adapters merged. `importance`: of layers, for ranks.
+
+    The learning rate warms up over a tenth of the steps and falls linearly to zero.
+    Raises BuilderError `DENSE_MISSING` where distillation has no teacher, `TRAINING_DIVERGED`.
+    """
+    if settings.distil and dense is None:
+        raise BuilderError("DENSE_MISSING", "distillation needs the dense model", "name it with --dense")
+    model = copy.deepcopy(pruned)
+    weights = _trainable(model, importance, settings)
+    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _pace(step, settings.steps))
+    curve = [Point(0, held_out_loss(model, held_out))]
+    best = [weight.detach().clone() for weight in weights]
+    for step, rows in enumerate(_batches(training, settings), start=1):
+        loss = _loss(model, dense if settings.distil else None, rows)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        progress(step / settings.steps)
+        if step % settings.check_every and step != settings.steps:
+            continue
+        lowest = min(point.held_out_loss for point in curve)
+        curve.append(Point(step, held_out_loss(model, held_out)))
+        if curve[-1].held_out_loss < lowest:
+            best = [weight.detach().clone() for weight in weights]
+        elif _checks_since_best(curve) >= settings.patience:
+            break
+    with torch.no_grad():
+        for weight, kept in zip(weights, best, strict=True):
+            weight.copy_(kept)
+    merge(model)
+    model.requires_grad_(False)
+    return Recovered(model, tuple(curve), sum(weight.numel() for weight in weights))
+
+
+@torch.inference_mode()
+def held_out_loss(model: LlamaForCausalLM, rows: Tensor) -> float:
+    """Mean next-token loss over rows `[N, T]`. Raises BuilderError `TRAINING_DIVERGED`."""
+    losses = [_loss(model, None, row[None]).double() for row in rows]
+    loss = torch.stack(losses).mean()
+    if not bool(loss.isfinite()):
+        raise BuilderError("TRAINING_DIVERGED", "the loss on held-out text is not finite", "use a lower learning rate")
+    return loss.item()
+
+
+def _trainable(model: LlamaForCausalLM, importance: list[float], settings: FineTuning) -> list[nn.Parameter]:
+    if settings.kind == "full":
+        model.requires_grad_(True)
+        return list(model.parameters())
+    ranks = layer_ranks(importance, settings.mean_rank, settings.ranks)
+    return [weight for adapter in attach(model, ranks, settings.seed) for weight in (adapter.a, adapter.b)]
+
+
+def _loss(model: LlamaForCausalLM, teacher: LlamaForCausalLM | None, rows: Tensor) -> Tensor:
+    logits = model(rows, use_cache=False).logits[:, :-1].float().flatten(0, 1)
+    if teacher is None:
+        return nn.functional.cross_entropy(logits, rows[:, 1:].flatten())
+    with torch.no_grad():
+        wanted = teacher(rows, use_cache=False).logits[:, :-1].float().flatten(0, 1).log_softmax(-1)
+    return nn.functional.kl_div(logits.log_softmax(-1), wanted, reduction="batchmean", log_target=True)
+
+
+def _pace(step: int, steps: int) -> float:
+    warm = max(1, steps // 10)
+    return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
+
+
+def _batches(rows: Tensor, settings: FineTuning) -> Iterator[Tensor]:
+    """`settings.steps` batches, every row once before any comes again, in seeded order."""
+    chance = random.Random(settings.seed)
+    order: list[int] = []
+    for _ in range(settings.steps):
+        if len(order) < settings.batch_rows:
+            fresh = list(range(len(rows)))
+            chance.shuffle(fresh)
+            order += fresh
+        yield rows[order[: settings.batch_rows]]
+        order = order[settings.batch_rows :]
+
+
+def _checks_since_best(curve: list[Point]) -> int:
+    best = min(range(len(curve)), key=lambda index: curve[index].held_out_loss)
+    return len(curve) - 1 - best

@@ -1,0 +1,102 @@
+"""Recovery by training: ranks, adapters, early stopping, and that a pruned model gets better."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from espalier_builder.checkpoint.load import load
+from espalier_builder.cli import run
+from espalier_builder.contracts import Pruning
+from espalier_builder.failure import BuilderError
+from espalier_builder.prune.apply import prune
+from espalier_builder.prune.neurons import Calibration
+from espalier_builder.prune.statistics import collect_statistics
+from espalier_builder.recover.finetune import FineTuning, fine_tune, held_out_loss
+from espalier_builder.recover.lora import Adapter, attach, layer_ranks, merge
+from random_decoder import save_checkpoint
+from tiny_llama import random_rows, tiny_model
+
+IMPORTANCE = [0.9, 0.3, 0.3]
+SETTINGS = FineTuning(steps=12, batch_rows=4, check_every=4, mean_rank=4, learning_rate=1e-2)
+
+
+def test_ranks_go_with_importance_or_against_it_at_the_same_sum() -> None:
+    assert layer_ranks(IMPORTANCE, 4, "uniform") == [4, 4, 4]
+    assert layer_ranks(IMPORTANCE, 5, "importance") == [9, 3, 3]
+    inverse = layer_ranks(IMPORTANCE, 4, "inverse")
+    assert sum(inverse) == 12
+    assert inverse[0] < inverse[1]
+    assert min(layer_ranks([1.0, 1e-9, 1e-9], 1, "importance")) == 1
+
+
+def test_adapters_change_nothing_at_first_and_merge_exactly() -> None:
+    model, rows = tiny_model(), random_rows()
+    expected = model(rows).logits
+    adapters = attach(model, [1, 2, 3], seed=0)
+    assert len(adapters) == 3 * 7
+    assert torch.equal(model(rows).logits, expected)
+    for adapter in adapters:
+        torch.nn.init.normal_(adapter.b, std=0.1)
+    trained = model(rows).logits
+    merge(model)
+    assert not any(isinstance(module, Adapter) for module in model.modules())
+    assert torch.allclose(model(rows).logits, trained, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_distillation_brings_a_pruned_model_closer_to_the_dense_one(kind: str) -> None:
+    dense, rows = tiny_model(), random_rows(24)
+    pruned = prune(dense, Pruning("magnitude", 0.3, 8), Calibration(rows, collect_statistics(dense, rows))).model
+    before = {name: value.clone() for name, value in pruned.state_dict().items()}
+    settings = replace(SETTINGS, kind=kind, distil=True, steps=30, patience=99)  # type: ignore[arg-type]
+    recovered = fine_tune(pruned, dense, rows, rows, IMPORTANCE, settings)
+
+    def divergence(model: torch.nn.Module) -> float:
+        wanted, mine = (each(rows).logits.log_softmax(-1) for each in (dense, model))
+        return (wanted.exp() * (wanted - mine)).sum(-1).mean().item()
+
+    assert divergence(recovered.model) < divergence(pruned)
+    assert all(torch.equal(value, pruned.state_dict()[name]) for name, value in before.items())
+    assert recovered.model.state_dict().keys() == before.keys()
+
+
+def test_training_stops_where_held_out_text_no_longer_gains_and_keeps_the_best() -> None:
+    """Random rows hold nothing that carries over: what is learned of some makes the others worse."""
+    model, rows = tiny_model(), random_rows(12)
+    settings = replace(SETTINGS, steps=400, patience=2, learning_rate=3e-2, kind="full")
+    recovered = fine_tune(model, None, rows[:4], rows[4:], IMPORTANCE, settings)
+    losses = [point.held_out_loss for point in recovered.curve]
+    assert recovered.curve[-1].step < 400
+    assert held_out_loss(recovered.model, rows[4:]) == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_the_same_seed_trains_the_same_model() -> None:
+    first, second = (
+        fine_tune(tiny_model(), None, random_rows(8), random_rows(4, seed=1), IMPORTANCE, SETTINGS) for _ in range(2)
+    )
+    assert first.curve == second.curve
+    assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+def test_distillation_without_a_teacher_is_refused() -> None:
+    with pytest.raises(BuilderError, match="--dense") as caught:
+        fine_tune(tiny_model(), None, random_rows(), random_rows(), IMPORTANCE, replace(SETTINGS, distil=True))
+    assert caught.value.code == "DENSE_MISSING"
+
+
+def test_the_command_writes_a_trained_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text.jsonl"
+    line = json.dumps({"text": "the quick brown fox jumps over the lazy dog. " * 4})
+    text.write_text("\n".join([line] * 10))
+    model, out = save_checkpoint(tmp_path / "model"), tmp_path / "out"
+    options = ["--model", str(model), "--dense", str(model), "--text", str(text), "--cache", str(tmp_path / "cache")]
+    options += ["--steps", "6", "--sequence-length", "32", "--out", str(out)]
+    assert run(["recover", *options, "--train", "full"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["heldOutLoss"]["after"] < said["heldOutLoss"]["before"]
+    assert load(out).model.config.num_hidden_layers == 2
