@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import type { Command } from "commander";
 import { examplesOf } from "./help/examples.ts";
 import { createProgram } from "./program.ts";
@@ -75,4 +76,16 @@ test("a shell is told the commands and the options as they are", async () => {
   assert.match((await run("complete", "--", "rollout", "st")).stdout, /^start\t.*\n(.*\n)*status\t/m);
   assert.match((await run("complete", "--", "rollout", "start", "--")).stdout, /^--dry-run\t/m);
   for (const shell of ["bash", "zsh", "fish"]) assert.match((await run("complete", shell)).stdout, /espalier/);
+});
+
+test("bash completes a command by the script that it is given", async () => {
+  await symlink(main, join(folder, "espalier"));
+  const script = `
+    source <(espalier complete bash)
+    COMP_WORDS=(espalier rollout hist) COMP_CWORD=2
+    __espalier_complete 2> /dev/null
+    echo "\${COMPREPLY[@]}"`;
+  const env = { ...process.env, PATH: `${folder}:${dirname(process.execPath)}:${process.env["PATH"]}` };
+  const { stdout } = await promisify(execFile)("bash", ["--norc", "-c", script], { env });
+  assert.equal(stdout, "history\n");
 });
