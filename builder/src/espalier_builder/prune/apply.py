@@ -15,7 +15,7 @@ from espalier_builder.prune.depth import Removal, angular_removal, layers_to_kee
 from espalier_builder.prune.flap import compensating_biases, flap_cut
 from espalier_builder.prune.neurons import Calibration, choose_neurons, ffn_budget, layer_importance
 from espalier_builder.prune.precision import bf16_is_fast
-from espalier_builder.recover.refit import refit
+from espalier_builder.recover.refit import Refit, refit
 
 Progress = Callable[[float], None]
 
@@ -51,7 +51,15 @@ def _flap(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, p
 def _obs(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     importance = layer_importance(pruning.method, calibration.statistics)
     widths = allocate(ffn_budget(model), pruning.sparsity, importance, pruning.alignment)
-    return refit(model, whole(model), calibration.rows, widths=widths, bf16=bf16_is_fast(), progress=progress)
+    return refit(
+        model,
+        whole(model),
+        calibration.rows,
+        settings=Refit(correction=1.0),
+        widths=widths,
+        bf16=bf16_is_fast(),
+        progress=progress,
+    )
 
 
 def _depth(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, _progress: Progress) -> Cut:

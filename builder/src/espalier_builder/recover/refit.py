@@ -29,6 +29,7 @@ class Refit:
 
     `ridge`: share of the Gram matrix's mean diagonal added to it. `correction`: share of the difference between the
     dense and the pruned model's stream that is part of the target; 0 imitates the dense block on the pruned stream.
+    With a correction, tokens of overlong states count less (see `_trust`).
     """
 
     ridge: float = 0.1
@@ -141,11 +142,15 @@ class _Streams:
         inners = []
         for states, wanted in zip(self.pruned.batches(), self.dense.batches(), strict=True):
             inner = block.inner(states)
-            add_gram(gram, inner.float())
-            if settings.correction > 0:
+            if settings.correction == 0:
+                add_gram(gram, inner.float())
+            else:
                 with self.pruned.precision():
-                    lacking = (wanted - states).flatten(0, 1) - torch.nn.functional.linear(inner, weight, bias)
-                    missing += inner.T @ (settings.correction * _trust(wanted) * lacking)
+                    reached = states.flatten(0, 1) + torch.nn.functional.linear(inner, weight, bias)
+                    trust = _trust(reached)
+                    lacking = settings.correction * trust * (wanted.flatten(0, 1) - reached)
+                    missing += inner.T @ lacking.to(inner.dtype)
+                add_gram(gram, inner.float() * trust.sqrt())
             inners.append(inner)
         mirror(gram)
         gram.diagonal().add_(settings.ridge * gram.diagonal().mean())
@@ -161,13 +166,13 @@ class _Streams:
 
 
 def _trust(states: Tensor) -> Tensor:
-    """Weight `[n * T, 1]` of each token's error: 1, less for tokens whose state is longer than the median.
+    """Weight `[T, 1]` of each token's error: 1, less for tokens whose state `[T, H]` is longer than the median.
 
-    A few tokens (the first of a row, above all) carry states a hundred times as long as others'. What a pruned model
-    gets wrong there would be all that a least-squares correction sees.
+    A few tokens (the first of a row, above all) carry states a hundred times as long as others', and what is added to
+    them counts relative to that. Unweighted, they would be all that a least-squares correction sees.
     """
-    squares = states.flatten(0, 1).square().sum(1, keepdim=True)
-    return (squares.median() / squares).clamp(max=1)
+    squares = states.float().square().sum(1, keepdim=True)
+    return (squares.median() / squares.clamp(min=1e-12)).clamp(max=1)
 
 
 def add_gram(gram: Tensor, inner: Tensor) -> None:
