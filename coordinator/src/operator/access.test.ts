@@ -165,6 +165,17 @@ test("a call is in the audit log before it does anything, so that a crash leaves
   assert.deepEqual(entry, { who: "admin", action: "ImportModel", target: "smol", outcome: "begun", detail: "" });
 });
 
+test("who is denied over and over is recorded a hundred times a minute, and refused each time", async (t) => {
+  const endpoints = await startPorts(t);
+  const vic = await clientOf(endpoints, "vic", "viewer");
+  for (let n = 0; n < 120; n++) assert.equal((await call(vic, "CreateToken"))?.code, status.PERMISSION_DENIED);
+  const recorded = async () => (await listAudit(endpoints.store.db, { limit: 1_000, who: "vic" })).length;
+  assert.equal(await recorded(), 100);
+  endpoints.clock.nowMs += 60_001;
+  await call(vic, "CreateToken");
+  assert.equal(await recorded(), 101);
+});
+
 test("an entry is found by time and by who it was", async (t) => {
   const { store } = await startPorts(t);
   const entry = { action: "CreateToken", target: "", outcome: "allowed", detail: "" } as const;

@@ -1,6 +1,7 @@
 import { type Role, roleIncludes } from "@espalier/shared/contracts/role";
 import { EspalierError, messageOf } from "@espalier/shared/errors";
 import { callerOf, type PeerCall, peerAddress, requireOperator } from "../grpc/caller.ts";
+import { createFailureLimiter } from "../identity/failure-limiter.ts";
 import { endAudit, recordAudit } from "../store/audit.ts";
 import type { Store } from "../store/open.ts";
 import { findOperator } from "../store/operators.ts";
@@ -31,7 +32,10 @@ export interface OperatorAccess {
   entrance<Method extends OperatorMethod>(method: Method): Entrance<RequestOf<Method>>;
 }
 
+const maxSubjectChars = 200;
 const maxDetailChars = 500;
+/** More denials of one caller are still refused, but no longer recorded, so that nobody can fill the database with them. */
+const recordedDenials = { maxFailures: 100, windowMs: 60_000 };
 
 /**
  * Decides by the caller's certificate, the operators in the database and the table of rules.
@@ -39,6 +43,7 @@ const maxDetailChars = 500;
  */
 export function createOperatorAccess(parts: { store: Store; now: () => number }): OperatorAccess {
   const { store, now } = parts;
+  const denials = createFailureLimiter({ ...recordedDenials, now });
 
   async function roleOf(call: PeerCall): Promise<Admitted> {
     const { id: operator, serial } = requireOperator(call);
@@ -75,7 +80,7 @@ export function createOperatorAccess(parts: { store: Store; now: () => number })
         atMs: now(),
         who,
         action: method,
-        target: request === null ? "" : (rule.subject?.(request) ?? ""),
+        target: request === null ? "" : (rule.subject?.(request) ?? "").slice(0, maxSubjectChars),
       });
       return {
         async admit(call, request) {
@@ -84,8 +89,12 @@ export function createOperatorAccess(parts: { store: Store; now: () => number })
             requireRole(admitted, method);
             return admitted;
           } catch (error) {
-            const detail = messageOf(error).slice(0, maxDetailChars);
-            await recordAudit(store.db, { ...entry(callerName(call), request), outcome: "denied", detail });
+            const who = callerName(call);
+            if (!denials.isBlocked(who)) {
+              denials.recordFailure(who);
+              const detail = messageOf(error).slice(0, maxDetailChars);
+              await recordAudit(store.db, { ...entry(who, request), outcome: "denied", detail });
+            }
             throw error;
           }
         },
