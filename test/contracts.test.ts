@@ -28,7 +28,17 @@ const recipes: Recipe[] = [
     pruning: { method: "magnitude", sparsity: 0.125, alignment: 16, refit: false },
     quantization: { ...rtn, bits: 4, blockSize: 128, accuracyLevel: 0 },
   },
+  {
+    schemaVersion: 1,
+    pruning: { method: "none" },
+    quantization: { ...rtn, method: "gptq", bits: 4, blockSize: 64 },
+  },
   { schemaVersion: 1, pruning: { method: "tail", sparsity: 0.2 }, quantization: { method: "none" } },
+  {
+    schemaVersion: 1,
+    pruning: { method: "barber-wanda", sparsity: 0.5, pattern: "2:4" },
+    quantization: { method: "none" },
+  },
   { schemaVersion: 1, pruning: { method: "shortgpt", sparsity: 0.25 }, quantization: { method: "none" } },
   { schemaVersion: 1, pruning: { method: "obs", sparsity: 0.3, alignment: 32 }, quantization: { method: "none" } },
 ];

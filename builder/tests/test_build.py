@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -112,6 +112,20 @@ def test_the_report_has_a_row_per_stage_and_judges_the_shipped_files(build: Call
     assert rows["exported"]["protocol"]["engine"] == "onnxruntime"
     assert rows["exported"]["sizeBytes"] < rows["pruned"]["sizeBytes"] < rows["dense"]["sizeBytes"]
     assert any("Accuracy level 4" in note for note in report["notes"])
+
+
+def test_a_calibrated_variant_is_quantized_once_and_beats_rounding(build: Callable[..., Path]) -> None:
+    def quality(method: Literal["rtn", "gptq"], level: Literal[0, 4]) -> tuple[Any, list[Any]]:
+        recipe = Recipe(Pruning("cfsp-rel", 0.1, 8, False), Quantization(method, 4, 32, False, level))
+        report = read(build(f"{method}-{level}", recipe), "report.json")
+        return report["stages"][-1]["quality"], [cost for cost in report["costs"] if cost["stage"] == "quantize"]
+
+    calibrated, costs = quality("gptq", 0)
+    rounded, no_costs = quality("rtn", 0)
+    assert calibrated["kl"] < rounded["kl"]
+    assert ([cost["cost"]["cached"] for cost in costs], no_costs) == ([False], [])
+    _, costs = quality("gptq", 4)
+    assert [cost["cost"]["cached"] for cost in costs] == [True]
 
 
 def test_an_fp32_variant_is_the_dense_model(build: Callable[..., Path]) -> None:

@@ -96,6 +96,17 @@ def test_another_architecture_is_refused_by_name(folder: Path) -> None:
     assert "MambaForCausalLM" in str(error)
 
 
+def test_a_tokenizer_with_more_tokens_than_the_model_has_rows_is_refused(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][:20].contiguous()
+    save_file(tensors, folder / "model.safetensors")
+    edit(folder / "config.json", vocab_size=20)
+    error = refusal(folder)
+    assert error.code == "TOKENIZER_MISMATCH"
+    assert "tokenizer.json" in str(error)
+    assert "model.embed_tokens.weight has 20 rows" in str(error)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_broken_weight_is_refused_by_its_name(folder: Path, value: float) -> None:
     tensors = load_file(folder / "model.safetensors")

@@ -11,7 +11,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from espalier_builder.failure import BuilderError
-from espalier_builder.quantize.rtn import QuantizedMatrix, quantize_rtn
+from espalier_builder.quantize.grid import QuantizedMatrix
+from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import WeightFormat, embedding_format
 
 GRIDS = list(itertools.product((4, 8), (32, 128), (True, False)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ from espalier_builder.progress import OnProgress, StageProgress, no_progress, on
 from espalier_builder.prune.apply import Pruned
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import Statistics
-from espalier_builder.quantize.model import dequantized_copy
+from espalier_builder.quantize.model import UNCALIBRATED, Matrices, dequantized_copy
 from espalier_builder.quantize.weight_format import linear_format, variant_formats
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.cost import StageCost, measure_cost
@@ -81,12 +82,14 @@ class _Build:
         self._rows: list[ReportRow] = []
         self._notes: list[str] = list(request.checkpoint.notes)
         prunes, quantizes = request.recipe.pruning.method != "none", request.recipe.quantization.method != "none"
+        calibrates = request.recipe.quantization.method not in ("none", "rtn")
         weights = only(
             [
                 ("text", 1, True),
                 ("dense", 6, True),
                 ("prune", 10, prunes),
                 ("evaluate-pruned", 5, prunes),
+                ("quantize", 20, calibrates),
                 ("evaluate-quantized", 6, quantizes),
                 ("export", 2, True),
                 ("accuracy-level", 4, quantizes),
@@ -102,9 +105,10 @@ class _Build:
         text = self._texts_of_evaluation()
         reference = self._evaluate_dense(text)
         pruned = self._prune(text, reference)
+        matrices = self._quantize(pruned)
         if recipe.quantization.method != "none":
-            self._evaluate_quantized(pruned, text, reference)
-        exported = self._export(pruned, text)
+            self._evaluate_quantized(pruned, matrices, text, reference)
+        exported = self._export(pruned, matrices, text)
         variant = OnnxDecoder(self._folder / GRAPH_FILE)
         self._evaluate_exported(variant, exported, text, reference)
         self._write_companions(variant, text)
@@ -131,7 +135,7 @@ class _Build:
         if pruning.method == "tail":
             calibration = _NO_CALIBRATION
         else:
-            calibration = self._stages.calibration(self._texts.calibration(), self._request.text.seed)
+            calibration = self._stages.calibration(self._calibration_rows, self._request.text.seed)
         pruned = self._measured("prune", lambda: self._stages.pruned(pruning, calibration, tell))
         tell = self._progress.of("evaluate-pruned", "evaluating the pruned model")
         quality = self._measured("evaluate-pruned", lambda: evaluate_model(pruned.model, text.windows, reference, tell))
@@ -139,19 +143,33 @@ class _Build:
         self._rows.append(ReportRow("pruned", quality, parameters, 4 * parameters))
         return pruned
 
-    def _evaluate_quantized(self, pruned: Pruned, text: EvaluationText, reference: DenseLogits) -> None:
+    @cached_property
+    def _calibration_rows(self) -> torch.Tensor:
+        return self._texts.calibration()
+
+    def _quantize(self, pruned: Pruned) -> Matrices:
+        recipe, seed = self._request.recipe, self._request.text.seed
+        if recipe.quantization.method in ("none", "rtn"):
+            return UNCALIBRATED
+        tell = self._progress.of("quantize", f"quantizing by {recipe.quantization.method}")
+        return self._stages.quantized(pruned.model, recipe, lambda: self._calibration_rows, seed, tell)
+
+    def _evaluate_quantized(
+        self, pruned: Pruned, matrices: Matrices, text: EvaluationText, reference: DenseLogits
+    ) -> None:
         """What the quantized weights are worth in PyTorch: apart from the kernels that will run them."""
         tell = self._progress.of("evaluate-quantized", "evaluating the quantized weights")
-        copy = self._measured("quantize", lambda: dequantized_copy(pruned.model, self._request.recipe.quantization))
+        quantization = self._request.recipe.quantization
+        copy = self._measured("round", lambda: dequantized_copy(pruned.model, quantization, matrices))
         quality = self._measured("evaluate-quantized", lambda: evaluate_model(copy, text.windows, reference, tell))
         spec = spec_of(copy)
-        formats = variant_formats(linear_format(self._request.recipe.quantization), spec.hidden_size)
+        formats = variant_formats(linear_format(quantization), spec.hidden_size)
         self._rows.append(ReportRow("quantized", quality, spec.parameters, lay_out(spec, formats).total_bytes))
 
-    def _export(self, pruned: Pruned, text: EvaluationText) -> ExportedGraph:
+    def _export(self, pruned: Pruned, matrices: Matrices, text: EvaluationText) -> ExportedGraph:
         tell = self._progress.of("export", "writing the graph and its weights")
         formats = variant_formats(linear_format(self._request.recipe.quantization), self._dense.config.hidden_size)
-        exported = self._measured("export", lambda: write_graph(pruned.model, formats, self._folder, tell))
+        exported = self._measured("export", lambda: write_graph(pruned.model, formats, self._folder, tell, matrices))
         if not formats.linear.quantized:
             return exported
         self._progress.of("accuracy-level", "comparing the accuracy levels of the kernels")

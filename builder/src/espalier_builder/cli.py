@@ -30,7 +30,9 @@ a recipe is JSON: what to prune and how to store the weights, e.g.
    "quantization": {"method": "rtn", "bits": 8, "blockSize": 128, "symmetric": true, "accuracyLevel": 4}}
 pruning methods: none; FFN width: random, magnitude, cfsp, cfsp-rel, minillm, minillm-gate, obs; width and heads: flap;
 whole layers: tail, shortgpt, angular;
-quantization methods: none (fp32), rtn.
+masks, with "sparsity" and "pattern" (free, 2:4, 4:8): mask-magnitude, mask-magnitude-global, wanda, sparsegpt,
+barber-magnitude, barber-wanda, barber-sparsegpt;
+quantization methods: none (fp32), rtn, gptq.
 Progress goes to standard error, the result to standard output as JSON.
 exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 130 interrupted.
 """
@@ -104,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         type=lambda text: tuple(text.split(",")),
         required=True,
         metavar="A,B",
-        help="e.g. cfsp-rel+refit,shortgpt; random and magnitude are always there",
+        help="e.g. cfsp-rel+refit,shortgpt,wanda+2:4; random and magnitude are always there",
     )
     compare.add_argument(
         "--sparsity",

@@ -19,8 +19,21 @@ from espalier_builder.failure import BuilderError
 
 WidthMethod = Literal["random", "magnitude", "cfsp", "cfsp-rel", "minillm", "minillm-gate", "flap"]
 DepthMethod = Literal["tail", "shortgpt", "angular"]
-PruningMethod = Literal["none", "obs"] | WidthMethod | DepthMethod
+MaskMethod = Literal[
+    "mask-magnitude",
+    "mask-magnitude-global",
+    "wanda",
+    "sparsegpt",
+    "barber-magnitude",
+    "barber-wanda",
+    "barber-sparsegpt",
+]
+PruningMethod = Literal["none", "obs"] | WidthMethod | DepthMethod | MaskMethod
 DEPTH_METHODS: tuple[PruningMethod, ...] = get_args(DepthMethod)
+MASK_METHODS: tuple[PruningMethod, ...] = get_args(MaskMethod)
+MaskPattern = Literal["free", "2:4", "4:8"]
+
+QuantizationMethod = Literal["none", "rtn", "gptq"]
 
 
 def validate(name: str, value: object) -> None:
@@ -75,13 +88,15 @@ class Pruning:
     """`sparsity` is the share of all non-embedding parameters removed, whatever the method.
 
     `alignment` (FFN widths are multiples of it) and `refit` (closed-form recovery) mean nothing to `none` and where
-    whole layers go; `obs` refits always.
+    whole layers go; `obs` refits always. `pattern` belongs to masks: zeros anywhere, or N of every M consecutive inputs
+    of an output; there `sparsity` is also the share of each matrix (of all together for `mask-magnitude-global`).
     """
 
     method: PruningMethod = "none"
     sparsity: float = 0.0
     alignment: int = 32
     refit: bool = False
+    pattern: MaskPattern = "free"
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Pruning:
@@ -92,17 +107,22 @@ class Pruning:
             return {"method": "none"}
         if self.method in DEPTH_METHODS:
             return {"method": self.method, "sparsity": self.sparsity}
+        if self.method in MASK_METHODS:
+            return {"method": self.method, "sparsity": self.sparsity, "pattern": self.pattern}
         sized = {"method": self.method, "sparsity": self.sparsity, "alignment": self.alignment}
         return sized if self.method == "obs" else sized | {"refit": self.refit}
 
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """Format of the linear weights; the fields after `method` mean nothing to `none` (fp32)."""
+    """Format of the linear weights; the fields after `method` mean nothing to `none` (fp32).
 
-    method: Literal["none", "rtn"] = "none"
+    `rtn` rounds each weight by itself, `gptq` chooses codes on calibration text.
+    """
+
+    method: QuantizationMethod = "none"
     bits: Literal[4, 8] = 8
-    block_size: Literal[32, 128] = 128
+    block_size: Literal[32, 64, 128, 256] = 128
     symmetric: bool = True
     accuracy_level: Literal[0, 4] = 4
 
@@ -157,7 +177,7 @@ def recipe_digest(recipe: Recipe) -> str:
 
 
 def recipe_name(recipe: Recipe) -> str:
-    """A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-q4b32a`, `tail-10-fp32`.
+    """A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-gptq-q4b128a`, `tail-10-fp32`.
 
     Equal, letter for letter, to `recipeName` of shared/src/contracts/recipe.ts.
     """
@@ -170,6 +190,9 @@ def _pruning_name(pruning: Pruning) -> str:
     percent = _percent(pruning.sparsity)
     if pruning.method in DEPTH_METHODS:
         return f"{pruning.method}-{percent}"
+    if pruning.method in MASK_METHODS:
+        pattern = "" if pruning.pattern == "free" else f"-{pruning.pattern.replace(':', 'of')}"
+        return f"{pruning.method}-{percent}{pattern}"
     alignment = "" if pruning.alignment == 32 else f"-a{pruning.alignment}"
     return f"{pruning.method}{'-refit' if pruning.refit else ''}-{percent}{alignment}"
 
@@ -185,4 +208,5 @@ def _quantization_name(quantization: Quantization) -> str:
         return "fp32"
     zero_points = "" if quantization.symmetric else "a"
     level = "" if quantization.accuracy_level == 4 else f"-l{quantization.accuracy_level}"
-    return f"q{quantization.bits}b{quantization.block_size}{zero_points}{level}"
+    method = "" if quantization.method == "rtn" else f"{quantization.method}-"
+    return f"{method}q{quantization.bits}b{quantization.block_size}{zero_points}{level}"

@@ -13,4 +13,9 @@ class BuilderError(Exception):
     def __init__(self, code: str, message: str, remedy: str) -> None:
         super().__init__(f"{message}; {remedy}")
         self.code = code
+        self.message = message
         self.remedy = remedy
+
+    def within(self, place: str) -> BuilderError:
+        """The same failure, with the place where it happened (a layer, a matrix) in front."""
+        return BuilderError(self.code, f"{place}: {self.message}", self.remedy)

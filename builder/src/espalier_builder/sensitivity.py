@@ -72,7 +72,7 @@ def run_sensitivity(
             done = PREPARATION + (1 - PREPARATION) * (len(results) + len(rejected)) / len(request.candidates)
             progress(done, f"evaluating {recipe_name(recipe)}")
             try:
-                results[recipe_digest(recipe)] = _candidate(recipe, pruned, request.windows, reference)
+                results[recipe_digest(recipe)] = _candidate(recipe, pruned, request, stages, reference)
             except BuilderError as error:
                 rejected[recipe_digest(recipe)] = f"{error.code}: {error}"
     progress(1.0, "done")
@@ -113,17 +113,20 @@ def unique(candidates: tuple[Recipe, ...]) -> list[tuple[str, Recipe]]:
     return list({recipe_digest(recipe): recipe for recipe in candidates}.items())
 
 
-def _candidate(recipe: Recipe, pruned: Pruned, windows: EvaluationWindows, reference: DenseLogits) -> dict[str, Any]:
+def _candidate(
+    recipe: Recipe, pruned: Pruned, request: SensitivityRequest, stages: ModelStages, reference: DenseLogits
+) -> dict[str, Any]:
     started = time.perf_counter()
     shape = variant_shape(pruned.model, recipe.quantization)
     untouched = recipe.pruning.method == "none" and recipe.quantization.method == "none"
     if untouched:
-        quality = evaluate_reference(windows, reference)
+        quality = evaluate_reference(request.windows, reference)
     else:
         model = pruned.model
         if recipe.quantization.method != "none":
-            model = dequantized_copy(pruned.model, recipe.quantization)
-        quality = evaluate_model(model, windows, reference)
+            matrices = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
+            model = dequantized_copy(pruned.model, recipe.quantization, matrices)
+        quality = evaluate_model(model, request.windows, reference)
     return {
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),

@@ -21,18 +21,38 @@ export const Pruning = z.discriminatedUnion("method", [
     sparsity: z.number().min(0.01).max(0.7),
     alignment: z.int().min(1).max(1024),
   }),
+  /**
+   * Single weights become zero: bytes, not speed. `sparsity` is also the share of every matrix. `pattern` N:M, with
+   * sparsity 0.5: N of every M consecutive inputs of an output.
+   */
+  z.strictObject({
+    method: z.enum([
+      "mask-magnitude",
+      "mask-magnitude-global",
+      "wanda",
+      "sparsegpt",
+      "barber-magnitude",
+      "barber-wanda",
+      "barber-sparsegpt",
+    ]),
+    sparsity: z.number().min(0.01).max(0.9),
+    pattern: z.enum(["free", "2:4", "4:8"]),
+  }),
   /** Whole layers: the last ones, those of least block influence, or the block that turns the last token least. */
   z.strictObject({ method: z.enum(["tail", "shortgpt", "angular"]), sparsity: z.number().min(0.01).max(0.7) }),
 ]);
 export type Pruning = z.infer<typeof Pruning>;
 
-/** The format of the linear weights. Embedding and head are 8-bit blocks of `embeddingBlockSize` in `rtn` recipes. */
+/**
+ * How the linear weights are stored, and who chooses their codes: `rtn` rounds each weight by itself, `gptq` looks at
+ * calibration text. Embedding and head are rounded to 8 bits.
+ */
 export const Quantization = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("none") }),
   z.strictObject({
-    method: z.literal("rtn"),
+    method: z.enum(["rtn", "gptq"]),
     bits: z.union([z.literal(4), z.literal(8)]),
-    blockSize: z.union([z.literal(32), z.literal(128)]),
+    blockSize: z.union([z.literal(32), z.literal(64), z.literal(128), z.literal(256)]),
     symmetric: z.boolean(),
     /** MatMulNBits accuracy level: 0 keeps activations in fp32, 4 quantizes them to int8 (fast). */
     accuracyLevel: z.union([z.literal(0), z.literal(4)]),
@@ -48,7 +68,7 @@ export function recipeDigest(recipe: Recipe): Digest {
   return digestOfJson(recipe);
 }
 
-/** A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-q4b32a`, `tail-10-fp32`. */
+/** A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-gptq-q4b128a`, `tail-10-fp32`. */
 export function recipeName({ pruning, quantization }: Recipe): string {
   return `${pruningName(pruning)}-${quantizationName(quantization)}`;
 }
@@ -56,6 +76,10 @@ export function recipeName({ pruning, quantization }: Recipe): string {
 function pruningName(pruning: Pruning): string {
   if (pruning.method === "none") return "dense";
   const percent = Number((pruning.sparsity * 100).toFixed(2));
+  if ("pattern" in pruning) {
+    const pattern = pruning.pattern === "free" ? "" : `-${pruning.pattern.replace(":", "of")}`;
+    return `${pruning.method}-${percent}${pattern}`;
+  }
   if (!("alignment" in pruning)) return `${pruning.method}-${percent}`;
   const alignment = pruning.alignment === 32 ? "" : `-a${pruning.alignment}`;
   return `${pruning.method}${"refit" in pruning && pruning.refit ? "-refit" : ""}-${percent}${alignment}`;
@@ -63,6 +87,6 @@ function pruningName(pruning: Pruning): string {
 
 function quantizationName(quantization: Quantization): string {
   if (quantization.method === "none") return "fp32";
-  const { bits, blockSize, symmetric, accuracyLevel } = quantization;
-  return `q${bits}b${blockSize}${symmetric ? "" : "a"}${accuracyLevel === 4 ? "" : `-l${accuracyLevel}`}`;
+  const { method, bits, blockSize, symmetric, accuracyLevel } = quantization;
+  return `${method === "rtn" ? "" : `${method}-`}q${bits}b${blockSize}${symmetric ? "" : "a"}${accuracyLevel === 4 ? "" : `-l${accuracyLevel}`}`;
 }

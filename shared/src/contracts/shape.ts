@@ -3,7 +3,7 @@ import { z } from "zod";
 /** How a group of weights is stored. `bits` 32 is plain fp32 (blockSize 0). */
 export const WeightFormat = z.strictObject({
   bits: z.union([z.literal(4), z.literal(8), z.literal(32)]),
-  blockSize: z.union([z.literal(0), z.literal(32), z.literal(128)]),
+  blockSize: z.union([z.literal(0), z.literal(32), z.literal(64), z.literal(128), z.literal(256)]),
   symmetric: z.boolean(),
   accuracyLevel: z.union([z.literal(0), z.literal(4)]),
 });

@@ -19,12 +19,19 @@ def load_folder(folder: Path) -> Checkpoint:
     """Read config.json, every *.safetensors and tokenizer.json.
 
     Raises BuilderError: `CONFIG_INVALID`, `ARCHITECTURE_UNSUPPORTED`, `REMOTE_CODE`, `TOKENIZER_MISSING`,
-    `CHECKPOINT_TRUNCATED`, and those of `build_llama`.
+    `TOKENIZER_MISMATCH`, `CHECKPOINT_TRUNCATED`, and those of `build_llama`.
     """
     config = read_json(folder / "config.json")
     _require_llama(config, folder)
     tokenizer = load_tokenizer(folder)
     model = build_llama(config, _read_tensors(folder), str(folder))
+    rows = model.get_input_embeddings().num_embeddings
+    if tokenizer.vocab_size > rows:
+        raise BuilderError(
+            "TOKENIZER_MISMATCH",
+            f"{folder / 'tokenizer.json'} has {tokenizer.vocab_size} tokens, model.embed_tokens.weight has {rows} rows",
+            "tokenizer and weights belong to different models; fetch both again",
+        )
     return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name)
 
 

@@ -144,7 +144,7 @@ def parse_format(key: str) -> dict[str, Any]:
     """The `WeightFormat` that a key such as `q4b32a` or `fp32` names. Raises BuilderError `FORMAT_INVALID`."""
     if key == "fp32":
         return {"bits": 32, "blockSize": 0, "symmetric": True, "accuracyLevel": 0}
-    found = re.fullmatch(r"q([48])b(32|128)(a?)(-l0)?", key)
+    found = re.fullmatch(r"q([48])b(32|64|128|256)(a?)(-l0)?", key)
     if found is None:
         raise BuilderError("FORMAT_INVALID", f"{key!r} names no weight format", "use fp32, q8b128, q8b32, q4b32a, ...")
     bits, block, asymmetric, level = found.groups()

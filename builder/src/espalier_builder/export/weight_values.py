@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from espalier_builder.export.rotary import rotary_tables
 from espalier_builder.export.weight_layout import TensorGroup, WeightLayout
+from espalier_builder.prune.walk import stacks
+from espalier_builder.quantize.grid import QuantizedMatrix
+from espalier_builder.quantize.model import UNCALIBRATED, Matrices, stacked
 from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import VariantFormats, WeightFormat
 
@@ -20,58 +23,58 @@ Array = NDArray[np.float32] | NDArray[np.uint8]
 
 @torch.no_grad()
 def weight_values(
-    model: LlamaForCausalLM, layout: WeightLayout, formats: VariantFormats
+    model: LlamaForCausalLM, layout: WeightLayout, formats: VariantFormats, matrices: Matrices = UNCALIBRATED
 ) -> Iterator[tuple[TensorGroup, dict[str, Array]]]:
-    """Yields each group with its tensors' values by name: no more than one group is held beside the model."""
+    """Yields each group with its tensors' values by name: no more than one group is held beside the model.
+
+    Matrices that aren't in `matrices` are rounded to nearest.
+    """
     for group in layout.groups:
-        tensors = _group_tensors(model, group, formats)
+        tensors = _group_tensors(model, group, formats, matrices)
         yield group, {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
 
 
-def _group_tensors(model: LlamaForCausalLM, group: TensorGroup, formats: VariantFormats) -> dict[str, Tensor]:
+def _group_tensors(
+    model: LlamaForCausalLM, group: TensorGroup, formats: VariantFormats, matrices: Matrices
+) -> dict[str, Tensor]:
     match group.name.split("."):
         case ["rotary"]:
             positions = group.tensors[0].shape[0]
             cosines, sines = rotary_tables(model, positions)
             return {"rotary.cos": cosines, "rotary.sin": sines}
         case ["embedding"]:
-            return _matrix("embedding", model.model.embed_tokens.weight, None, formats.embedding)
-        case ["layers", index, "attention"]:
-            layer, attention = model.model.layers[int(index)], model.model.layers[int(index)].self_attn
-            packed = _stacked([attention.q_proj, attention.k_proj, attention.v_proj])
-            return {
-                f"{group.name}.norm": layer.input_layernorm.weight,
-                **_matrix(f"{group.name}.qkv", *packed, formats.linear),
-                **_matrix(f"{group.name}.output", *_stacked([attention.o_proj]), formats.linear),
-            }
-        case ["layers", index, "ffn"]:
+            return _matrix("embedding", model.model.embed_tokens.weight, formats.embedding)
+        case ["layers", index, part]:
             layer = model.model.layers[int(index)]
-            return {
-                f"{group.name}.norm": layer.post_attention_layernorm.weight,
-                **_matrix(f"{group.name}.gate_up", *_stacked([layer.mlp.gate_proj, layer.mlp.up_proj]), formats.linear),
-                **_matrix(f"{group.name}.down", *_stacked([layer.mlp.down_proj]), formats.linear),
-            }
+            norm = layer.input_layernorm if part == "attention" else layer.post_attention_layernorm
+            tensors = {f"{group.name}.norm": norm.weight}
+            for stack, linears in stacks(layer).items():
+                if stack.startswith(f"{part}."):
+                    name = f"layers.{index}.{stack}"
+                    tensors |= _matrix(name, stacked(linears), formats.linear, matrices.get(name)) | _bias(
+                        name, linears
+                    )
+            return tensors
         case ["head"]:
             tied = model.lm_head.weight is model.model.embed_tokens.weight
-            head = {} if tied else _matrix("head", model.lm_head.weight, None, formats.embedding)
+            head = {} if tied else _matrix("head", model.lm_head.weight, formats.embedding)
             return {"norm": model.model.norm.weight, **head}
     raise KeyError(f"no tensors are known for group {group.name!r}")
 
 
-def _stacked(linears: list[torch.nn.Linear]) -> tuple[Tensor, Tensor | None]:
-    """Weights `[sum of outputs, inputs]` and biases of linears that read the same input."""
+def _bias(name: str, linears: list[nn.Linear]) -> dict[str, Tensor]:
     biases: list[Tensor] = [linear.bias for linear in linears if linear.bias is not None]
-    weights: list[Tensor] = [linear.weight for linear in linears]
-    return torch.cat(weights), torch.cat(biases) if biases else None
+    return {f"{name}.bias": torch.cat(biases).float()} if biases else {}
 
 
-def _matrix(name: str, weight: Tensor, bias: Tensor | None, weight_format: WeightFormat) -> dict[str, Tensor]:
-    tail = {} if bias is None else {f"{name}.bias": bias.float()}
+def _matrix(
+    name: str, weight: Tensor, weight_format: WeightFormat, calibrated: QuantizedMatrix | None = None
+) -> dict[str, Tensor]:
     if not weight_format.quantized:
-        return {f"{name}.weight": weight.float(), **tail}
-    matrix = quantize_rtn(weight, weight_format)
+        return {f"{name}.weight": weight.float()}
+    matrix = calibrated or quantize_rtn(weight, weight_format)
     tensors = {f"{name}.data": matrix.packed_data(), f"{name}.scales": matrix.scales}
     zero_points = matrix.packed_zero_points()
     if zero_points is not None:
         tensors[f"{name}.zero_points"] = zero_points
-    return {**tensors, **tail}
+    return tensors

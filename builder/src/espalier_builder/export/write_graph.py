@@ -12,6 +12,7 @@ from espalier_builder.export.decoder_spec import DecoderSpec, spec_of
 from espalier_builder.export.graph import GRAPH_FILE, build_graph
 from espalier_builder.export.weight_layout import WEIGHTS_FILE, WeightLayout, lay_out
 from espalier_builder.export.weight_values import weight_values
+from espalier_builder.quantize.model import UNCALIBRATED, Matrices
 from espalier_builder.quantize.weight_format import VariantFormats
 
 
@@ -27,15 +28,17 @@ def write_graph(
     formats: VariantFormats,
     folder: Path,
     on_progress: Callable[[float], None] = lambda _: None,
+    matrices: Matrices = UNCALIBRATED,
 ) -> ExportedGraph:
     """Writes both files into `folder`; `on_progress` hears the share of bytes written.
 
+    Matrices of the layers are those of `matrices`, and rounded to nearest where there are none.
     Holds one tensor group beside the model. Raises BuilderError for a model that the graph can't express.
     """
     spec = spec_of(model)
     layout = lay_out(spec, formats)
     with (folder / WEIGHTS_FILE).open("wb") as file:
-        for group, values in weight_values(model, layout, formats):
+        for group, values in weight_values(model, layout, formats, matrices):
             for tensor in group.tensors:
                 value = values[tensor.name]
                 if value.shape != tensor.shape or value.dtype.name != tensor.dtype:

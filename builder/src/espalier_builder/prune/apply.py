@@ -13,6 +13,7 @@ from espalier_builder.prune.budget import allocate
 from espalier_builder.prune.cut import Cut, apply_cut, whole
 from espalier_builder.prune.depth import Removal, angular_removal, layers_to_keep, shortgpt_removal, tail_removal
 from espalier_builder.prune.flap import compensating_biases, flap_cut
+from espalier_builder.prune.mask.choose import choose_masks
 from espalier_builder.prune.neurons import Calibration, choose_neurons, ffn_budget, layer_importance
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.recover.refit import Refit, refit
@@ -79,6 +80,11 @@ def _depth(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, 
     )
 
 
+def _mask(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+    tensors = choose_masks(model, pruning, calibration.rows, progress)
+    return replace(whole(model), tensors=tensors)
+
+
 METHODS: Mapping[PruningMethod, Method] = {
     "none": _none,
     "random": _width,
@@ -92,6 +98,13 @@ METHODS: Mapping[PruningMethod, Method] = {
     "tail": _depth,
     "shortgpt": _depth,
     "angular": _depth,
+    "mask-magnitude": _mask,
+    "mask-magnitude-global": _mask,
+    "wanda": _mask,
+    "sparsegpt": _mask,
+    "barber-magnitude": _mask,
+    "barber-wanda": _mask,
+    "barber-sparsegpt": _mask,
 }
 
 
@@ -104,9 +117,11 @@ def choose_cut(
 
 
 def cut_out(model: LlamaForCausalLM, cut: Cut) -> Pruned:
-    """The smaller model; `model` is untouched and shares its unpruned weights with the result."""
+    """The smaller model; `model` is untouched and shares its unpruned weights with the result. Zeros of a mask count as
+    gone."""
     smaller = apply_cut(model, cut)
-    return Pruned(smaller, 1 - non_embedding_parameters(smaller) / non_embedding_parameters(model))
+    zeros = sum(int((tensor == 0).sum()) for name, tensor in cut.tensors.items() if name.endswith(".weight"))
+    return Pruned(smaller, 1 - (non_embedding_parameters(smaller) - zeros) / non_embedding_parameters(model))
 
 
 def prune(

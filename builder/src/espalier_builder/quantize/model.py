@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from espalier_builder.contracts import Quantization
+from espalier_builder.prune.walk import stacks
+from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import VariantFormats, WeightFormat, linear_format, variant_formats
 
+# Calibrated matrices by their name in the exported file, e.g. `layers.0.attention.qkv`.
+Matrices = Mapping[str, QuantizedMatrix]
+# What rounds every matrix by itself.
+UNCALIBRATED: Matrices = {}
 
-def dequantized_copy(model: LlamaForCausalLM, quantization: Quantization) -> LlamaForCausalLM:
+
+def dequantized_copy(
+    model: LlamaForCausalLM, quantization: Quantization, matrices: Matrices = UNCALIBRATED
+) -> LlamaForCausalLM:
     """A copy of `model` (fp32) with the weights of the variant that `quantization` makes of it; `model` is untouched.
 
     A tied pair of embedding and head stays tied. Raises BuilderError `WEIGHTS_NOT_FINITE`.
     """
-    return dequantized(model, variant_formats(linear_format(quantization), model.config.hidden_size))
+    return dequantized(model, variant_formats(linear_format(quantization), model.config.hidden_size), matrices)
 
 
 @torch.no_grad()
-def dequantized(model: LlamaForCausalLM, formats: VariantFormats) -> LlamaForCausalLM:
-    """As `dequantized_copy`, for formats that are already chosen."""
+def dequantized(
+    model: LlamaForCausalLM, formats: VariantFormats, matrices: Matrices = UNCALIBRATED
+) -> LlamaForCausalLM:
+    """As `dequantized_copy`, for formats that are already chosen. Matrices that aren't in `matrices` are rounded."""
     result = copy.deepcopy(model)
-    for layer in result.model.layers:
-        for module in layer.modules():
-            if isinstance(module, torch.nn.Linear):
-                _round_in_place(module.weight, formats.linear)
+    if formats.linear.quantized:
+        for index, layer in enumerate(result.model.layers):
+            for name, linears in stacks(layer).items():
+                matrix = matrices.get(f"layers.{index}.{name}")
+                write_back(matrix or quantize_rtn(stacked(linears), formats.linear), linears)
     embedding, head = result.model.embed_tokens.weight, result.lm_head.weight
     _round_in_place(embedding, formats.embedding)
     if head is not embedding:
@@ -35,6 +49,19 @@ def dequantized(model: LlamaForCausalLM, formats: VariantFormats) -> LlamaForCau
     return result
 
 
-def _round_in_place(weight: torch.Tensor, weight_format: WeightFormat) -> None:
+def stacked(linears: list[nn.Linear]) -> Tensor:
+    """Weights `[sum of outputs, inputs]` of linears that read the same input."""
+    weights: list[Tensor] = [linear.weight for linear in linears]
+    return torch.cat(weights)
+
+
+def write_back(matrix: QuantizedMatrix, linears: list[nn.Linear]) -> None:
+    """Give the linears the de-quantized values of the matrix that they were stacked into."""
+    parts = matrix.dequantize().split([linear.out_features for linear in linears])
+    for linear, part in zip(linears, parts, strict=True):
+        linear.weight.copy_(part)
+
+
+def _round_in_place(weight: Tensor, weight_format: WeightFormat) -> None:
     if weight_format.quantized:
         weight.copy_(quantize_rtn(weight, weight_format).dequantize())

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from espalier_builder.contracts import Pruning, digest_of_bytes, digest_of_json
+from espalier_builder.contracts import Pruning, Recipe, digest_of_bytes, digest_of_json
 from espalier_builder.evaluate import dense_logits, forward
 from espalier_builder.evaluate.dense_logits import DenseLogits, write_dense_logits
 from espalier_builder.prune import (
@@ -28,12 +28,19 @@ from espalier_builder.prune import (
     minillm,
     neurons,
     statistics,
+    walk,
 )
 from espalier_builder.prune.apply import Pruned, choose_cut, cut_out
 from espalier_builder.prune.cut import load_cut, save_cut, whole
+from espalier_builder.prune.mask import barber, choose, pattern, sparsegpt
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import Moments, Statistics, collect_statistics
+from espalier_builder.quantize import gptq, grid, saved_matrices, sequential
+from espalier_builder.quantize.model import UNCALIBRATED, Matrices
+from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
+from espalier_builder.quantize.sequential import quantize_sequentially
+from espalier_builder.quantize.weight_format import linear_format
 from espalier_builder.recover import refit, surgeon
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
@@ -44,7 +51,25 @@ ENGINES = {"torch": torch.__version__, "transformers": transformers.__version__}
 TENSORS = "tensors.safetensors"
 FACTS = "facts.json"
 # Whatever decides a cut: a change in any of these makes new ones.
-_CHOOSING = (apply, budget, cfsp, cut, decoder, depth, flap, magnitude, minillm, neurons, statistics, refit, surgeon)
+_CHOOSING = (
+    apply,
+    budget,
+    cfsp,
+    cut,
+    decoder,
+    depth,
+    flap,
+    magnitude,
+    minillm,
+    neurons,
+    statistics,
+    refit,
+    surgeon,
+    walk,
+)
+_MASKING = (barber, choose, pattern, sparsegpt, gptq, walk)
+# And whatever decides codes and scales.
+_QUANTIZING = (gptq, grid, saved_matrices, sequential)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +116,42 @@ class ModelStages:
             "bf16": bf16_is_fast(),
             "engines": ENGINES,
         }
-        result = self._cache.run("cut", inputs, code_version(*_CHOOSING), make)
+        result = self._cache.run("cut", inputs, code_version(*_CHOOSING, *_MASKING), make)
         self.costs.append(("cut", result.cost))
         return cut_out(self._dense.model, load_cut(result.folder / TENSORS))
+
+    def quantized(
+        self,
+        pruned: LlamaForCausalLM,
+        recipe: Recipe,
+        rows: Callable[[], Tensor],
+        seed: int,
+        progress: Progress = lambda _: None,
+    ) -> Matrices:
+        """What calibration on `rows()` `[N, T]` makes of `pruned`, which `recipe` prunes to (stage `quantize`).
+
+        Nothing for a quantizer that rounds each matrix by itself. Accuracy levels share their weights.
+        """
+        if recipe.quantization.method != "gptq":
+            return UNCALIBRATED
+        calibration, weight_format, bf16 = rows(), linear_format(recipe.quantization), bf16_is_fast()
+
+        def make(folder: Path) -> None:
+            matrices = quantize_sequentially(pruned, calibration, weight_format, bf16=bf16, progress=progress)
+            save_matrices(matrices, folder / TENSORS)
+
+        inputs = {
+            "model": self._dense.digest,
+            "rows": digest_of_rows(calibration),
+            "seed": seed,
+            "pruning": recipe.pruning.to_json(),
+            "grid": [weight_format.bits, weight_format.block_size, weight_format.symmetric],
+            "bf16": bf16,
+            "engines": ENGINES,
+        }
+        result = self._cache.run("quantize", inputs, code_version(*_CHOOSING, *_MASKING, *_QUANTIZING), make)
+        self.costs.append(("quantize", result.cost))
+        return load_matrices(result.folder / TENSORS, weight_format)
 
     def dense_logits(self, windows: EvaluationWindows, progress: Progress = lambda _: None) -> DenseLogits:
         """The dense model's logits on `windows` (stage `dense-logits`)."""

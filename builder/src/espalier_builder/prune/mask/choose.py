@@ -1,0 +1,155 @@
+"""A model's masks by one method: pruned weights as exact zeros, under their standard names."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+from espalier_builder.contracts import Pruning
+from espalier_builder.failure import BuilderError
+from espalier_builder.prune.decoder import HiddenStates
+from espalier_builder.prune.mask.barber import Granularity, barber_layer
+from espalier_builder.prune.mask.pattern import Pattern, lowest
+from espalier_builder.prune.mask.sparsegpt import sparsegpt
+from espalier_builder.prune.walk import Change, stacks, walk_layer
+
+Start = Literal["magnitude", "wanda", "sparsegpt"]
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BarberSettings:
+    """What LLM-Barber changes at most: the first `threshold` of the pairs that would gain, within each group."""
+
+    granularity: Granularity
+    threshold: float
+
+
+# As published, but for Wanda: rows with a threshold of 0.01 change nothing where a row has fewer than 200 inputs, and
+# 0.1 is better where they do (3.82 instead of 4.16 on a model of 1 M parameters).
+BARBER: Mapping[Start, BarberSettings] = {
+    "magnitude": BarberSettings("block", 0.1),
+    "wanda": BarberSettings("row", 0.1),
+    "sparsegpt": BarberSettings("layer", 0.1),
+}
+
+
+def choose_masks(model: LlamaForCausalLM, pruning: Pruning, rows: Tensor, progress: Progress) -> dict[str, Tensor]:
+    """The pruned weight of every linear of the layers, by its name in the checkpoint; `rows` `[N, T]` calibrate.
+
+    Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`.
+    """
+    pattern = pattern_of(pruning)
+    start = cast(Start, pruning.method.removeprefix("barber-").removeprefix("mask-").removesuffix("-global"))
+    if start == "magnitude":
+        masks = magnitude_masks(model, pattern, everywhere=pruning.method == "mask-magnitude-global")
+    else:
+        masks = sequential_masks(model, rows, pattern, start, progress)
+    if not pruning.method.startswith("barber-"):
+        return masks
+    return barber_masks(model, masks, rows, pattern, BARBER[start], progress)
+
+
+def pattern_of(pruning: Pruning) -> Pattern:
+    """Raises BuilderError `PATTERN_IMPOSSIBLE` for N:M with another sparsity than N / M, or over a whole model."""
+    if pruning.pattern == "free":
+        return Pattern(pruning.sparsity)
+    if pruning.sparsity != 0.5 or pruning.method == "mask-magnitude-global":
+        raise BuilderError(
+            "PATTERN_IMPOSSIBLE",
+            f"{pruning.method} at sparsity {pruning.sparsity:g} can't keep the pattern {pruning.pattern}",
+            "use sparsity 0.5 and a method that looks at one matrix at a time, or the pattern free",
+        )
+    return Pattern(0.5, group=int(pruning.pattern.split(":")[1]))
+
+
+@torch.no_grad()
+def magnitude_masks(model: LlamaForCausalLM, pattern: Pattern, *, everywhere: bool) -> dict[str, Tensor]:
+    """The smallest weights of each matrix, or of the whole model, become zero. By tensor name, as all below."""
+    linears = dict(_linears(model))
+    if not everywhere:
+        return {name: _zeroed(weight, pattern.of_matrix(weight.abs())) for name, weight in linears.items()}
+    sizes = torch.cat([weight.abs().flatten() for weight in linears.values()])
+    gone = lowest(sizes[None], pattern.sparsity)[0].split([weight.numel() for weight in linears.values()])
+    return {
+        name: _zeroed(weight, mask.view_as(weight)) for (name, weight), mask in zip(linears.items(), gone, strict=True)
+    }
+
+
+@torch.no_grad()
+def sequential_masks(
+    model: LlamaForCausalLM, rows: Tensor, pattern: Pattern, method: Literal["wanda", "sparsegpt"], progress: Progress
+) -> dict[str, Tensor]:
+    """Wanda (arXiv:2306.11695: `|W| * |X_j|` within each row) or SparseGPT, first layer first, each matrix on what the
+    pruned ones before it give. Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`."""
+
+    def change(_name: str, linears: list[nn.Linear], gram: Tensor) -> None:
+        for linear in linears:
+            if method == "sparsegpt":
+                linear.weight.copy_(sparsegpt(linear.weight, gram, pattern))
+            else:
+                linear.weight.masked_fill_(pattern.of_row(linear.weight.abs() * gram.diagonal().sqrt()), 0.0)
+
+    return _walk(model, rows, lambda stream, _index, layer: walk_layer(stream, layer, cast(Change, change)), progress)
+
+
+@torch.no_grad()
+def barber_masks(
+    model: LlamaForCausalLM,
+    start: dict[str, Tensor],
+    rows: Tensor,
+    pattern: Pattern,
+    settings: BarberSettings,
+    progress: Progress,
+) -> dict[str, Tensor]:
+    """LLM-Barber from the masks and weights of `start`. Weights that come back take their dense values, the others keep
+    the reconstruction of their start."""
+
+    def barber(stream: HiddenStates, index: int, layer: LlamaDecoderLayer) -> None:
+        for name, linear in _named(layer):
+            linear.weight.copy_(start[f"model.layers.{index}.{name}.weight"])
+        dense = model.model.layers[index]
+        barber_layer(stream, dense, layer, settings.granularity, settings.threshold, pattern)
+
+    return _walk(model, rows, barber, progress)
+
+
+def _walk(
+    model: LlamaForCausalLM,
+    rows: Tensor,
+    through: Callable[[HiddenStates, int, LlamaDecoderLayer], None],
+    progress: Progress,
+) -> dict[str, Tensor]:
+    """`through` changes a copy of each layer. In fp32: which of two scores is higher must not hang on rounding."""
+    stream = HiddenStates(model, rows, bf16=False)
+    tensors: dict[str, Tensor] = {}
+    for index, dense in enumerate(model.model.layers):
+        layer = copy.deepcopy(dense)
+        through(stream, index, layer)
+        tensors |= {f"model.layers.{index}.{name}.weight": linear.weight.detach() for name, linear in _named(layer)}
+        progress((index + 1) / len(model.model.layers))
+    return tensors
+
+
+def _named(layer: LlamaDecoderLayer) -> list[tuple[str, nn.Linear]]:
+    linears = {id(linear) for stack in stacks(layer).values() for linear in stack}
+    return [(name, cast(nn.Linear, module)) for name, module in layer.named_modules() if id(module) in linears]
+
+
+def _linears(model: LlamaForCausalLM) -> list[tuple[str, Tensor]]:
+    return [
+        (f"model.layers.{index}.{name}.weight", linear.weight)
+        for index, layer in enumerate(model.model.layers)
+        for name, linear in _named(layer)
+    ]
+
+
+def _zeroed(weight: Tensor, gone: Tensor) -> Tensor:
+    return weight.masked_fill(gone, 0.0)

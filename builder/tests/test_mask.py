@@ -1,0 +1,172 @@
+"""Masks: each method against its formula written out entry by entry, and how many weights are gone."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+from espalier_builder.contracts import MASK_METHODS, Pruning
+from espalier_builder.failure import BuilderError
+from espalier_builder.method_name import parse_method
+from espalier_builder.prune.apply import Pruned, prune
+from espalier_builder.prune.decoder import HiddenStates
+from espalier_builder.prune.mask.barber import block_gradients, swap
+from espalier_builder.prune.mask.pattern import Pattern
+from espalier_builder.prune.mask.sparsegpt import sparsegpt
+from espalier_builder.prune.neurons import Calibration
+from espalier_builder.prune.statistics import collect_statistics
+from espalier_builder.quantize.gptq import quantize_gptq
+from espalier_builder.quantize.weight_format import WeightFormat
+from tiny_llama import random_rows, tiny_model
+
+STARTS = {"barber-magnitude": "mask-magnitude", "barber-wanda": "wanda", "barber-sparsegpt": "sparsegpt"}
+
+
+def masked(method: str, sparsity: float, model: LlamaForCausalLM | None = None) -> Pruned:
+    model, rows = model or tiny_model(), random_rows()
+    return prune(model, parse_method(method, sparsity, 8), Calibration(rows, collect_statistics(model, rows)))
+
+
+def linears(model: LlamaForCausalLM) -> dict[str, Tensor]:
+    return {name: weight for name, weight in model.named_parameters() if name.endswith("proj.weight")}
+
+
+@pytest.mark.parametrize(("method", "sparsity"), itertools.product(MASK_METHODS, (0.5, 0.9)))
+def test_exactly_the_asked_share_is_zero(method: str, sparsity: float) -> None:
+    dense = tiny_model()
+    before = {name: weight.clone() for name, weight in linears(dense).items()}
+    pruned = masked(method, sparsity, dense)
+    weights = linears(pruned.model)
+    zeros = {name: int((weight == 0).sum()) for name, weight in weights.items()}
+    total = sum(weight.numel() for weight in weights.values())
+    # Wanda rounds in each row, the others in each matrix.
+    slack = sum(len(weight) for weight in weights.values()) / 2 if "wanda" in method else len(weights)
+    assert abs(sum(zeros.values()) - sparsity * total) <= slack
+    assert pruned.achieved_sparsity == pytest.approx(sparsity, abs=0.02)
+    assert all(torch.equal(before[name], weight) for name, weight in linears(dense).items())
+    again = linears(masked(method, sparsity).model)
+    assert all(torch.equal(weight, again[name]) for name, weight in weights.items())
+    if method in STARTS:
+        start = linears(masked(STARTS[method], sparsity).model)
+        assert sum(int((weight == 0).sum()) for weight in start.values()) == sum(zeros.values())
+        if method != "barber-wanda":  # a tenth of the pairs that would gain in a row of 32: none
+            assert any(not torch.equal(start[name] == 0, weight == 0) for name, weight in weights.items())
+        if method != "barber-magnitude":  # which moves zeros between the matrices of a block
+            assert {name: int((weight == 0).sum()) for name, weight in start.items()} == zeros
+
+
+@pytest.mark.parametrize(
+    ("method", "pattern"), itertools.product([m for m in MASK_METHODS if "global" not in m], ("2:4", "4:8"))
+)
+def test_every_group_has_its_zeros(method: str, pattern: str) -> None:
+    n, m = (int(part) for part in pattern.split(":"))
+    for weight in linears(masked(f"{method}+{pattern}", 0.5).model).values():
+        assert ((weight.view(-1, m) == 0).sum(1) == n).all()
+
+
+def test_a_pattern_that_cannot_be_kept_is_refused() -> None:
+    for name, sparsity in (("wanda+2:4", 0.6), ("mask-magnitude-global+2:4", 0.5)):
+        with pytest.raises(BuilderError) as caught:
+            masked(name, sparsity)
+        assert caught.value.code == "PATTERN_IMPOSSIBLE"
+    with pytest.raises(BuilderError) as caught:
+        Pattern(0.5, 8).of_row(torch.ones(2, 12))
+    assert caught.value.code == "PATTERN_IMPOSSIBLE"
+
+
+def test_magnitude_drops_the_smallest_of_a_matrix_or_of_all() -> None:
+    dense = linears(tiny_model())
+    for name, weight in linears(masked("mask-magnitude", 0.5).model).items():
+        assert weight.abs()[weight != 0].min() >= dense[name].abs()[weight == 0].max()
+    everywhere = linears(masked("mask-magnitude-global", 0.5).model)
+    kept = min(float(weight.abs()[weight != 0].min()) for weight in everywhere.values())
+    gone = max(float(dense[name].abs()[weight == 0].max()) for name, weight in everywhere.items())
+    assert kept >= gone
+
+
+def test_wanda_scores_weights_by_the_norm_of_their_inputs() -> None:
+    dense, rows = tiny_model(), random_rows()
+    layer = dense.model.layers[0]
+    states = layer.input_layernorm(dense.model.embed_tokens(rows)).flatten(0, 1)
+    weight = layer.self_attn.q_proj.weight
+    pruned = masked("wanda", 0.5).model.model.layers[0].self_attn.q_proj.weight
+    for row, result in zip(weight, pruned, strict=True):
+        scores = [abs(float(w)) * math.sqrt(float(states[:, j].square().sum())) for j, w in enumerate(row)]
+        gone = sorted(range(len(scores)), key=scores.__getitem__)[: len(scores) // 2]
+        assert (result == 0).nonzero().flatten().tolist() == sorted(gone)
+        assert torch.equal(result[result != 0], row[result != 0])
+
+
+def test_sparsegpt_is_optimal_brain_surgeon_column_by_column() -> None:
+    chance = torch.Generator().manual_seed(0)
+    weight = torch.randn(6, 40, generator=chance)
+    inputs = torch.randn(200, 40, generator=chance) @ torch.randn(40, 40, generator=chance)
+    gram = inputs.T @ inputs
+    result = sparsegpt(weight, gram, Pattern(0.5), damping=0.01)
+    hessian = gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(40, dtype=torch.float64)
+    # What is left of the inverse after the columns before have been decided: the paper's recursion, written out.
+    inverses = [hessian[column:, column:].inverse() for column in range(40)]
+    scores = torch.stack([weight[:, j].double().square() / inverses[j][0, 0] for j in range(40)], 1)
+    gone = torch.zeros(240, dtype=torch.bool)
+    gone[scores.flatten().argsort()[:120]] = True
+    gone = gone.view(6, 40)
+    expected = weight.double().clone()
+    for column in range(40):
+        error = torch.where(gone[:, column], expected[:, column], 0.0) / inverses[column][0, 0]
+        expected[:, column:] -= error[:, None] * inverses[column][0]
+    assert torch.equal(result == 0, gone)
+    assert torch.allclose(result.double(), expected.masked_fill(gone, 0), atol=1e-3)
+
+
+def test_swapping_exchanges_the_best_pruned_for_the_worst_kept() -> None:
+    scores = torch.tensor([[9.0, 1.0, 8.0, 2.0, 7.0, 3.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    kept = torch.tensor([[False, True, False, True, False, True], [False, False, False, True, True, True]])
+    # Row 0: pairs (9, 1), (8, 2), (7, 3), all of which gain; row 1: none does.
+    assert swap(kept, scores, 0.67)[0].tolist() == [True, False, True, False, False, True]
+    assert swap(kept, scores, 1.0)[0].tolist() == [True, False, True, False, True, False]
+    assert torch.equal(swap(kept, scores, 1.0)[1], kept[1])
+    assert torch.equal(swap(kept, scores, 0.3), kept)
+    assert swap(kept, scores, 0.3, least=1)[0].tolist() == [True, False, False, True, False, True]
+
+
+def test_gradients_of_a_block_are_those_of_its_output_error_row_by_row() -> None:
+    dense, rows = tiny_model(), random_rows(rows=3)
+    guide, sparse = (copy.deepcopy(dense.model.layers[0]) for _ in range(2))
+    sparse.mlp.down_proj.weight[:, ::2] = 0
+    stream = HiddenStates(dense, rows, bf16=False)
+    found = block_gradients(
+        stream, stream.ffn_block(guide), stream.ffn_block(sparse), [guide.mlp.up_proj, guide.mlp.down_proj]
+    )
+    squares = torch.zeros_like(dense.model.layers[0].mlp.down_proj.weight)
+    for row in stream.states:
+        normed = guide.post_attention_layernorm(row)
+        inner = torch.nn.functional.silu(guide.mlp.gate_proj(normed)) * guide.mlp.up_proj(normed)
+        difference = guide.mlp.down_proj(inner) - sparse.mlp.down_proj(inner)
+        squares += (2 / difference.numel() * difference.T @ inner).square()
+    assert torch.allclose(found[1], (squares / 3).sqrt(), rtol=1e-4, atol=1e-8)
+    assert found[0].shape == guide.mlp.up_proj.weight.shape
+    assert not any(weight.requires_grad for weight in guide.parameters())
+
+
+def test_calibrated_quantization_keeps_a_masks_zeros() -> None:
+    chance = torch.Generator().manual_seed(0)
+    weight = Pattern(0.5, 4).of_row(torch.rand(8, 64, generator=chance)).float() * torch.randn(8, 64, generator=chance)
+    inputs = torch.randn(100, 64, generator=chance)
+    for symmetric in (True, False):
+        quantized = quantize_gptq(weight, inputs.T @ inputs, WeightFormat(4, 32, symmetric, 4)).dequantize()
+        assert (quantized[weight == 0] == 0).all()
+
+
+def test_a_name_stands_for_a_method_and_its_pattern() -> None:
+    assert parse_method("wanda+2:4", 0.5, 32) == Pruning("wanda", 0.5, pattern="2:4")
+    assert parse_method("barber-sparsegpt", 0.7, 32).to_json() == {
+        "method": "barber-sparsegpt",
+        "sparsity": 0.7,
+        "pattern": "free",
+    }
