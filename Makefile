@@ -20,10 +20,10 @@ export MODEL DATA KEEP PYTHON
 # For `make chaos`: how often a fault is injected where that can be chosen (agent and coordinator kills).
 INJECTIONS ?= 100
 
-.PHONY: chaos help setup demo test test-typescript test-scripts test-python check format clean
+.PHONY: chaos help setup demo test test-typescript test-scripts test-python check bench-planning bench-prediction format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything that this checkout needs, into this checkout
 	@$(SETUP)
@@ -49,6 +49,21 @@ test-python:
 
 chaos: setup ## kill, fill, cut and lie at every part (INJECTIONS=100 of each), recorded in docs/measurements/chaos.md
 	@$(ON_NODE) $(NODE) test/chaos/main.ts --injections $(INJECTIONS) $(if $(ONLY),--only $(ONLY))
+
+bench-planning: setup ## time planning for fleets of up to 100,000 devices; writes docs/measurements/planning
+	@$(ON_NODE) $(NODE) --max-old-space-size=6000 bench/planning/main.ts
+
+# Budgets go one after another: rows taken already are kept, so a run that was stopped goes on where it was.
+BENCH_PREDICTION := .espalier/bench-prediction
+bench-prediction: setup ## predictions against measurements (SMOLLM2=FILE.gguf adds its real variants); writes docs/measurements/prediction
+	@mkdir -p $(BENCH_PREDICTION)
+	@test -d $(BENCH_PREDICTION)/graphs || $(PYTHON_ENV)/python builder/bench/prediction_graphs.py \
+		--out $(BENCH_PREDICTION)/graphs $(if $(SMOLLM2),--smollm2 $(SMOLLM2))
+	@for budget in "1 thread" "2 threads" "1 thread, half a core"; do \
+		$(ON_NODE) $(NODE) bench/prediction/run.ts --graphs $(BENCH_PREDICTION)/graphs \
+			--rows $(BENCH_PREDICTION)/rows.jsonl --budget "$$budget" --seconds 7200 || exit 1; \
+	done
+	@$(ON_NODE) $(NODE) bench/prediction/report.ts --graphs $(BENCH_PREDICTION)/graphs --rows $(BENCH_PREDICTION)/rows.jsonl
 
 check: setup ## lint, types, formatting, generated files (changes nothing)
 	@status=0; \

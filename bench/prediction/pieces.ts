@@ -19,6 +19,9 @@ function budget(threads: number, cpuQuota: number | null): Budget {
   return { threads, cpuQuota, memoryBytes: null, diskBytes: null };
 }
 
+/** Room in the measured caches: for the longest prompt and its answer. */
+export const contextTokens = 1100;
+
 /** A variant as `builder/bench/prediction_graphs.py` writes it. */
 export const BenchVariant = z.strictObject({
   name: z.string(),

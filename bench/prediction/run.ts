@@ -12,7 +12,7 @@ import { locateControlGroups } from "../../agent/src/budget/control-groups.ts";
 import { enforceBudget } from "../../agent/src/budget/enforce.ts";
 import { fillWeights } from "../../agent/src/measure/fill-weights.ts";
 import { measureKit } from "../../agent/src/measure/measure-kit.ts";
-import { type BenchVariant, budgets, families, type Row, readRows, readVariants } from "./pieces.ts";
+import { type BenchVariant, budgets, contextTokens, families, type Row, readRows, readVariants } from "./pieces.ts";
 import type { VariantResult, VariantTask } from "./variant-process.ts";
 
 /**
@@ -32,8 +32,6 @@ const rowsFile = required(values.rows, "--rows FILE");
 const budgetName = required(values.budget, `--budget ${Object.keys(budgets).join("|")}`);
 const budget = findBudget(budgetName);
 const untilMs = performance.now() + Number(values.seconds) * 1000;
-/** Room for the longest prompt and its answer. */
-const contextTokens = 1100;
 
 const rows = await readRows(rowsFile);
 const groups = locateControlGroups(

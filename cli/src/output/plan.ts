@@ -108,7 +108,7 @@ function renderCost({ cost, alternatives }: Plan): string {
     if (dense !== null) {
       lines.push(
         `Beside ${dense.variantName} everywhere, which fits ${dense.fits}: ${bytes(dense.downloadBytes)} to move, ` +
-          `${milliseconds(dense.tpotMs.dense)} per output token (this plan ${milliseconds(dense.tpotMs.plan)}), ` +
+          `up to ${milliseconds(dense.tpotP90Ms.dense)} per output token (this plan ${milliseconds(dense.tpotP90Ms.plan)}) and ` +
           `${bytes(dense.peakMemoryBytes.dense)} peak memory (this plan ${bytes(dense.peakMemoryBytes.plan)}), means over ${count(dense.compared, "device")}.`,
       );
     }

@@ -90,7 +90,10 @@ export const PlanAlternative = z.strictObject({
 });
 export type PlanAlternative = z.infer<typeof PlanAlternative>;
 
-/** What the plan costs, and what shipping one unpruned variant to every device would. Means over devices that have both. */
+/**
+ * What the plan costs, and what shipping one unpruned variant to every device would. Times and memory: means of upper ends over
+ * the devices that have both.
+ */
 export const PlanCost = z.strictObject({
   variantsToBuild: z.array(z.string()),
   /** From builds of this model so far; null before the first. */
@@ -106,7 +109,7 @@ export const PlanCost = z.strictObject({
       fits: z.int().nonnegative(),
       downloadBytes: z.int().nonnegative(),
       compared: z.int().nonnegative(),
-      tpotMs: z.strictObject({ plan: z.number(), dense: z.number() }),
+      tpotP90Ms: z.strictObject({ plan: z.number(), dense: z.number() }),
       peakMemoryBytes: z.strictObject({ plan: z.number(), dense: z.number() }),
     })
     .nullable(),

@@ -1,6 +1,5 @@
 import type { PlanAlternative } from "@espalier/shared/contracts/plan";
-import type { Assessment } from "./assess.ts";
-import type { Candidate } from "./candidate.ts";
+import type { AssessContext, Assessment } from "./assess.ts";
 import { limitNames } from "./device-limits.ts";
 import { bestFeasible, type Portfolio } from "./portfolio.ts";
 import { explainAlternative } from "./reason.ts";
@@ -18,7 +17,7 @@ const leastKlSaved = 1e-9;
  */
 export function alternatives(
   assessments: readonly Assessment[],
-  candidates: readonly Candidate[],
+  { candidates, intern }: Pick<AssessContext, "candidates" | "intern">,
   current: Portfolio,
   maxVariants: number,
   choose: (feasible: readonly (readonly number[])[], maxVariants: number) => Portfolio,
@@ -46,7 +45,10 @@ export function alternatives(
   limitNames.forEach((limit, at) => {
     if (!assessments.some(({ bounds }) => bounds[at] !== undefined)) return;
     for (const by of loosenings) {
-      const feasible = assessments.map((assessment) => feasibleWhenLooser(assessment, candidates.length, at, by));
+      const feasible = assessments.map((assessment) => {
+        const options = feasibleWhenLooser(assessment, at, by);
+        return options === assessment.feasible ? options : intern(options);
+      });
       const alternative = compare({ limit, by }, feasible, choose(feasible, maxVariants));
       found.push(alternative);
       if (alternative !== null) break;
@@ -55,16 +57,19 @@ export function alternatives(
   return found.filter((alternative) => alternative !== null);
 }
 
-function feasibleWhenLooser({ uppers, bounds }: Assessment, candidates: number, limit: number, by: number): number[] {
-  const feasible: number[] = [];
-  for (let index = 0; index < candidates; index++) {
-    const keeps = bounds.every((bound, at) => {
-      const allowed = (bound?.allowed ?? Infinity) * (at === limit ? 1 + by : 1);
-      return (uppers[index * limitNames.length + at] ?? Number.NaN) <= allowed;
-    });
-    if (keeps && bounds.length > 0) feasible.push(index);
+/** The same array where nothing more is feasible, as on most devices. */
+function feasibleWhenLooser({ uppers, bounds, feasible }: Assessment, limit: number, by: number): readonly number[] {
+  const more: number[] = [];
+  const width = limitNames.length;
+  for (let index = 0; bounds.length > 0 && index * width < uppers.length; index++) {
+    let keeps = true;
+    for (let at = 0; at < width && keeps; at++) {
+      const allowed = (bounds[at]?.allowed ?? Infinity) * (at === limit ? 1 + by : 1);
+      keeps = (uppers[index * width + at] ?? Number.NaN) <= allowed;
+    }
+    if (keeps) more.push(index);
   }
-  return feasible;
+  return more.length === feasible.length ? feasible : more;
 }
 
 function served(chosen: readonly (number | undefined)[]): number {

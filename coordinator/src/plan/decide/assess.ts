@@ -2,7 +2,9 @@ import type { Kit } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { fitDevice } from "../../predict/decide/device-model.ts";
-import { type PredictionResult, predictVariant, prepareFormats } from "../../predict/decide/predict-variant.ts";
+import { type PreparedKit, prepareKit } from "../../predict/decide/kit-designs.ts";
+import { type RequestLengths, requestLengths } from "../../predict/decide/length-weights.ts";
+import { type PredictionResult, predictVariant } from "../../predict/decide/predict-variant.ts";
 import { featuresOf, type ShapeFeatures } from "../../predict/decide/shape-features.ts";
 import type { Candidate } from "./candidate.ts";
 import { type EffectiveLimit, effectiveLimits, limitNames, strictestBounds, upperEnds } from "./device-limits.ts";
@@ -11,12 +13,15 @@ import type { PlanDevice } from "./make-plan.ts";
 /** What a fleet's assessments have in common. */
 export interface AssessContext {
   spec: Pick<RolloutSpec, "limits" | "overrides" | "promptTokens" | "outputTokens">;
-  kit: Kit;
+  kit: PreparedKit;
   /** Above the quality floor, best first; indices elsewhere are into it. */
   candidates: readonly Candidate[];
   features: readonly ShapeFeatures[];
+  lengths: RequestLengths;
   contextTokens: number;
   companionBytes: number;
+  /** Gives equal sets of feasible candidates as one array: a large fleet has few different ones. */
+  intern(feasible: readonly number[]): readonly number[];
 }
 
 /**
@@ -25,30 +30,36 @@ export interface AssessContext {
  */
 export interface Assessment {
   device: PlanDevice;
-  limits: readonly EffectiveLimit[];
   /** The strictest bound by limit, in the order of `limitNames`. */
   bounds: readonly (EffectiveLimit | undefined)[];
   /** Upper end of candidate i's prediction for limit j at `[i * limitNames.length + j]`; NaN where there is none. */
   uppers: Float64Array;
-  /** Ascending. */
+  /** Ascending, interned. */
   feasible: readonly number[];
 }
 
 export function contextOf(
-  request: Omit<AssessContext, "features" | "candidates">,
+  request: Omit<AssessContext, "features" | "lengths" | "candidates" | "kit" | "intern"> & { kit: Kit },
   candidates: readonly Candidate[],
 ): AssessContext {
   const { spec, kit, contextTokens, companionBytes } = request;
   const features = candidates.map(({ shape }) => featuresOf(shape));
-  return { spec, kit, candidates, features, contextTokens, companionBytes };
+  const interned = new Map<string, readonly number[]>();
+  const intern = (feasible: readonly number[]) => {
+    const key = feasible.join();
+    const known = interned.get(key) ?? feasible;
+    interned.set(key, known);
+    return known;
+  };
+  const lengths = requestLengths(spec);
+  return { spec, kit: prepareKit(kit), candidates, features, lengths, contextTokens, companionBytes, intern };
 }
 
 export function assess(device: PlanDevice, context: AssessContext): Assessment {
   const uppers = new Float64Array(context.candidates.length * limitNames.length).fill(Number.NaN);
   const { profile } = device;
-  if (profile === null) return { device, limits: [], bounds: [], uppers, feasible: [] };
-  const limits = effectiveLimits(context.spec, device.labels, profile.budget);
-  const bounds = strictestBounds(limits);
+  if (profile === null) return { device, bounds: [], uppers, feasible: context.intern([]) };
+  const bounds = strictestBounds(effectiveLimits(context.spec, device.labels, profile.budget));
   const predict = createPredictor(device, profile, context);
   const feasible: number[] = [];
   for (let index = 0; index < context.candidates.length; index++) {
@@ -58,7 +69,7 @@ export function assess(device: PlanDevice, context: AssessContext): Assessment {
     uppers.set(ends, index * limitNames.length);
     if (ends.every((end, limit) => end <= (bounds[limit]?.allowed ?? Infinity))) feasible.push(index);
   }
-  return { device, limits, bounds, uppers, feasible };
+  return { device, bounds, uppers, feasible: context.intern(feasible) };
 }
 
 /** Predictions of the candidates on one device, from a fit made once. */
@@ -67,18 +78,18 @@ export function createPredictor(
   profile: DeviceProfile,
   context: AssessContext,
 ): (index: number) => PredictionResult {
-  const { spec, kit, candidates, features, contextTokens } = context;
-  const formats = prepareFormats(fitDevice(kit, profile.measurements), spec);
+  const { candidates, features, lengths, contextTokens } = context;
+  const model = fitDevice(context.kit, profile.measurements);
   return (index) => {
     const candidate = candidates[index];
     const shape = features[index];
     if (candidate === undefined || shape === undefined) throw new RangeError(`there is no candidate ${index}`);
     return predictVariant({
-      formats,
+      model,
+      lengths,
       measurements: profile.measurements,
       cpuQuota: profile.budget.cpuQuota,
       shape,
-      outputTokens: spec.outputTokens,
       contextTokens: Math.min(contextTokens, candidate.shape.contextLength),
       artifactBytes: artifactBytes(candidate, context),
       previousArtifactBytes: runs(device, candidate) ? 0 : (device.active?.totalBytes ?? 0),
@@ -96,4 +107,9 @@ export function artifactBytes(
 
 export function runs(device: PlanDevice, { artifact }: Candidate): boolean {
   return artifact !== null && device.active?.artifactDigest === artifact.digest;
+}
+
+/** Of a candidate's prediction in the table of an assessment; NaN where it can't be predicted. */
+export function upperEnd(uppers: Float64Array, candidate: number, limit: (typeof limitNames)[number]): number {
+  return uppers[candidate * limitNames.length + limitNames.indexOf(limit)] ?? Number.NaN;
 }

@@ -65,8 +65,11 @@ export function upperEnds(prediction: VariantPrediction): number[] {
 
 /** Every bound that the upper ends `ends` (in the order of `limitNames`) break. */
 export function violations(ends: ArrayLike<number>, bounds: readonly (EffectiveLimit | undefined)[]): Violation[] {
-  return bounds.flatMap((bound, index) => {
+  const broken: Violation[] = [];
+  for (let index = 0; index < bounds.length; index++) {
+    const bound = bounds[index];
     const predicted = ends[index] ?? 0;
-    return bound === undefined || !(predicted > bound.allowed) ? [] : [{ ...bound, predicted }];
-  });
+    if (bound !== undefined && predicted > bound.allowed) broken.push({ ...bound, predicted });
+  }
+  return broken;
 }

@@ -1,5 +1,5 @@
 import type { PlanCost, PlannedDevice } from "@espalier/shared/contracts/plan";
-import { type AssessContext, type Assessment, artifactBytes, createPredictor, runs } from "./assess.ts";
+import { type AssessContext, type Assessment, artifactBytes, runs, upperEnd } from "./assess.ts";
 import type { Candidate } from "./candidate.ts";
 
 /**
@@ -37,19 +37,18 @@ function denseCost(
   const dense: Candidate | undefined = context.candidates[index];
   if (dense === undefined) return null;
   const total = { plan: { tpotMs: 0, bytes: 0 }, dense: { tpotMs: 0, bytes: 0 }, compared: 0, downloadBytes: 0 };
-  assessments.forEach(({ device }, at) => {
+  const indices = new Map(context.candidates.map(({ recipeDigest }, at) => [recipeDigest, at]));
+  assessments.forEach(({ device, uppers }, at) => {
     const choice = planned[at]?.choice;
-    if (device.profile === null || !choice) return;
+    const chosen = choice ? indices.get(choice.recipeDigest) : undefined;
+    if (chosen === undefined) return;
     if (!runs(device, dense)) total.downloadBytes += artifactBytes(dense, context);
-    const same = choice.recipeDigest === dense.recipeDigest;
-    const result = same ? null : createPredictor(device, device.profile, context)(index);
-    const prediction = same ? choice.prediction : result?.ok ? result.prediction : null;
-    if (prediction === null) return;
+    if (Number.isNaN(upperEnd(uppers, index, "tpotP90Ms"))) return;
     total.compared++;
-    total.plan.tpotMs += choice.prediction.tpotMs.value;
-    total.plan.bytes += choice.prediction.peakMemoryBytes.value;
-    total.dense.tpotMs += prediction.tpotMs.value;
-    total.dense.bytes += prediction.peakMemoryBytes.value;
+    total.plan.tpotMs += upperEnd(uppers, chosen, "tpotP90Ms");
+    total.plan.bytes += upperEnd(uppers, chosen, "peakMemoryBytes");
+    total.dense.tpotMs += upperEnd(uppers, index, "tpotP90Ms");
+    total.dense.bytes += upperEnd(uppers, index, "peakMemoryBytes");
   });
   const mean = (sum: number) => (total.compared === 0 ? 0 : sum / total.compared);
   return {
@@ -57,7 +56,7 @@ function denseCost(
     fits: assessments.filter(({ feasible }) => feasible.includes(index)).length,
     downloadBytes: total.downloadBytes,
     compared: total.compared,
-    tpotMs: { plan: mean(total.plan.tpotMs), dense: mean(total.dense.tpotMs) },
+    tpotP90Ms: { plan: mean(total.plan.tpotMs), dense: mean(total.dense.tpotMs) },
     peakMemoryBytes: { plan: mean(total.plan.bytes), dense: mean(total.dense.bytes) },
   };
 }

@@ -69,7 +69,7 @@ export function makePlan(request: PlanRequest): Plan {
     checkIndex: request.checkIndex,
     variants: frontier.filter((variant) => variant.devices > 0),
     devices: planned,
-    alternatives: alternatives(assessments, aboveFloor, portfolio, maxVariants, choose),
+    alternatives: alternatives(assessments, context, portfolio, maxVariants, choose),
     cost: fleetCost(assessments, planned, context, request.buildSeconds),
     frontier,
     notes: notes(portfolio, ranked, aboveFloor),
@@ -91,17 +91,15 @@ function toVariant(candidate: Candidate, devices: number): PlannedVariant {
   };
 }
 
-/** Devices with the same options count together. */
+/** Devices with the same options count together; equal ones are one array. */
 function demandGroups(feasible: readonly (readonly number[])[]): DemandGroup[] {
-  const groups = new Map<string, DemandGroup>();
-  for (const options of feasible) {
-    if (options.length === 0) continue;
-    const key = options.join(",");
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { feasible: options, devices: 1 });
-    else group.devices++;
-  }
-  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
+  const devices = new Map<readonly number[], number>();
+  for (const options of feasible) devices.set(options, (devices.get(options) ?? 0) + 1);
+  return [...devices]
+    .filter(([options]) => options.length > 0)
+    .map(([options, count]) => ({ key: options.join(), group: { feasible: options, devices: count } }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ group }) => group);
 }
 
 function notes(portfolio: Portfolio, ranked: readonly Candidate[], aboveFloor: readonly Candidate[]): string[] {

@@ -1,5 +1,5 @@
 import type { PlannedDevice, Violation } from "@espalier/shared/contracts/plan";
-import { type AssessContext, type Assessment, artifactBytes, createPredictor, runs } from "./assess.ts";
+import { type AssessContext, type Assessment, artifactBytes, createPredictor, runs, upperEnd } from "./assess.ts";
 import type { Candidate } from "./candidate.ts";
 import { deviceClass } from "./device-class.ts";
 import { limitNames, strictestLimits, violations } from "./device-limits.ts";
@@ -60,8 +60,7 @@ function ladder(
   candidates: readonly Candidate[],
   from: number,
 ): PlannedDevice["ladder"] {
-  const end = (index: number, limit: (typeof limitNames)[number]) =>
-    uppers[index * limitNames.length + limitNames.indexOf(limit)] ?? Number.NaN;
+  const end = (index: number, limit: (typeof limitNames)[number]) => upperEnd(uppers, index, limit);
   const steps: PlannedDevice["ladder"] = [];
   let last = from;
   for (const index of feasible) {

@@ -16,10 +16,16 @@ export interface AttentionCost {
 
 /** From the graph timed at the longest context; null where none went beyond what its siblings were timed at. */
 export function fitAttention(runs: readonly KitRun[]): AttentionCost | null {
-  const lengths = (run: KitRun) => run.timing.decode.map(({ contextTokens }) => contextTokens);
-  const longest = Math.max(0, ...runs.flatMap(lengths));
-  const run = runs.find((candidate) => lengths(candidate).includes(longest));
-  if (run === undefined || runs.filter((other) => lengths(other).includes(longest)).length > 1) return null;
+  let longest = 0;
+  let run: KitRun | null = null;
+  for (const candidate of runs) {
+    for (const { contextTokens } of candidate.timing.decode) {
+      if (contextTokens < longest) continue;
+      run = contextTokens > longest ? candidate : null;
+      longest = contextTokens;
+    }
+  }
+  if (run === null) return null;
   const decode = [...run.timing.decode].sort((a, b) => a.contextTokens - b.contextTokens);
   const prefill = [...run.timing.prefill].sort((a, b) => a.promptTokens - b.promptTokens);
   const [shortDecode, longDecode] = decode.slice(-2);

@@ -1,9 +1,10 @@
-import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
+import type { KitGraph } from "@espalier/shared/contracts/kit";
 import type { KitTiming, Measurements, Sample } from "@espalier/shared/contracts/profile";
-import { formatKey, type VariantShape } from "@espalier/shared/contracts/shape";
 import { type AttentionCost, fitAttention } from "./attention-cost.ts";
-import { ffnColumns, kvCacheBytes, layerParameters } from "./layer-cost.ts";
-import { fitNonNegative, type LinearModel, type Observation } from "./least-squares.ts";
+import type { KitFormat, PreparedKit } from "./kit-designs.ts";
+import { kvCacheBytes } from "./layer-cost.ts";
+import { fitNonNegative, type LinearModel, type Measured } from "./least-squares.ts";
+import type { ShapeFeatures } from "./shape-features.ts";
 
 /**
  * What a run costs as a function of a shape, at one context or prompt length.
@@ -20,7 +21,7 @@ export interface CostModel {
 /** A device's costs with one weight format, fitted from its own timings of the measurement kit. Times in ms. */
 export interface FormatModel {
   /** Any measured shape: hidden size, heads and vocabulary must match for a prediction to mean something. */
-  reference: VariantShape;
+  reference: ShapeFeatures;
   /** Ascending in `tokens`. */
   decode: readonly CostModel[];
   /** Ascending in `tokens`; the agent processes longer prompts in pieces of the longest. */
@@ -46,78 +47,79 @@ const memoryReadingError = 0.02;
 /** Relative standard error given to one load (ours: they are timed once). */
 const loadReadingError = 0.1;
 
-/** Key under which a format is measured: linear and embedding weights are timed together. */
-export function measuredFormatKey(shape: VariantShape): string {
-  return `${formatKey(shape.linearFormat)}+${formatKey(shape.embeddingFormat)}`;
-}
+/** The model of a format by its key, fitted when first asked for; null for a format not timed at two depths at least. */
+export type DeviceModel = (formatKey: string) => FormatModel | null;
 
-/** Fits every format of the kit that the device timed at two depths at least. */
-export function fitDevice(kit: Kit, measurements: Measurements): Map<string, FormatModel> {
-  const timings = new Map((measurements.kit?.timings ?? []).map((timing) => [timing.graphId, timing]));
-  const runs: KitRun[] = kit.graphs.flatMap((graph) => {
-    const timing = timings.get(graph.id);
-    return timing === undefined ? [] : [{ graph, timing }];
-  });
-  const attention = fitAttention(runs);
-  const models = new Map<string, FormatModel>();
-  for (const [key, ofFormat] of Map.groupBy(runs, ({ graph }) => measuredFormatKey(graph.shape))) {
-    const model = fitFormat(ofFormat, attention);
-    if (model !== null) models.set(key, model);
-  }
-  return models;
-}
-
-function fitFormat(runs: readonly KitRun[], attention: AttentionCost | null): FormatModel | null {
-  const reference = runs[0]?.graph.shape;
-  const decode = fitSeries(runs, ({ decode: points }) => points.map((point) => [point.contextTokens, point.ms]));
-  const prefill = fitSeries(runs, ({ prefill: points }) => points.map((point) => [point.promptTokens, point.ms]));
-  const peakGrowth = fitPeakGrowth(runs);
-  const loadMs = fitByWeights(runs, ({ timing }) => timing.loadMs, loadReadingError);
-  if (reference === undefined || peakGrowth === null || loadMs === null) return null;
-  if (decode.length === 0 || prefill.length === 0) return null;
-  const samples = runs.flatMap(({ timing }) => [...timing.decode, ...timing.prefill].map(({ ms }) => ms));
-  return {
-    reference,
-    decode,
-    prefill,
-    attention,
-    relativeExcessP90: median(samples.map((sample) => Math.max(0, sample.p90 / sample.median - 1))),
-    peakGrowth,
-    loadMs,
+export function fitDevice(kit: PreparedKit, measurements: Measurements): DeviceModel {
+  const timings = new Map<string, KitTiming>();
+  for (const timing of measurements.kit?.timings ?? []) timings.set(timing.graphId, timing);
+  let attention: AttentionCost | null | undefined;
+  const models = new Map<string, FormatModel | null>();
+  return (key) => {
+    const known = models.get(key);
+    if (known !== undefined) return known;
+    attention ??= fitAttention(
+      kit.formats.flatMap((format) => runsOf(format, timings).filter((run) => run !== undefined)),
+    );
+    const format = kit.formats.find((candidate) => candidate.key === key);
+    const model = format === undefined ? null : fitFormat(format, runsOf(format, timings), attention);
+    models.set(key, model);
+    return model;
   };
 }
 
-/** One model per length that enough graphs were timed at. */
-function fitSeries(
-  runs: readonly KitRun[],
-  read: (timing: KitTiming) => readonly (readonly [number, Sample])[],
-): CostModel[] {
-  const points = runs.flatMap(({ graph, timing }) =>
-    read(timing).map(([tokens, sample]) => ({ shape: graph.shape, tokens, ...observed(sample) })),
+/** By graph of the format, undefined where the device timed none. */
+function runsOf({ graphs }: KitFormat, timings: ReadonlyMap<string, KitTiming>): (KitRun | undefined)[] {
+  return graphs.map((graph) => {
+    const timing = timings.get(graph.id);
+    return timing === undefined ? undefined : { graph, timing };
+  });
+}
+
+function fitFormat(
+  format: KitFormat,
+  runs: readonly (KitRun | undefined)[],
+  attention: AttentionCost | null,
+): FormatModel | null {
+  const decode = fitSeries(format, runs, "decode");
+  const prefill = fitSeries(format, runs, "prefill");
+  const peakGrowth = fitByWeights(format, runs, peakGrowthOf, memoryReadingError);
+  const loadMs = fitByWeights(format, runs, ({ timing }) => timing.loadMs, loadReadingError);
+  if (peakGrowth === null || loadMs === null || decode.length === 0 || prefill.length === 0) return null;
+  const excesses = runs.flatMap((run) =>
+    run === undefined ? [] : [...run.timing.decode, ...run.timing.prefill].map(({ ms }) => ms.p90 / ms.median - 1),
   );
+  const relativeExcessP90 = Math.max(0, median(excesses));
+  return { reference: format.reference, decode, prefill, attention, relativeExcessP90, peakGrowth, loadMs };
+}
+
+/** One model per length that enough graphs were timed at. */
+function fitSeries(format: KitFormat, runs: readonly (KitRun | undefined)[], what: "decode" | "prefill"): CostModel[] {
+  /** By length: which graphs (as bits), and what they took. */
+  const byLength = new Map<number, { timed: number; measured: Measured[] }>();
+  runs.forEach((run, index) => {
+    for (const point of run?.timing[what] ?? []) {
+      const tokens = "contextTokens" in point ? point.contextTokens : point.promptTokens;
+      const atLength = byLength.get(tokens) ?? { timed: 0, measured: [] };
+      atLength.timed |= 1 << index;
+      atLength.measured.push(observed(point.ms));
+      byLength.set(tokens, atLength);
+    }
+  });
   const models: CostModel[] = [];
-  for (const [tokens, atLength] of [...Map.groupBy(points, (point) => point.tokens)].sort(([a], [b]) => a - b)) {
+  for (const [tokens, { timed, measured }] of byLength) {
     for (const kind of ["columns", "parameters"] as const) {
-      const model = fitNonNegative(
-        atLength.map(({ shape, ...point }) => ({ ...point, features: costFeatures(kind, shape) })),
-      );
+      const model = fitNonNegative(format.design(kind, timed), measured);
       if (model === null) continue;
       models.push({ kind, tokens, model });
       break;
     }
   }
-  return models;
-}
-
-/** The features by which `kind` explains the cost of `shape`. */
-export function costFeatures(kind: CostModel["kind"], shape: VariantShape): number[] {
-  const { layers } = shape;
-  if (kind === "parameters") return [1, layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0)];
-  return [1, layers.length, layers.reduce((sum, layer) => sum + ffnColumns(shape, layer), 0)];
+  return models.sort((a, b) => a.tokens - b.tokens);
 }
 
 /** Standard error of a median of n normal values: 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
-function observed(sample: Sample): { value: number; standardError: number } {
+function observed(sample: Sample): Measured {
   const sigma = (sample.relativeSpread * sample.median) / 1.349;
   return { value: sample.median, standardError: (1.2533 * sigma) / Math.sqrt(sample.repetitions) };
 }
@@ -126,26 +128,30 @@ function observed(sample: Sample): { value: number; standardError: number } {
  * While a graph loads, weights may be in memory twice (as mapped and as packed for the kernels), so the peak grows with
  * the weights too, and is fitted as a whole. The cache of a kit's run is known and taken out.
  */
-function fitPeakGrowth(runs: readonly KitRun[]): LinearModel | null {
-  const growth = ({ graph, timing }: KitRun): number => {
-    const longest = Math.max(timing.cacheTokens, ...timing.decode.map(({ contextTokens }) => contextTokens + 1));
-    return timing.loadedMemoryBytes + timing.runningMemoryBytes - kvCacheBytes(graph.shape, longest);
-  };
-  return fitByWeights(runs, growth, memoryReadingError);
+function peakGrowthOf({ graph, timing }: KitRun): number {
+  let longest = timing.cacheTokens;
+  for (const { contextTokens } of timing.decode) longest = Math.max(longest, contextTokens + 1);
+  return timing.loadedMemoryBytes + timing.runningMemoryBytes - kvCacheBytes(graph.shape, longest);
 }
 
 /** A quantity that grows with the bytes of the weights, from an intercept where the runs determine one. */
 function fitByWeights(
-  runs: readonly KitRun[],
+  format: KitFormat,
+  runs: readonly (KitRun | undefined)[],
   read: (run: KitRun) => number,
   relativeError: number,
 ): LinearModel | null {
-  const observe = (features: (bytes: number) => number[]): Observation[] =>
-    runs.map((run) => {
-      const value = Math.max(1, read(run));
-      return { features: features(run.graph.weightsBytes), value, standardError: relativeError * value };
-    });
-  return fitNonNegative(observe((bytes) => [1, bytes])) ?? fitNonNegative(observe((bytes) => [bytes]));
+  let timed = 0;
+  const measured: Measured[] = [];
+  runs.forEach((run, index) => {
+    if (run === undefined) return;
+    timed |= 1 << index;
+    const value = Math.max(1, read(run));
+    measured.push({ value, standardError: relativeError * value });
+  });
+  return (
+    fitNonNegative(format.design("weights", timed), measured) ?? fitNonNegative(format.design("bytes", timed), measured)
+  );
 }
 
 function median(values: readonly number[]): number {

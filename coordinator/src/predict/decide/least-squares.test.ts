@@ -1,33 +1,43 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { estimate, fitNonNegative } from "./least-squares.ts";
+import { designOf, estimate, fitNonNegative } from "./least-squares.ts";
 
 const observe = (features: number[], value: number, standardError = 0) => ({ features, value, standardError });
+const fit = (observations: readonly ReturnType<typeof observe>[]) =>
+  fitNonNegative(designOf(observations.map(({ features }) => features)), observations);
 
 test("exact observations give the coefficients they were made from", () => {
-  const model = fitNonNegative([observe([1, 2, 30], 68), observe([1, 4, 60], 130), observe([1, 4, 20], 50)]);
-  assert.ok(model);
-  for (const [i, expected] of [6, 1, 2].entries()) {
-    const value: number = model.coefficients[i]!;
-    assert.ok(Math.abs(value - expected) < 1e-9, `coefficient ${i} is ${value}`);
+  const exact = [observe([1, 2, 30], 68), observe([1, 4, 60], 130), observe([1, 4, 20], 50)];
+  for (const observations of [exact, [...exact, observe([1, 3, 10], 29)]]) {
+    const model = fit(observations);
+    assert.ok(model);
+    for (const [i, expected] of [6, 1, 2].entries()) {
+      const value: number = model.coefficients[i]!;
+      assert.ok(Math.abs(value - expected) < 1e-9, `coefficient ${i} is ${value}`);
+    }
   }
 });
 
 test("a coefficient that the data would make negative is zero, and the rest is fitted again", () => {
-  const model = fitNonNegative([observe([1, 1], 1), observe([1, 2], 2.4), observe([1, 4], 5)]);
-  assert.ok(model);
-  assert.equal(model.coefficients[0], 0);
-  assert.ok(Math.abs(model.coefficients[1]! - 1.2) < 0.1);
+  for (const observations of [
+    [observe([1, 1], 1), observe([1, 2], 2.4), observe([1, 4], 5)],
+    [observe([1, 1], 1), observe([1, 4], 5.2)],
+  ]) {
+    const model = fit(observations);
+    assert.ok(model);
+    assert.equal(model.coefficients[0], 0);
+    assert.ok(Math.abs(model.coefficients[1]! - 1.2) < 0.1);
+  }
 });
 
 test("observations that don't determine the coefficients give no model", () => {
-  assert.equal(fitNonNegative([observe([1, 2], 3), observe([1, 2], 4)]), null);
-  assert.equal(fitNonNegative([observe([1, 2, 3], 3)]), null);
-  assert.equal(fitNonNegative([]), null);
+  assert.equal(fit([observe([1, 2], 3), observe([1, 2], 4)]), null);
+  assert.equal(fit([observe([1, 2, 3], 3)]), null);
+  assert.equal(fit([]), null);
 });
 
 test("the error of a line through two points grows with the distance from them, as the closed formula says", () => {
-  const model = fitNonNegative([observe([1, 1], 10, 1), observe([1, 3], 30, 1)]);
+  const model = fit([observe([1, 1], 10, 1), observe([1, 3], 30, 1)]);
   assert.ok(model);
   // y(x) = y1 + (x - 1) / 2 * (y2 - y1), so se(x)^2 = (1 - t)^2 + t^2 with t = (x - 1) / 2.
   for (const x of [1, 2, 3, 9]) {

@@ -1,4 +1,5 @@
 import { pairsWithEarlierPieces } from "./attention-cost.ts";
+import type { CostModel, FormatModel } from "./device-model.ts";
 
 /** How a cost at some length is made of the costs at the measured lengths. */
 export interface LengthWeights {
@@ -8,6 +9,44 @@ export interface LengthWeights {
   attention: number;
   /** The longest length asked for. */
   longest: number;
+}
+
+/** The weights of one prompt and output length, by what lengths a device was timed at; kept, since a fleet's are alike. */
+export interface RequestLengths {
+  /** Tokens after the first. */
+  steps: number;
+  decode(model: Pick<FormatModel, "decode" | "attention">): LengthWeights;
+  prefill(model: Pick<FormatModel, "prefill">): LengthWeights;
+}
+
+/** The first token comes from prefill; token i after it is decoded with `promptTokens + i` tokens in the cache. */
+export function requestLengths({
+  promptTokens,
+  outputTokens,
+}: {
+  promptTokens: number;
+  outputTokens: number;
+}): RequestLengths {
+  const steps = Math.max(1, outputTokens - 1);
+  const contexts = Array.from({ length: steps }, (_, index) => promptTokens + index + 1);
+  const known = new Map<string, LengthWeights>();
+  const kept = (kind: string, series: readonly CostModel[], make: (measured: number[]) => LengthWeights) => {
+    let key = kind;
+    for (const { tokens } of series) key += ` ${tokens}`;
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const made = make(series.map(({ tokens }) => tokens));
+    known.set(key, made);
+    return made;
+  };
+  return {
+    steps,
+    decode: ({ decode, attention }) =>
+      kept(attention === null ? "line" : "attention", decode, (measured) =>
+        decodeWeights(measured, contexts, attention !== null),
+      ),
+    prefill: ({ prefill }) => kept("prefill", prefill, (measured) => prefillWeights(measured, promptTokens)),
+  };
 }
 
 /**

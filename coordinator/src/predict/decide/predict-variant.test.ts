@@ -14,8 +14,10 @@ import {
   truePrefillMs,
 } from "../testing/synthetic-device.ts";
 import { fitDevice } from "./device-model.ts";
+import { prepareKit } from "./kit-designs.ts";
 import { kvCacheBytes } from "./layer-cost.ts";
-import { type PredictionRequest, predictVariant, prepareFormats } from "./predict-variant.ts";
+import { requestLengths } from "./length-weights.ts";
+import { type PredictionRequest, predictVariant } from "./predict-variant.ts";
 import { featuresOf } from "./shape-features.ts";
 
 const kit = syntheticKit();
@@ -31,11 +33,11 @@ interface Asked extends Partial<Pick<PredictionRequest, "cpuQuota" | "previousAr
 function requestFor({ promptTokens = 64, ...asked }: Asked = {}): PredictionRequest {
   const measured = asked.measurements ?? measurements;
   return {
-    formats: prepareFormats(fitDevice(asked.kit ?? kit, measured), { promptTokens, outputTokens: 24 }),
+    model: fitDevice(prepareKit(asked.kit ?? kit), measured),
+    lengths: requestLengths({ promptTokens, outputTokens: 24 }),
     measurements: measured,
     cpuQuota: asked.cpuQuota ?? null,
     shape: featuresOf(asked.shape ?? shapeOf(formats.q8b128, 30, 1536)),
-    outputTokens: 24,
     contextTokens: 2048,
     artifactBytes: 150e6,
     previousArtifactBytes: asked.previousArtifactBytes ?? 0,

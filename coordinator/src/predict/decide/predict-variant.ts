@@ -1,9 +1,9 @@
 import type { Prediction, VariantPrediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
-import type { CostModel, FormatModel } from "./device-model.ts";
+import type { CostModel, DeviceModel, FormatModel } from "./device-model.ts";
 import { estimate } from "./least-squares.ts";
-import { decodeWeights, type LengthWeights, prefillWeights } from "./length-weights.ts";
-import { featuresOf, type ShapeFeatures, shapeDifference } from "./shape-features.ts";
+import type { LengthWeights, RequestLengths } from "./length-weights.ts";
+import { type ShapeFeatures, shapeDifference } from "./shape-features.ts";
 
 /** No prediction claims to be nearer than this, however calm the measurements were (ours: the repeat-measurement floor). */
 export const uncertaintyFloor = 0.05;
@@ -20,22 +20,15 @@ const loadUncertainty = 0.5;
 /** One-sided 95 % quantile of the normal distribution. */
 const oneSided95 = 1.645;
 
-/** A format's model made ready for one prompt and output length. */
-export interface PreparedFormat {
-  model: FormatModel;
-  reference: ShapeFeatures;
-  decode: LengthWeights;
-  prefill: LengthWeights;
-}
-
 export interface PredictionRequest {
-  /** From `prepareFormats`. */
-  formats: ReadonlyMap<string, PreparedFormat>;
+  /** From `fitDevice`. */
+  model: DeviceModel;
+  /** For the prompt and output length that is predicted for. */
+  lengths: RequestLengths;
   measurements: Pick<Measurements, "baseMemoryBytes" | "downloadBytesPerSecond">;
   /** In cores, null without one. */
   cpuQuota: number | null;
   shape: ShapeFeatures;
-  outputTokens: number;
   /** Tokens that the agent's KV cache has room for. */
   contextTokens: number;
   /** All files of the artifact. */
@@ -48,49 +41,38 @@ export type PredictionResult =
   | { ok: true; prediction: VariantPrediction }
   | { ok: false; problem: "format-not-measured" | "shape-differs" | "memory-not-measured"; message: string };
 
-/** The first token comes from prefill; token i after it is decoded with `promptTokens + i` tokens in the cache. */
-export function prepareFormats(
-  formats: ReadonlyMap<string, FormatModel>,
-  { promptTokens, outputTokens }: { promptTokens: number; outputTokens: number },
-): Map<string, PreparedFormat> {
-  const contexts = Array.from({ length: Math.max(1, outputTokens - 1) }, (_, index) => promptTokens + index + 1);
-  const prepared = new Map<string, PreparedFormat>();
-  for (const [key, model] of formats) {
-    prepared.set(key, {
-      model,
-      reference: featuresOf(model.reference),
-      decode: decodeWeights(lengthsOf(model.decode), contexts, model.attention !== null),
-      prefill: prefillWeights(lengthsOf(model.prefill), promptTokens),
-    });
-  }
-  return prepared;
-}
-
 /**
  * Predicts what a variant costs on a device from the device's own timings of the measurement kit. Times in ms at the
  * median; `value * (1 + relativeUncertainty)` is the upper end for the 90th percentile.
  */
 export function predictVariant(request: PredictionRequest): PredictionResult {
-  const { shape, measurements, cpuQuota } = request;
-  const format = request.formats.get(shape.formatKey);
-  if (format === undefined) {
+  const { shape, measurements, cpuQuota, lengths } = request;
+  const model = request.model(shape.formatKey);
+  if (model === null) {
     return refuse(
       "format-not-measured",
       `the device has not timed weights in format ${shape.formatKey}; measure it with a kit that has it`,
     );
   }
-  const difference = shapeDifference(format.reference, shape);
+  const difference = shapeDifference(model.reference, shape);
   if (difference !== null) return refuse("shape-differs", `the kit was made for another shape: ${difference}`);
   if (measurements.baseMemoryBytes === null) {
     return refuse("memory-not-measured", "the device has not reported its memory without a model");
   }
-  const { model } = format;
   const rate = measurements.downloadBytesPerSecond;
   return {
     ok: true,
     prediction: {
-      tpotMs: predictDecode(model, format.decode, shape, cpuQuota, Math.max(1, request.outputTokens - 1)),
-      ttftMs: predictPrefill(model, format.prefill, shape, cpuQuota),
+      tpotMs: withStall(
+        predictTime(model, model.decode, lengths.decode(model), model.attention?.decodeMs, shape),
+        cpuQuota,
+        lengths.steps,
+      ),
+      ttftMs: withStall(
+        predictTime(model, model.prefill, lengths.prefill(model), model.attention?.prefillMs, shape),
+        cpuQuota,
+        1,
+      ),
       peakMemoryBytes: predictMemory(model, request, measurements.baseMemoryBytes),
       // While a variant is put together its chunks and its files are both there.
       diskBytes: { value: 2 * request.artifactBytes + request.previousArtifactBytes, relativeUncertainty: 0.01 },
@@ -107,31 +89,6 @@ export function predictVariant(request: PredictionRequest): PredictionResult {
       },
     },
   };
-}
-
-/** Time per output token, mean over a request of `steps` tokens after the first. */
-export function predictDecode(
-  model: FormatModel,
-  lengths: LengthWeights,
-  shape: ShapeFeatures,
-  cpuQuota: number | null,
-  steps: number,
-): Prediction {
-  return withStall(predictTime(model, model.decode, lengths, model.attention?.decodeMs, shape), cpuQuota, steps);
-}
-
-/** Time to first token. */
-export function predictPrefill(
-  model: FormatModel,
-  lengths: LengthWeights,
-  shape: ShapeFeatures,
-  cpuQuota: number | null,
-): Prediction {
-  return withStall(predictTime(model, model.prefill, lengths, model.attention?.prefillMs, shape), cpuQuota, 1);
-}
-
-export function lengthsOf(series: readonly CostModel[]): number[] {
-  return series.map(({ tokens }) => tokens);
 }
 
 /** A short request under a quota may meet one whole stall more than the median one, shared by its `steps`. */
@@ -152,9 +109,11 @@ function predictTime(
   let value = attention;
   let variance = 0;
   let systematic = 0;
-  for (const [index, { kind, model }] of series.entries()) {
+  for (let index = 0; index < series.length; index++) {
     const weight = lengths.weights[index] ?? 0;
-    if (weight === 0) continue;
+    const costModel = series[index];
+    if (weight === 0 || costModel === undefined) continue;
+    const { kind, model } = costModel;
     const cost = estimate(model, shape[kind]);
     value += weight * cost.value;
     variance += (weight * cost.standardError) ** 2;

@@ -1,13 +1,14 @@
-import type { VariantShape } from "@espalier/shared/contracts/shape";
-import { costFeatures, measuredFormatKey } from "./device-model.ts";
-import { kvCacheBytes, totalHeads } from "./layer-cost.ts";
+import { formatKey, type VariantShape } from "@espalier/shared/contracts/shape";
+import { ffnColumns, kvCacheBytes, layerParameters, totalHeads } from "./layer-cost.ts";
 
 /** What a prediction needs of a shape, computed once for a whole fleet. */
 export interface ShapeFeatures {
   shape: VariantShape;
   /** Of the format that it must have been timed in. */
   formatKey: string;
+  /** `[1, layers, sum of FFN columns]` */
   columns: readonly number[];
+  /** `[1, sum of the layers' parameters]` */
   parameters: readonly number[];
   heads: number;
   cacheBytesPerToken: number;
@@ -15,24 +16,32 @@ export interface ShapeFeatures {
   headKinds: readonly string[];
 }
 
+/** Key under which a format is measured: linear and embedding weights are timed together. */
+export function measuredFormatKey(shape: VariantShape): string {
+  return `${formatKey(shape.linearFormat)}+${formatKey(shape.embeddingFormat)}`;
+}
+
 export function featuresOf(shape: VariantShape): ShapeFeatures {
+  const { layers } = shape;
   return {
     shape,
     formatKey: measuredFormatKey(shape),
-    columns: costFeatures("columns", shape),
-    parameters: costFeatures("parameters", shape),
+    columns: [1, layers.length, layers.reduce((sum, layer) => sum + ffnColumns(shape, layer), 0)],
+    parameters: [1, layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0)],
     heads: totalHeads(shape),
     cacheBytesPerToken: kvCacheBytes(shape, 1),
-    headKinds: [...new Set(shape.layers.map((layer) => `${layer.heads}/${layer.kvHeads}`))],
+    headKinds: [...new Set(layers.map((layer) => `${layer.heads}/${layer.kvHeads}`))],
   };
 }
 
 /** Why costs measured on `measured` say nothing about `wanted`; null when they do. */
 export function shapeDifference(measured: ShapeFeatures, wanted: ShapeFeatures): string | null {
   for (const field of ["hiddenSize", "headSize", "vocabularySize"] as const) {
-    const [of, not] = [measured.shape[field], wanted.shape[field]];
-    if (of !== not) return `${field} ${of}, not ${not}`;
+    if (measured.shape[field] !== wanted.shape[field])
+      return `${field} ${measured.shape[field]}, not ${wanted.shape[field]}`;
   }
-  const odd = wanted.headKinds.find((kind) => !measured.headKinds.includes(kind));
-  return odd === undefined ? null : `heads ${measured.headKinds.join(", ")}, not ${odd}`;
+  for (const kind of wanted.headKinds) {
+    if (!measured.headKinds.includes(kind)) return `heads ${measured.headKinds.join(", ")}, not ${kind}`;
+  }
+  return null;
 }

@@ -1,0 +1,74 @@
+import { digestOfJson } from "@espalier/shared/contracts/digest";
+import type { PlanDevice, PlanRequest } from "../../coordinator/src/plan/decide/make-plan.ts";
+import { syntheticCandidates } from "../../coordinator/src/plan/testing/synthetic-candidates.ts";
+import {
+  ordinaryCosts,
+  syntheticKit,
+  syntheticProfile,
+} from "../../coordinator/src/predict/testing/synthetic-device.ts";
+
+const kit = syntheticKit();
+const mebi = 2 ** 20;
+
+/** Repeatable numbers in [0, 1) (Numerical Recipes' generator). */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** Devices of 40 kinds, each with timings of its own: no two profiles are equal. */
+export function syntheticFleet(devices: number, seed = 1): PlanDevice[] {
+  const next = random(seed);
+  const kinds = Array.from({ length: 40 }, (_, kind) => ({
+    cpuModel: `Kind ${kind}`,
+    slowness: 0.5 + 3 * next(),
+    memoryBytes: next() < 0.3 ? null : Math.round((280 + 300 * next()) * mebi),
+  }));
+  return Array.from({ length: devices }, (_, index) => {
+    const kind = kinds[index % kinds.length];
+    if (kind === undefined) throw new RangeError("there are no kinds of devices");
+    const { cpuModel, slowness, memoryBytes } = kind;
+    const own = slowness * (0.9 + 0.2 * next());
+    const costs = {
+      ...ordinaryCosts,
+      fixedMs: own * ordinaryCosts.fixedMs,
+      layerMs: own * ordinaryCosts.layerMs,
+      ffnColumnMs: own * ordinaryCosts.ffnColumnMs,
+    };
+    const deviceId = `device-${index}`;
+    return {
+      deviceId,
+      name: deviceId,
+      labels: { kind: String(index % kinds.length) },
+      profile: syntheticProfile({ deviceId, kit, costs, cpuModel, memoryBytes }),
+      missing: "",
+      active: null,
+    };
+  });
+}
+
+export function planRequest(devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]> = {}): PlanRequest {
+  return {
+    spec: {
+      limits: { tpotP90Ms: 40, ttftP90Ms: 400 },
+      overrides: [],
+      promptTokens: 64,
+      outputTokens: 24,
+      qualityFloor: {},
+      maxVariants: 4,
+      ...spec,
+    },
+    modelDigest: digestOfJson("model"),
+    modelName: "model",
+    kit,
+    candidates: syntheticCandidates(),
+    devices,
+    contextTokens: 2048,
+    companionBytes: 3e6,
+    buildSeconds: null,
+    checkIndex: "",
+  };
+}

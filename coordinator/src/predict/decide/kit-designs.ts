@@ -1,0 +1,59 @@
+import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
+import { type Design, designOf } from "./least-squares.ts";
+import { featuresOf, measuredFormatKey, type ShapeFeatures } from "./shape-features.ts";
+
+/** What costs are explained by: `columns` and `parameters` as in CostModel; `weights` [1, bytes], `bytes` [bytes]. */
+export type FeatureKind = "columns" | "parameters" | "weights" | "bytes";
+
+/** What fitting a device needs of a kit's graphs, computed once for a whole fleet. */
+export interface PreparedKit {
+  formats: readonly KitFormat[];
+}
+
+/** The graphs of one format, in the kit's order. */
+export interface KitFormat {
+  key: string;
+  graphs: readonly KitGraph[];
+  reference: ShapeFeatures;
+  /** The features of the graphs whose bits are set in `timed`. */
+  design(kind: FeatureKind, timed: number): Design;
+}
+
+export function prepareKit(kit: Kit): PreparedKit {
+  return {
+    formats: [...Map.groupBy(kit.graphs, ({ shape }) => measuredFormatKey(shape))].flatMap(([key, graphs]) => {
+      const reference = graphs[0]?.shape;
+      return reference === undefined
+        ? []
+        : [{ key, graphs, reference: featuresOf(reference), design: designs(graphs) }];
+    }),
+  };
+}
+
+function designs(graphs: readonly KitGraph[]): KitFormat["design"] {
+  const known: Record<FeatureKind, Map<number, Design>> = {
+    columns: new Map(),
+    parameters: new Map(),
+    weights: new Map(),
+    bytes: new Map(),
+  };
+  return (kind, timed) => {
+    const design = known[kind].get(timed);
+    if (design !== undefined) return design;
+    const made = designOf(graphs.filter((_, index) => (timed >> index) & 1).map((graph) => graphFeatures(kind, graph)));
+    known[kind].set(timed, made);
+    return made;
+  };
+}
+
+function graphFeatures(kind: FeatureKind, { shape, weightsBytes }: KitGraph): readonly number[] {
+  switch (kind) {
+    case "columns":
+    case "parameters":
+      return featuresOf(shape)[kind];
+    case "weights":
+      return [1, weightsBytes];
+    case "bytes":
+      return [weightsBytes];
+  }
+}
