@@ -26,7 +26,7 @@ export async function writeMeasurements(name: string, title: string, { page, ...
   const { command, rows, goals } = measured;
   await writeFile(
     new URL(`${name}.json`, folder),
-    `${JSON.stringify({ command, machine, date, rows, goals }, null, 1)}\n`,
+    `${JSON.stringify({ command, machine, date, rows, goals }, null, 2)}\n`,
   );
   const goalTable = table(
     ["goal", "measured", "wanted", "met"],

@@ -34,6 +34,8 @@ const statistics = quantities.map((quantity) =>
     comparisons.filter((c) => c.quantity === quantity),
   ),
 );
+const errors = comparisons.map(errorOf);
+const floors = comparisons.map(floorOf);
 const regret = regretOf(comparisons, bytes);
 const goals: Goal[] = [
   { name: "(variant, budget) pairs", value: pairs.size, goal: "at least 60", met: pairs.size >= 60 },
@@ -55,10 +57,10 @@ const goals: Goal[] = [
 
 await writeMeasurements("prediction", "Predicted against measured", {
   command: "make bench-prediction SMOLLM2=FILE.gguf",
-  rows: comparisons.map((comparison) => ({
+  rows: comparisons.map(({ measured: [first, second], ...comparison }, index) => ({
     ...comparison,
-    error: rounded(errorOf(comparison)),
-    floor: rounded(floorOf(comparison)),
+    ...{ measuredFirst: first, measuredSecond: second },
+    ...{ error: rounded(errors[index] ?? 0), floor: rounded(floors[index] ?? 0) },
   })),
   goals,
   page: `
