@@ -47,7 +47,7 @@ async function startFleet(t: TestContext) {
     const pair = createUser();
     const jwt = broker.identity.deviceJwt(deviceId, pair.getPublicKey());
     const seed = new TextDecoder().decode(pair.getSeed());
-    const connection = await connectBroker({ deviceId, natsUrls: [broker.server.url], user: { jwt, seed } });
+    const connection = await connectBroker({ deviceId, natsUrls: [broker.server.url], user: { jwt: () => jwt, seed } });
     t.after(() => connection.close());
     return connection;
   };

@@ -18,7 +18,8 @@ import { openChunkStore } from "./download/chunk-store.ts";
 import type { ObtainDeps } from "./download/obtain-variant.ts";
 import { openVariantStore } from "./download/variant-store.ts";
 import { enroll } from "./enroll/enroll.ts";
-import { type Identity, loadIdentity, saveIdentity } from "./enroll/identity.ts";
+import { holdIdentity, type Identity, loadIdentity, saveIdentity } from "./enroll/identity.ts";
+import { keepRenewed } from "./enroll/renewal.ts";
 import { readHostId, readInventory } from "./inventory/inventory.ts";
 import { createGarbageCollector } from "./measure/collect-garbage.ts";
 import { createHostLock } from "./measure/host-lock.ts";
@@ -41,6 +42,8 @@ import { createUpdater } from "./update/updater.ts";
 import { createVariantMemory } from "./update/variant-memory.ts";
 
 const clock = { now: () => Date.now() };
+/** A device that waits for an operator's consent asks about every minute. */
+const renewalBackoff = { firstMs: 5_000, maxMs: 60_000, factor: 2 };
 /** Requests that run and wait together; the next one is told to come back. */
 const maxRequests = 8;
 
@@ -57,8 +60,8 @@ export interface Agent {
  */
 export async function startAgent(options: AgentOptions, log: Logger): Promise<Agent> {
   const folder = await openDataFolder(options.dataFolder);
-  const identity = await obtainIdentity(folder, options, log);
-  const { deviceId } = identity;
+  const identity = holdIdentity(folder.identity, await obtainIdentity(folder, options, log));
+  const { deviceId } = identity.current;
   const { budget, contextTokens } = options;
   const groups = locateControlGroups(await procText("self/cgroup"), await procText("self/mountinfo"));
   const enforced = await enforceBudget({ budget, groups, groupName: groupName(folder), pid: process.pid });
@@ -75,8 +78,8 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
   const variants = await openVariantStore(folder.variants);
   const slot = new ModelSlot();
   const telemetry = new Telemetry({ deviceId, memory, clock });
-  const { natsUrls, natsUserJwt, natsSeed } = identity;
-  const user = natsUserJwt === "" ? null : { jwt: natsUserJwt, seed: natsSeed };
+  const { natsUrls, natsUserJwt, natsSeed } = identity.current;
+  const user = natsUserJwt === "" ? null : { jwt: () => identity.current.natsUserJwt, seed: natsSeed };
   const broker = createLazyBroker(connectBroker({ deviceId, natsUrls, user }), stop.signal);
   const bucket = {
     read: async (...args: Parameters<ReturnType<typeof createArtifactBucket>["read"]>) =>
@@ -145,7 +148,7 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
     log,
   });
   const session = createSession({
-    identity,
+    identity: () => identity.current,
     hello: async () => ({
       inventory: await readInventory({ dataRoot: folder.root, groups, agentVersion, proc: "/proc", sys: "/sys" }),
       budget,
@@ -171,6 +174,7 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
   const running = Promise.all([
     updater.run(stop.signal),
     session.run(stop.signal),
+    keepRenewed({ identity, clock, backoff: renewalBackoff, random: Math.random, log }, stop.signal),
     broker.whenConnected(async (connection) => {
       const intervalMs = options.telemetryIntervalMs;
       const publisher = createPublisher({ connection, telemetry, deviceId, intervalMs, log });
@@ -205,9 +209,13 @@ async function close({ stop, commands, running, api, slot, broker, enforced }: P
   await enforced.release();
 }
 
-async function obtainIdentity(folder: DataFolder, { enrollment }: AgentOptions, log: Logger): Promise<Identity> {
+async function obtainIdentity(folder: DataFolder, options: AgentOptions, log: Logger): Promise<Identity> {
   const known = await loadIdentity(folder.identity);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    const enrollmentAddress = known.enrollmentAddress || (options.enrollment?.address ?? "");
+    return { ...known, enrollmentAddress };
+  }
+  const { enrollment } = options;
   if (enrollment === null)
     throw new EspalierError(
       "enroll.needed",

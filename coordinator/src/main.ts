@@ -12,10 +12,12 @@ import { variantMethods } from "./builds/operator-methods.ts";
 import { lockDataFolder } from "./data-folder/lock.ts";
 import { settlePorts } from "./data-folder/ports.ts";
 import { publishedFiles, publishFiles } from "./data-folder/published-files.ts";
+import { createDecommissionDevice } from "./devices/decommission-device.ts";
 import { storeDownloadProbe } from "./devices/download-probe.ts";
 import { eventMethods } from "./devices/event-methods.ts";
 import { createDeviceMeasurer } from "./devices/measure-device.ts";
 import { deviceMethods } from "./devices/operator-methods.ts";
+import { createReadmitDevice } from "./devices/readmit-device.ts";
 import { createRevokeDevice } from "./devices/revoke-device.ts";
 import { enrollmentHandlers } from "./grpc/enrollment.ts";
 import { operatorHandlers } from "./grpc/operator.ts";
@@ -29,6 +31,7 @@ import { openAuthority } from "./identity/authority.ts";
 import { createEnroll } from "./identity/enroll.ts";
 import { createFailureLimiter } from "./identity/failure-limiter.ts";
 import { keepOperatorCertificate } from "./identity/operator-certificate.ts";
+import { createRenewal } from "./identity/renew.ts";
 import { importMethods } from "./import/operator-methods.ts";
 import { startBroker } from "./nats/broker.ts";
 import { guardAssignments } from "./nats/guard-assignments.ts";
@@ -53,6 +56,7 @@ import { createDeviceClasses } from "./telemetry/device-classes.ts";
 import { FleetTelemetry } from "./telemetry/fleet-telemetry.ts";
 import { startTelemetryIngest } from "./telemetry/ingest-telemetry.ts";
 
+const dayMs = 86_400_000;
 const heartbeatIntervalMs = 5_000;
 const offlineGraceMs = 60_000;
 const reconcileIntervalMs = 60_000;
@@ -87,7 +91,12 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
 
   // Identity and broker
   const authority = await openAuthority({ folder: within("ca"), deviceDays: options.deviceCertificateDays, now });
-  const operatorFiles = await keepOperatorCertificate({ folder: within("ca"), name: builtInOperator, authority, now });
+  const renewOperator = () => keepOperatorCertificate({ folder: within("ca"), name: builtInOperator, authority, now });
+  const operatorFiles = await renewOperator();
+  const daily = setInterval(() => {
+    renewOperator().catch((error: unknown) => log.error({ err: error }, "the operator's certificate can't be renewed"));
+  }, dayMs);
+  running.defer(() => clearInterval(daily));
   const broker = await startBroker({
     options: options.broker,
     serverFolder: within("nats"),
@@ -189,9 +198,11 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   const { certificatePem: authorityPem } = authority;
   const listening = { host: listenHost, serverCertificate };
   const limiter = createFailureLimiter({ ...enrollmentFailures, now });
+  const renewal = createRenewal({ store, authority, broker: broker.identity, limiter, now });
   const enrollment = await serveEnrollment(
     enrollmentHandlers({
       enroll: createEnroll({ store, authority, broker: broker.identity, limiter, now }),
+      renewal,
       endpoints: () => ({ natsUrls, sessionAddress: endpoints.sessionAddress }),
       authorityPem,
       log,
@@ -206,10 +217,16 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   };
   const revoke = createRevokeDevice({
     store,
+    onRevoked(deviceId) {
+      classes.deviceChanged(deviceId);
+      telemetry.forget(deviceId);
+    },
     disconnect: hub.disconnect,
     applyRevocations: broker.applyRevocations,
     now,
   });
+  const decommission = createDecommissionDevice({ store, revoke, clearBroker: projection.clearDevice, now });
+  const readmit = createReadmitDevice({ store, now });
   const operator = operatorHandlers(
     {
       ...statusMethods({
@@ -231,7 +248,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
         now,
       }),
       ...accountMethods({ store, authority, operatorAddress: endpoints.sessionAddress, now }),
-      ...deviceMethods({ store, isOnline, measurer, builds, revoke, now }),
+      ...deviceMethods({ store, isOnline, measurer, builds, revoke, readmit, decommission, now }),
       ...eventMethods({ store }),
       ...importMethods({ store, blobs, folder, now }),
       ...variantMethods({ store, blobs }),
@@ -242,7 +259,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
     log,
   );
   const members = await serveMembers(
-    { session: sessionHandlers({ hub, store, log }), operator },
+    { session: sessionHandlers({ hub, store, renewal, log }), operator },
     { ...listening, port: ports.session, authorityPem },
   );
   running.defer(() => members.stop());

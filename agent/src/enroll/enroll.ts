@@ -1,7 +1,7 @@
 import { EspalierError } from "@espalier/shared/errors";
 import type { EnrollRequest } from "@espalier/shared/generated/espalier/v1/EnrollRequest";
 import type { EnrollResponse__Output } from "@espalier/shared/generated/espalier/v1/EnrollResponse";
-import { loadServices } from "@espalier/shared/grpc";
+import { loadServices, tlsChannelOptions } from "@espalier/shared/grpc";
 import { credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { makeDeviceKeys } from "./device-keys.ts";
 import { Identity } from "./identity.ts";
@@ -25,7 +25,8 @@ const deadlineMs = 20_000;
 export async function enroll(options: EnrollOptions): Promise<Identity> {
   const keys = await makeDeviceKeys();
   const { Enrollment } = loadServices();
-  const client = new Enrollment(options.address, credentials.createSsl(Buffer.from(options.authorityPem)));
+  const channel = credentials.createSsl(Buffer.from(options.authorityPem));
+  const client = new Enrollment(options.address, channel, tlsChannelOptions(options.address));
   const request: EnrollRequest = {
     token: options.token,
     csrPem: keys.csrPem,
@@ -43,6 +44,7 @@ export async function enroll(options: EnrollOptions): Promise<Identity> {
     return Identity.parse({
       schemaVersion: 1,
       deviceId: response.deviceId,
+      enrollmentAddress: options.address,
       sessionAddress: response.sessionAddress,
       natsUrls: response.natsUrls,
       keyPem: keys.keyPem,

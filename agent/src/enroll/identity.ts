@@ -7,6 +7,8 @@ import { readTwice, writeTwice } from "../store/kept-twice.ts";
 export const Identity = z.strictObject({
   schemaVersion: z.literal(1),
   deviceId: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/),
+  /** host:port of the service that readmits a device whose certificate has expired; empty in older files. */
+  enrollmentAddress: z.string().default(""),
   /** host:port of the mutual-TLS services. */
   sessionAddress: z.string(),
   natsUrls: z.array(z.string()).min(1),
@@ -49,4 +51,24 @@ export async function loadIdentity(folder: string): Promise<Identity | undefined
 
 export async function saveIdentity(folder: string, identity: Identity): Promise<void> {
   await writeTwice(join(folder, fileName), `${JSON.stringify(identity, null, 2)}\n`, 0o600);
+}
+
+/** The identity as of now: a renewal replaces it while sessions run. */
+export interface IdentityHolder {
+  readonly current: Identity;
+  /** Durable when it returns. */
+  replace(next: Identity): Promise<void>;
+}
+
+export function holdIdentity(folder: string, identity: Identity): IdentityHolder {
+  let current = identity;
+  return {
+    get current() {
+      return current;
+    },
+    async replace(next) {
+      await saveIdentity(folder, next);
+      current = next;
+    },
+  };
 }

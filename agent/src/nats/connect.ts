@@ -4,8 +4,8 @@ import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transpo
 export interface BrokerCredentials {
   readonly deviceId: string;
   readonly natsUrls: readonly string[];
-  /** Null against a broker without accounts (tests). */
-  readonly user: { readonly jwt: string; readonly seed: string } | null;
+  /** Null against a broker without accounts (tests). The JWT is asked for at each connection: it is renewed. */
+  readonly user: { readonly jwt: () => string; readonly seed: string } | null;
 }
 
 /**

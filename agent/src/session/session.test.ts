@@ -67,7 +67,7 @@ async function withSession(
   });
   const calls = { vouches: [] as unknown[], commands: [] as unknown[], cancelled: [] as string[] };
   const deps: SessionDeps = {
-    identity,
+    identity: () => identity,
     hello: () =>
       Promise.resolve({
         inventory,

@@ -5,7 +5,7 @@ import type { CoordinatorMessage__Output } from "@espalier/shared/generated/espa
 import type { DeviceMessage } from "@espalier/shared/generated/espalier/v1/DeviceMessage";
 import type { MeasureCommand__Output } from "@espalier/shared/generated/espalier/v1/MeasureCommand";
 import type { Vouch__Output } from "@espalier/shared/generated/espalier/v1/Vouch";
-import { loadServices } from "@espalier/shared/grpc";
+import { loadServices, tlsChannelOptions } from "@espalier/shared/grpc";
 import { type ChannelCredentials, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 import type { Identity } from "../enroll/identity.ts";
 import { isFinal, type MeasureUpdate } from "../measure/measure-update.ts";
@@ -13,7 +13,8 @@ import { type HelloFacts, helloMessage, measurementMessage, reportMessage } from
 import type { ReportOutbox } from "./report-outbox.ts";
 
 export interface SessionDeps {
-  readonly identity: Pick<Identity, "sessionAddress" | "keyPem" | "certificatePem" | "authorityPem">;
+  /** Asked before each connection: a renewal may have replaced it. */
+  readonly identity: () => Pick<Identity, "sessionAddress" | "keyPem" | "certificatePem" | "authorityPem">;
   readonly hello: () => Promise<HelloFacts>;
   readonly outbox: ReportOutbox;
   readonly onVouch: (vouch: Vouch__Output) => Promise<void>;
@@ -55,19 +56,17 @@ export function createSession(deps: SessionDeps): Session {
     },
     async run(signal) {
       const { DeviceSession } = loadServices();
-      const client = new DeviceSession(deps.identity.sessionAddress, channelCredentials(deps), channelOptions);
       let attempt = 0;
-      try {
-        while (!signal.aborted) {
-          const problem = await connectOnce(client.Connect(), signal);
-          if (signal.aborted) break;
-          attempt = problem.wasWelcomed ? 1 : attempt + 1;
-          const waitMs = backoffDelayMs(deps.backoff, attempt, deps.random());
-          log.warn({ problem: problem.message, waitMs: Math.round(waitMs) }, "session ended; connecting again");
-          await setTimeout(waitMs, undefined, { signal }).catch(() => undefined);
-        }
-      } finally {
-        client.close();
+      while (!signal.aborted) {
+        const identity = deps.identity();
+        const options = { ...channelOptions, ...tlsChannelOptions(identity.sessionAddress) };
+        const client = new DeviceSession(identity.sessionAddress, channelCredentials(identity), options);
+        const problem = await connectOnce(client.Connect(), signal).finally(() => client.close());
+        if (signal.aborted) break;
+        attempt = problem.wasWelcomed ? 1 : attempt + 1;
+        const waitMs = backoffDelayMs(deps.backoff, attempt, deps.random());
+        log.warn({ problem: problem.message, waitMs: Math.round(waitMs) }, "session ended; connecting again");
+        await setTimeout(waitMs, undefined, { signal }).catch(() => undefined);
       }
     },
   };
@@ -124,7 +123,7 @@ const channelOptions = {
   "grpc.max_reconnect_backoff_ms": 1_000,
 };
 
-function channelCredentials({ identity }: SessionDeps): ChannelCredentials {
+function channelCredentials(identity: ReturnType<SessionDeps["identity"]>): ChannelCredentials {
   return credentials.createSsl(
     Buffer.from(identity.authorityPem),
     Buffer.from(identity.keyPem),

@@ -70,8 +70,10 @@ export async function startCoordinator(
           (error) => answer({ code: status.INTERNAL, details: String(error) }),
         );
     },
+    Readmit: (_call, answer) => answer({ code: status.PERMISSION_DENIED, details: "nobody consented" }),
   };
   const session: DeviceSessionHandlers = {
+    Renew: (_call, answer) => answer({ code: status.UNIMPLEMENTED, details: "nothing expires here" }),
     Connect(call) {
       connections++;
       calls.add(call);

@@ -5,6 +5,7 @@ import type { Device__Output } from "@espalier/shared/generated/espalier/v1/Devi
 import type { LabelDeviceResponse__Output } from "@espalier/shared/generated/espalier/v1/LabelDeviceResponse";
 import type { ListDevicesResponse__Output } from "@espalier/shared/generated/espalier/v1/ListDevicesResponse";
 import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Operator";
+import type { ReadmitDeviceResponse__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
 import { fromDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
 import { stringify } from "yaml";
@@ -135,6 +136,35 @@ export function deviceCommand(program: Command): void {
         await withClient(command, (client) => measureDevices(client, options));
       }),
     [["espalier device measure --model smol -l tier=small", "after a change of hardware or cooling"]],
+  );
+  addExamples(
+    device
+      .command("readmit <device>")
+      .description("let a device whose certificate expired while it was away have a new one, once, within a week")
+      .action(async (name: string, _options, command) => {
+        await withClient(command, async (client) => {
+          const { untilMs } = await unary<ReadmitDeviceResponse__Output>((done) =>
+            client.readmitDevice({ device: name }, done),
+          );
+          process.stderr.write(`${name} may come back until ${time(untilMs, false)}; it asks by itself every minute\n`);
+        });
+      }),
+    [["espalier device readmit kiosk-7", "its events say device.asks-readmission"]],
+  );
+  addExamples(
+    device
+      .command("decommission <device>")
+      .description("end a device's life in the fleet: shut out, its assignment, series and name given up")
+      .option("--yes", "don't ask")
+      .action(async (name: string, options: { yes?: boolean }, command) => {
+        await withClient(command, async (client) => {
+          const found = await findDevice(client, name);
+          if (options.yes !== true) await confirm(`Take ${found.name} (${found.deviceId}) out of the fleet for good?`);
+          await unary((done) => client.decommissionDevice({ device: found.deviceId }, done));
+          process.stderr.write(`${found.name} has left the fleet\n`);
+        });
+      }),
+    [["espalier device decommission kiosk-7", "scrapped or given away; its name is free again"]],
   );
   addExamples(
     device

@@ -19,6 +19,8 @@ test("an operator labels a device, takes labels away, and that is an event of th
     isOnline: () => true,
     measurer: { withKit: unused, withVariant: unused },
     revoke: unused,
+    readmit: unused,
+    decommission: unused,
     now: () => 7,
   });
   const { labels } = await devices.labelDevice(

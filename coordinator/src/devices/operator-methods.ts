@@ -16,7 +16,9 @@ import type { Store } from "../store/open.ts";
 import { findProfile } from "../store/profiles.ts";
 import { findTree, listTrees, type StoredTree } from "../store/trees.ts";
 import { listVariants } from "../store/variants.ts";
+import type { DecommissionDevice } from "./decommission-device.ts";
 import type { DeviceMeasurer, MeasureProgress } from "./measure-device.ts";
+import type { ReadmitDevice } from "./readmit-device.ts";
 import type { RevokeDevice } from "./revoke-device.ts";
 
 /** The operator's view of devices. */
@@ -26,9 +28,11 @@ export function deviceMethods(parts: {
   measurer: DeviceMeasurer;
   builds: Pick<Builds, "ensureKit">;
   revoke: RevokeDevice;
+  readmit: ReadmitDevice;
+  decommission: DecommissionDevice;
   now: () => number;
 }): DeviceMethods {
-  const { store, isOnline, measurer, builds, revoke, now } = parts;
+  const { store, isOnline, measurer, builds, revoke, readmit, decommission, now } = parts;
 
   async function select(selector: string, device: string): Promise<StoredDevice[]> {
     parseSelector(selector);
@@ -76,6 +80,8 @@ export function deviceMethods(parts: {
       return { labels };
     },
     revokeDevice: async ({ device }, { operator }) => ({ deviceId: await revoke(device, operator) }),
+    readmitDevice: ({ device }, { operator }) => readmit(device, operator),
+    decommissionDevice: async ({ device }, { operator }) => ({ deviceId: await decommission(device, operator) }),
     async *measureDevices(request, { signal }) {
       const devices = (await select(request.selector, "")).filter(({ id }) => isOnline(id));
       if (devices.length === 0) {

@@ -14,6 +14,7 @@ test("a revoked device is cut off, shut out of the broker, and gone from the fle
   const session = openSession(t, endpoints, device);
   session.stream.write(testHello);
   await session.next("welcome");
+  const forgotten: string[] = [];
   let revokedKeys: Record<string, number> = {};
   const revoke = createRevokeDevice({
     store,
@@ -21,10 +22,12 @@ test("a revoked device is cut off, shut out of the broker, and gone from the fle
     applyRevocations: async () => {
       revokedKeys = await listRevokedNatsKeys(store.db);
     },
+    onRevoked: (deviceId) => forgotten.push(deviceId),
     now: () => 1_500,
   });
   assert.equal(await revoke("camera", "alice"), device.deviceId);
   assert.equal((await session.ended)?.code, status.PERMISSION_DENIED);
+  assert.deepEqual(forgotten, [device.deviceId]);
   assert.deepEqual(Object.values(revokedKeys), [2]);
   assert.deepEqual(await listDevices(store.db), []);
   const events = await listEvents(store.db, { deviceId: device.deviceId, limit: 10 });

@@ -17,9 +17,11 @@ export function createRevokeDevice(parts: {
   disconnect: (deviceId: string) => void;
   /** Shuts revoked devices out of the broker; null where the account is not ours: its owner revokes the key. */
   applyRevocations: (() => Promise<void>) | null;
+  /** Forgets what is remembered of the device, e.g. its metric series. */
+  onRevoked: (deviceId: string) => void;
   now: () => number;
 }): RevokeDevice {
-  const { store, disconnect, applyRevocations, now } = parts;
+  const { store, disconnect, applyRevocations, onRevoked, now } = parts;
   return async (idOrName, operator) => {
     const device = await findDeviceByIdOrName(store.db, idOrName);
     if (device === null) {
@@ -36,6 +38,7 @@ export function createRevokeDevice(parts: {
       });
     });
     disconnect(device.id);
+    onRevoked(device.id);
     await applyRevocations?.();
     return device.id;
   };

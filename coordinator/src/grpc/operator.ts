@@ -3,6 +3,8 @@ import type { CreateOperatorRequest__Output } from "@espalier/shared/generated/e
 import type { CreateOperatorResponse } from "@espalier/shared/generated/espalier/v1/CreateOperatorResponse";
 import type { CreateTokenRequest__Output } from "@espalier/shared/generated/espalier/v1/CreateTokenRequest";
 import type { CreateTokenResponse } from "@espalier/shared/generated/espalier/v1/CreateTokenResponse";
+import type { DecommissionDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/DecommissionDeviceRequest";
+import type { DecommissionDeviceResponse } from "@espalier/shared/generated/espalier/v1/DecommissionDeviceResponse";
 import type { DiagnoseRequest__Output } from "@espalier/shared/generated/espalier/v1/DiagnoseRequest";
 import type { DiagnoseResponse } from "@espalier/shared/generated/espalier/v1/DiagnoseResponse";
 import type { FileData } from "@espalier/shared/generated/espalier/v1/FileData";
@@ -31,6 +33,8 @@ import type { MeasureDevicesRequest__Output } from "@espalier/shared/generated/e
 import type { OperatorHandlers } from "@espalier/shared/generated/espalier/v1/Operator";
 import type { PlanEvent } from "@espalier/shared/generated/espalier/v1/PlanEvent";
 import type { PlanRequest__Output } from "@espalier/shared/generated/espalier/v1/PlanRequest";
+import type { ReadmitDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceRequest";
+import type { ReadmitDeviceResponse } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
 import type { ReadVariantFileRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadVariantFileRequest";
 import type { RevokeDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeDeviceRequest";
 import type { RevokeDeviceResponse } from "@espalier/shared/generated/espalier/v1/RevokeDeviceResponse";
@@ -60,6 +64,8 @@ export interface DeviceMethods {
   listDevices: Unary<ListDevicesRequest__Output, ListDevicesResponse>;
   labelDevice: Unary<LabelDeviceRequest__Output, LabelDeviceResponse>;
   revokeDevice: Unary<RevokeDeviceRequest__Output, RevokeDeviceResponse>;
+  readmitDevice: Unary<ReadmitDeviceRequest__Output, ReadmitDeviceResponse>;
+  decommissionDevice: Unary<DecommissionDeviceRequest__Output, DecommissionDeviceResponse>;
   measureDevices: ServerStream<MeasureDevicesRequest__Output, MeasureDevicesEvent>;
 }
 export interface EventMethods {
@@ -112,6 +118,8 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     LabelDevice: serveUnary(methods.labelDevice, entrance("LabelDevice"), log),
     ListEvents: serveUnary(methods.listEvents, entrance("ListEvents"), log),
     RevokeDevice: serveUnary(methods.revokeDevice, entrance("RevokeDevice"), log),
+    ReadmitDevice: serveUnary(methods.readmitDevice, entrance("ReadmitDevice"), log),
+    DecommissionDevice: serveUnary(methods.decommissionDevice, entrance("DecommissionDevice"), log),
     MeasureDevices: serveStream(methods.measureDevices, entrance("MeasureDevices"), log),
     ImportModel: serveUpload(methods.importModel, entrance("ImportModel"), log),
     ImportDataset: serveUpload(methods.importDataset, entrance("ImportDataset"), log),

@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { randomBytes, webcrypto } from "node:crypto";
+import { createPublicKey, randomBytes, webcrypto, X509Certificate } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -7,12 +7,19 @@ import { EspalierError } from "@espalier/shared/errors";
 import { coordinatorTlsName } from "@espalier/shared/grpc";
 import * as x509 from "@peculiar/x509";
 import { readIfPresent, writePrivateFile } from "./private-file.ts";
-import { type Identity, spiffeUri } from "./spiffe.ts";
+import { type Identity, identityOfAltNames, spiffeUri } from "./spiffe.ts";
 
 /** A certificate with its private key, PEM. */
 export interface KeyedCertificate {
   readonly certificatePem: string;
   readonly keyPem: string;
+}
+
+/** A device's certificate. */
+export interface DeviceCertificate {
+  readonly certificatePem: string;
+  readonly serial: string;
+  readonly expiresAtMs: number;
 }
 
 /** Our own certificate authority (ECDSA P-256). */
@@ -26,7 +33,13 @@ export interface Authority {
    * are ours.
    * @throws {EspalierError} `csr.malformed`, `csr.unproven` (not signed by its own key), `csr.key-refused`
    */
-  issueDevice(csrPem: string, deviceId: string): Promise<{ certificatePem: string; serial: string }>;
+  issueDevice(csrPem: string, deviceId: string): Promise<DeviceCertificate>;
+  /**
+   * The device that a certificate of ours was issued to, whether or not it has expired, given a request that is signed by
+   * the certificate's own key.
+   * @throws {EspalierError} `certificate.malformed`, `certificate.unauthenticated`, `csr.*`
+   */
+  deviceOf(certificatePem: string, csrPem: string): Promise<string>;
 }
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -109,9 +122,32 @@ export async function openAuthority(options: {
         usage: x509.ExtendedKeyUsage.clientAuth,
         days: deviceDays,
       });
-      return { certificatePem: issued.toString("pem"), serial: issued.serialNumber };
+      const { serialNumber: serial, notAfter } = issued;
+      return { certificatePem: issued.toString("pem"), serial, expiresAtMs: notAfter.getTime() };
+    },
+    async deviceOf(certificatePem, csrPem) {
+      const proven = Buffer.from((await provenKey(csrPem)).rawData);
+      const presented = readCertificate(certificatePem);
+      const identity = identityOfAltNames(presented.subjectAltName ?? "");
+      const isOurs = presented.verify(createPublicKey(certificate.publicKey.toString("pem")));
+      const isItsKey = proven.equals(presented.publicKey.export({ type: "spki", format: "der" }));
+      if (!isOurs || !isItsKey || identity?.kind !== "device") {
+        throw new EspalierError(
+          "certificate.unauthenticated",
+          "that is no certificate of a device of this fleet, or not its key",
+        );
+      }
+      return identity.id;
     },
   };
+}
+
+function readCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem.slice(0, maxCsrChars));
+  } catch (cause) {
+    throw new EspalierError("certificate.malformed", "that is no certificate in PEM", { cause });
+  }
 }
 
 async function provenKey(csrPem: string): Promise<x509.PublicKey> {

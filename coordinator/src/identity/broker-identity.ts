@@ -23,8 +23,11 @@ export interface BrokerUser {
 
 /** Signs users into the account in which everything of Espalier lives. */
 export interface BrokerIdentity {
-  /** @throws {EspalierError} `nkey.malformed` for anything but a public user key */
-  deviceJwt(deviceId: string, publicKey: string): string;
+  /**
+   * @param expiresAtMs from when on the broker refuses it; never when absent
+   * @throws {EspalierError} `nkey.malformed` for anything but a public user key
+   */
+  deviceJwt(deviceId: string, publicKey: string, expiresAtMs?: number): string;
   readonly coordinator: BrokerUser;
   /** The credentials file that builders are given. */
   readonly builderCredentials: string;
@@ -112,13 +115,14 @@ function signInto(
   return {
     coordinator: signUser(signer, issuerAccount, { name: "coordinator", seed: seeds.coordinator }),
     builderCredentials: credentialsFile(builder, seeds.builder),
-    deviceJwt(deviceId, publicKey) {
+    deviceJwt(deviceId, publicKey, expiresAtMs) {
       if (!isUserKey(publicKey)) {
         throw new EspalierError("nkey.malformed", `"${publicKey.slice(0, 64)}" is no public NATS user key`);
       }
       return signer.sign({
         name: deviceId,
         subject: publicKey,
+        ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
         nats: userClaims(devicePermissions(deviceId), issuerAccount),
       });
     },

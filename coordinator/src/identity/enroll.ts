@@ -63,8 +63,8 @@ export function createEnroll(parts: {
       });
     }
     const deviceId = newDeviceId();
-    const natsUserJwt = broker.deviceJwt(deviceId, request.natsPublicKey);
-    const { certificatePem, serial } = await authority.issueDevice(request.csrPem, deviceId);
+    const { certificatePem, serial, expiresAtMs } = await authority.issueDevice(request.csrPem, deviceId);
+    const natsUserJwt = broker.deviceJwt(deviceId, request.natsPublicKey, expiresAtMs);
     await store.inTransaction(async (transaction) => {
       const claim = await claimToken(transaction, {
         hash: hashOfToken(request.token),

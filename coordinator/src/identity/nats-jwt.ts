@@ -10,7 +10,7 @@ export type NatsPermissions = { readonly publish: readonly string[]; readonly su
  */
 export interface JwtSigner {
   readonly publicKey: string;
-  sign(claims: { name: string; subject: string; nats: Record<string, unknown> }): string;
+  sign(claims: { name: string; subject: string; nats: Record<string, unknown>; expiresAtMs?: number }): string;
 }
 
 export function createJwtSigner(seed: string, now: () => number): JwtSigner {
@@ -18,8 +18,9 @@ export function createJwtSigner(seed: string, now: () => number): JwtSigner {
   const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, rawSeed(seed)]), format: "der", type: "pkcs8" });
   return {
     publicKey,
-    sign({ name, subject, nats }) {
-      const claims = { iat: Math.floor(now() / 1000), iss: publicKey, name, sub: subject, nats };
+    sign({ name, subject, nats, expiresAtMs }) {
+      const exp = expiresAtMs === undefined ? {} : { exp: Math.floor(expiresAtMs / 1000) };
+      const claims = { iat: Math.floor(now() / 1000), ...exp, iss: publicKey, name, sub: subject, nats };
       const jti = createHash("sha512-256").update(JSON.stringify(claims)).digest("hex").toUpperCase();
       const body = `${encode({ typ: "JWT", alg: "ed25519-nkey" })}.${encode({ jti, ...claims })}`;
       return `${body}.${sign(null, Buffer.from(body), key).toString("base64url")}`;

@@ -12,7 +12,7 @@ export interface OperatorCertificatePaths {
   readonly keyPath: string;
 }
 
-/** Keeps an operator's certificate in `folder`; renewed at start when it is missing, near its end or of another authority. */
+/** Keeps an operator's certificate in `folder`; renewed, each time it is called, when it is missing, near its end or of another authority. */
 export async function keepOperatorCertificate(options: {
   folder: string;
   name: string;

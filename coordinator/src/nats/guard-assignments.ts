@@ -24,7 +24,8 @@ export function guardAssignments(parts: {
   async function check(subject: string, text: string): Promise<void> {
     const deviceId = subject.slice(prefix.length);
     const current = await findAssignment(store.db, deviceId);
-    if (current !== null && isOf(current, text)) return;
+    // An empty one takes away what a device that left the fleet had.
+    if (current === null ? text === "" : isOf(current, text)) return;
     log.warn({ deviceId }, "someone else wrote this device's assignment on the broker; it is put right");
     repair();
   }

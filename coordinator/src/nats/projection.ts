@@ -5,7 +5,7 @@ import type { Digest } from "@espalier/shared/contracts/digest";
 import { type FileEntry, FileTree } from "@espalier/shared/contracts/files";
 import { Kit } from "@espalier/shared/contracts/kit";
 import { Manifest } from "@espalier/shared/contracts/manifest";
-import { subjects } from "@espalier/shared/nats-names";
+import { streams, subjects } from "@espalier/shared/nats-names";
 import { JetStreamApiError, type JetStreamClient } from "@nats-io/jetstream";
 import type { ObjectStore } from "@nats-io/obj";
 import { z } from "zod";
@@ -24,6 +24,8 @@ export interface Projection {
   publishJob(job: BuildJob, messageId: string): Promise<void>;
   /** Puts the artifact, then the assignment. */
   putAssignment(assignment: Assignment): Promise<void>;
+  /** Takes away what is kept of a device that left the fleet. */
+  clearDevice(deviceId: string): Promise<void>;
   /** Puts the assignment where the bucket has none, another or an unreadable one. @returns whether it had to */
   repairAssignment(assignment: Assignment): Promise<boolean>;
 }
@@ -59,6 +61,11 @@ export function createProjection(parts: {
     putArtifact,
     putArtifactBlob: (digest) => putObject(topology().artifacts, blobs, digest),
     putAssignment,
+    async clearDevice(deviceId) {
+      await topology().assignments.purge(deviceId);
+      const manager = await client.jetstreamManager();
+      await manager.streams.purge(streams.telemetry, { filter: subjects.telemetry(deviceId) });
+    },
     async publishJob(job, messageId) {
       for (const digest of inputsOf(job)) {
         const { files } = await readDocument(blobs, digest, FileTree);

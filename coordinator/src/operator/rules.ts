@@ -50,6 +50,8 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
   },
   ListEvents: reads,
   RevokeDevice: { role: "operator", subject: ({ device }) => device },
+  ReadmitDevice: { role: "operator", subject: ({ device }) => device },
+  DecommissionDevice: { role: "operator", subject: ({ device }) => device },
   MeasureDevices: { role: "operator", subject: ({ selector }) => selector || "all devices" },
 
   ImportModel: { role: "operator", subject: ({ tree }) => tree?.name ?? "" },

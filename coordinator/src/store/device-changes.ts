@@ -173,3 +173,16 @@ export async function revokeDevice(db: Queries, deviceId: string, nowMs: number)
     .where("revokedAtMs", "is", null)
     .execute();
 }
+
+/** The certificate that was issued to a device last. */
+export async function setCertificate(db: Queries, deviceId: string, serial: string): Promise<void> {
+  await db.updateTable("devices").set({ certificateSerial: serial }).where("id", "=", deviceId).execute();
+}
+
+/** What only a living device needs: assignment and measurements go, and its name is free for another. */
+export async function clearDevice(transaction: StoreTransaction, deviceId: string): Promise<void> {
+  await transaction.deleteFrom("assignments").where("deviceId", "=", deviceId).execute();
+  await transaction.deleteFrom("profiles").where("deviceId", "=", deviceId).execute();
+  await transaction.deleteFrom("outbox").where("kind", "=", "assignment").where("subject", "=", deviceId).execute();
+  await transaction.updateTable("devices").set({ name: deviceId }).where("id", "=", deviceId).execute();
+}

@@ -7,6 +7,8 @@ import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, Creat
 import type { CreateOperatorResponse as _espalier_v1_CreateOperatorResponse, CreateOperatorResponse__Output as _espalier_v1_CreateOperatorResponse__Output } from './espalier/v1/CreateOperatorResponse.ts';
 import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from './espalier/v1/CreateTokenRequest.ts';
 import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from './espalier/v1/CreateTokenResponse.ts';
+import type { DecommissionDeviceRequest as _espalier_v1_DecommissionDeviceRequest, DecommissionDeviceRequest__Output as _espalier_v1_DecommissionDeviceRequest__Output } from './espalier/v1/DecommissionDeviceRequest.ts';
+import type { DecommissionDeviceResponse as _espalier_v1_DecommissionDeviceResponse, DecommissionDeviceResponse__Output as _espalier_v1_DecommissionDeviceResponse__Output } from './espalier/v1/DecommissionDeviceResponse.ts';
 import type { Device as _espalier_v1_Device, Device__Output as _espalier_v1_Device__Output } from './espalier/v1/Device.ts';
 import type { DiagnoseRequest as _espalier_v1_DiagnoseRequest, DiagnoseRequest__Output as _espalier_v1_DiagnoseRequest__Output } from './espalier/v1/DiagnoseRequest.ts';
 import type { DiagnoseResponse as _espalier_v1_DiagnoseResponse, DiagnoseResponse__Output as _espalier_v1_DiagnoseResponse__Output } from './espalier/v1/DiagnoseResponse.ts';
@@ -42,6 +44,8 @@ import type { OperatorAccount as _espalier_v1_OperatorAccount, OperatorAccount__
 import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from './espalier/v1/PlanEvent.ts';
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from './espalier/v1/PlanRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
+import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from './espalier/v1/ReadmitDeviceRequest.ts';
+import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from './espalier/v1/ReadmitDeviceResponse.ts';
 import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from './espalier/v1/RevokeDeviceRequest.ts';
 import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from './espalier/v1/RevokeDeviceResponse.ts';
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from './espalier/v1/RevokeOperatorRequest.ts';
@@ -66,6 +70,8 @@ export interface ProtoGrpcType {
       CreateOperatorResponse: MessageTypeDefinition<_espalier_v1_CreateOperatorResponse, _espalier_v1_CreateOperatorResponse__Output>
       CreateTokenRequest: MessageTypeDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenRequest__Output>
       CreateTokenResponse: MessageTypeDefinition<_espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenResponse__Output>
+      DecommissionDeviceRequest: MessageTypeDefinition<_espalier_v1_DecommissionDeviceRequest, _espalier_v1_DecommissionDeviceRequest__Output>
+      DecommissionDeviceResponse: MessageTypeDefinition<_espalier_v1_DecommissionDeviceResponse, _espalier_v1_DecommissionDeviceResponse__Output>
       Device: MessageTypeDefinition<_espalier_v1_Device, _espalier_v1_Device__Output>
       DiagnoseRequest: MessageTypeDefinition<_espalier_v1_DiagnoseRequest, _espalier_v1_DiagnoseRequest__Output>
       DiagnoseResponse: MessageTypeDefinition<_espalier_v1_DiagnoseResponse, _espalier_v1_DiagnoseResponse__Output>
@@ -101,6 +107,8 @@ export interface ProtoGrpcType {
       PlanEvent: MessageTypeDefinition<_espalier_v1_PlanEvent, _espalier_v1_PlanEvent__Output>
       PlanRequest: MessageTypeDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanRequest__Output>
       ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
+      ReadmitDeviceRequest: MessageTypeDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceRequest__Output>
+      ReadmitDeviceResponse: MessageTypeDefinition<_espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceResponse__Output>
       RevokeDeviceRequest: MessageTypeDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceRequest__Output>
       RevokeDeviceResponse: MessageTypeDefinition<_espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceResponse__Output>
       RevokeOperatorRequest: MessageTypeDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorRequest__Output>

@@ -3,6 +3,7 @@ import type { DeviceMessage__Output } from "@espalier/shared/generated/espalier/
 import type { DeviceSessionHandlers } from "@espalier/shared/generated/espalier/v1/DeviceSession";
 import type { Logger } from "@espalier/shared/logging";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
+import type { Renewal } from "../../identity/renew.ts";
 import type { Store } from "../../store/open.ts";
 import { requireDevice } from "../caller.ts";
 import { toServiceError } from "../status-of.ts";
@@ -11,9 +12,14 @@ import { createMessageQueue } from "./message-queue.ts";
 
 type Call = ServerDuplexStream<DeviceMessage__Output, CoordinatorMessage>;
 
-/** Lets devices, and nobody else, into the hub. */
-export function sessionHandlers(parts: { hub: SessionHub; store: Store; log: Logger }): DeviceSessionHandlers {
-  const { hub, store, log } = parts;
+/** Lets devices, and nobody else, into the hub, and renews their certificates. */
+export function sessionHandlers(parts: {
+  hub: SessionHub;
+  store: Store;
+  renewal: Pick<Renewal, "renew">;
+  log: Logger;
+}): DeviceSessionHandlers {
+  const { hub, store, renewal, log } = parts;
   return {
     Connect(call: Call) {
       const serve = async () => {
@@ -25,6 +31,13 @@ export function sessionHandlers(parts: { hub: SessionHub; store: Store; log: Log
         (error: unknown) => {
           if (!call.cancelled) call.emit("error", toServiceError(error, log));
         },
+      );
+    },
+    Renew(call, callback) {
+      const answer = async () => renewal.renew(await requireDevice(call, store), call.request.csrPem);
+      answer().then(
+        (renewed) => callback(null, renewed),
+        (error: unknown) => callback(toServiceError(error, log)),
       );
     },
   };

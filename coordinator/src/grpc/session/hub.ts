@@ -9,6 +9,7 @@ import type { StatusReport__Output } from "@espalier/shared/generated/espalier/v
 import type { Logger } from "@espalier/shared/logging";
 import { findAssignment } from "../../store/assignments.ts";
 import { recordHello, recordReport } from "../../store/device-changes.ts";
+import { findDevice } from "../../store/devices.ts";
 import { recordEvent } from "../../store/events.ts";
 import type { Store } from "../../store/open.ts";
 import { createMeasureCommands } from "./measure-commands.ts";
@@ -84,6 +85,8 @@ export function createSessionHub(parts: {
     if (!first.hello) throw new EspalierError("session.malformed", "the first message must be a Hello");
     const hello = readHello(first.hello);
     await store.inTransaction(async (transaction) => {
+      // It may have been revoked between its call and its Hello.
+      if ((await findDevice(transaction, deviceId))?.revokedAtMs !== null) throw revoked(deviceId);
       await recordHello(transaction, { ...hello, deviceId, nowMs: now() });
       await recordEvent(transaction, { atMs: now(), deviceId, kind: "device.connected", message: "connected" });
     });
@@ -169,7 +172,7 @@ export function createSessionHub(parts: {
     vouch,
     measure: commands.measure,
     disconnect(deviceId) {
-      links.get(deviceId)?.close(new EspalierError("caller.forbidden", `device ${deviceId} was revoked`));
+      links.get(deviceId)?.close(revoked(deviceId));
     },
     onDeviceChanged(listener) {
       listeners.add(listener);
@@ -180,6 +183,10 @@ export function createSessionHub(parts: {
       await Promise.allSettled([...serving]);
     },
   };
+}
+
+function revoked(deviceId: string): EspalierError {
+  return new EspalierError("caller.forbidden", `device ${deviceId} was revoked`, { fields: { deviceId } });
 }
 
 function isMalformed(error: unknown): boolean {

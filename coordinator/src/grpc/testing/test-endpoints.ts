@@ -19,6 +19,7 @@ import { openEmbeddedIdentity } from "../../identity/broker-identity.ts";
 import { createEnroll } from "../../identity/enroll.ts";
 import { hashOfToken, newEnrollmentToken } from "../../identity/enrollment-token.ts";
 import { createFailureLimiter } from "../../identity/failure-limiter.ts";
+import { createRenewal } from "../../identity/renew.ts";
 import { builtInOperator, createOperatorAccess } from "../../operator/access.ts";
 import { openSqliteStore } from "../../store/open.ts";
 import { insertToken } from "../../store/tokens.ts";
@@ -41,12 +42,13 @@ export async function startTestEndpoints(t: TestContext, operator: Partial<Opera
   const broker = await openEmbeddedIdentity(join(folder, "broker"), now);
   const limiter = createFailureLimiter({ maxFailures: 5, windowMs: 60_000, now });
   const enroll = createEnroll({ store, authority, broker, limiter, now });
+  const renewal = createRenewal({ store, authority, broker, limiter, now });
   const seen = startSeenTimes({ store, intervalMs: 60_000, log });
   const hub = createSessionHub({ store, seen, heartbeatIntervalMs: 500, offlineGraceMs: 50, now, log });
   const listenOn = { host: "127.0.0.1", port: 0, serverCertificate: await authority.issueServer(["127.0.0.1"]) };
   const members = await serveMembers(
     {
-      session: sessionHandlers({ hub, store, log }),
+      session: sessionHandlers({ hub, store, renewal, log }),
       operator: operatorHandlers(operator as OperatorMethods, createOperatorAccess({ store, now }), log),
     },
     { ...listenOn, authorityPem: authority.certificatePem },
@@ -54,6 +56,7 @@ export async function startTestEndpoints(t: TestContext, operator: Partial<Opera
   const enrollment = await serveEnrollment(
     enrollmentHandlers({
       enroll,
+      renewal,
       endpoints: () => ({ natsUrls: ["nats://127.0.0.1:1"], sessionAddress: members.address }),
       authorityPem: authority.certificatePem,
       log,

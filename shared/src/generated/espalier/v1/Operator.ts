@@ -7,6 +7,8 @@ import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, Creat
 import type { CreateOperatorResponse as _espalier_v1_CreateOperatorResponse, CreateOperatorResponse__Output as _espalier_v1_CreateOperatorResponse__Output } from '../../espalier/v1/CreateOperatorResponse.ts';
 import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateTokenRequest__Output as _espalier_v1_CreateTokenRequest__Output } from '../../espalier/v1/CreateTokenRequest.ts';
 import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from '../../espalier/v1/CreateTokenResponse.ts';
+import type { DecommissionDeviceRequest as _espalier_v1_DecommissionDeviceRequest, DecommissionDeviceRequest__Output as _espalier_v1_DecommissionDeviceRequest__Output } from '../../espalier/v1/DecommissionDeviceRequest.ts';
+import type { DecommissionDeviceResponse as _espalier_v1_DecommissionDeviceResponse, DecommissionDeviceResponse__Output as _espalier_v1_DecommissionDeviceResponse__Output } from '../../espalier/v1/DecommissionDeviceResponse.ts';
 import type { DiagnoseRequest as _espalier_v1_DiagnoseRequest, DiagnoseRequest__Output as _espalier_v1_DiagnoseRequest__Output } from '../../espalier/v1/DiagnoseRequest.ts';
 import type { DiagnoseResponse as _espalier_v1_DiagnoseResponse, DiagnoseResponse__Output as _espalier_v1_DiagnoseResponse__Output } from '../../espalier/v1/DiagnoseResponse.ts';
 import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from '../../espalier/v1/FileData.ts';
@@ -35,6 +37,8 @@ import type { MeasureDevicesRequest as _espalier_v1_MeasureDevicesRequest, Measu
 import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from '../../espalier/v1/PlanEvent.ts';
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from '../../espalier/v1/PlanRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from '../../espalier/v1/ReadVariantFileRequest.ts';
+import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from '../../espalier/v1/ReadmitDeviceRequest.ts';
+import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from '../../espalier/v1/ReadmitDeviceResponse.ts';
 import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from '../../espalier/v1/RevokeDeviceRequest.ts';
 import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from '../../espalier/v1/RevokeDeviceResponse.ts';
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from '../../espalier/v1/RevokeOperatorRequest.ts';
@@ -70,6 +74,15 @@ export interface OperatorClient extends grpc.Client {
   createToken(argument: _espalier_v1_CreateTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
   createToken(argument: _espalier_v1_CreateTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
   createToken(argument: _espalier_v1_CreateTokenRequest, callback: grpc.requestCallback<_espalier_v1_CreateTokenResponse__Output>): grpc.ClientUnaryCall;
+  
+  DecommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
+  DecommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
+  DecommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
+  DecommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
+  decommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
+  decommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
+  decommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
+  decommissionDevice(argument: _espalier_v1_DecommissionDeviceRequest, callback: grpc.requestCallback<_espalier_v1_DecommissionDeviceResponse__Output>): grpc.ClientUnaryCall;
   
   Diagnose(argument: _espalier_v1_DiagnoseRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
   Diagnose(argument: _espalier_v1_DiagnoseRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_DiagnoseResponse__Output>): grpc.ClientUnaryCall;
@@ -203,6 +216,15 @@ export interface OperatorClient extends grpc.Client {
   readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   
+  ReadmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  ReadmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  ReadmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  ReadmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  readmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  readmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  readmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  readmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
+  
   RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
   RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
   RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
@@ -253,6 +275,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   CreateToken: grpc.handleUnaryCall<_espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse>;
   
+  DecommissionDevice: grpc.handleUnaryCall<_espalier_v1_DecommissionDeviceRequest__Output, _espalier_v1_DecommissionDeviceResponse>;
+  
   Diagnose: grpc.handleUnaryCall<_espalier_v1_DiagnoseRequest__Output, _espalier_v1_DiagnoseResponse>;
   
   GetRollout: grpc.handleUnaryCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
@@ -285,6 +309,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   ReadVariantFile: grpc.handleServerStreamingCall<_espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData>;
   
+  ReadmitDevice: grpc.handleUnaryCall<_espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse>;
+  
   RevokeDevice: grpc.handleUnaryCall<_espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse>;
   
   RevokeOperator: grpc.handleUnaryCall<_espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse>;
@@ -301,6 +327,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ControlRollout: MethodDefinition<_espalier_v1_ControlRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_ControlRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   CreateOperator: MethodDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_CreateOperatorResponse, _espalier_v1_CreateOperatorRequest__Output, _espalier_v1_CreateOperatorResponse__Output>
   CreateToken: MethodDefinition<_espalier_v1_CreateTokenRequest, _espalier_v1_CreateTokenResponse, _espalier_v1_CreateTokenRequest__Output, _espalier_v1_CreateTokenResponse__Output>
+  DecommissionDevice: MethodDefinition<_espalier_v1_DecommissionDeviceRequest, _espalier_v1_DecommissionDeviceResponse, _espalier_v1_DecommissionDeviceRequest__Output, _espalier_v1_DecommissionDeviceResponse__Output>
   Diagnose: MethodDefinition<_espalier_v1_DiagnoseRequest, _espalier_v1_DiagnoseResponse, _espalier_v1_DiagnoseRequest__Output, _espalier_v1_DiagnoseResponse__Output>
   GetRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   GetStatus: MethodDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusResponse, _espalier_v1_GetStatusRequest__Output, _espalier_v1_GetStatusResponse__Output>
@@ -317,6 +344,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>
   Plan: MethodDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanEvent, _espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent__Output>
   ReadVariantFile: MethodDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_FileData, _espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData__Output>
+  ReadmitDevice: MethodDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse__Output>
   RevokeDevice: MethodDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse__Output>
   RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorResponse, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse__Output>
   StartRollout: MethodDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>

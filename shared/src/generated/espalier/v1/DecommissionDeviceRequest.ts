@@ -1,0 +1,10 @@
+// Original file: proto/espalier/v1/operator.proto
+
+
+export interface DecommissionDeviceRequest {
+  'device'?: (string);
+}
+
+export interface DecommissionDeviceRequest__Output {
+  'device': (string);
+}
