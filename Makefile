@@ -20,7 +20,7 @@ export MODEL DATA KEEP PYTHON
 # For `make chaos`: how often a fault is injected where that can be chosen (agent and coordinator kills).
 INJECTIONS ?= 100
 
-.PHONY: chaos help setup demo test test-typescript test-scripts test-python check bench-planning bench-prediction format clean
+.PHONY: chaos help setup demo test test-typescript test-scripts test-python check bench-compression bench-planning bench-prediction format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,10 @@ bench-prediction: setup ## predictions against measurements (SMOLLM2=FILE.gguf a
 			--rows $(BENCH_PREDICTION)/rows.jsonl --budget "$$budget" --seconds 7200 || exit 1; \
 	done
 	@$(ON_NODE) $(NODE) bench/prediction/report.ts --graphs $(BENCH_PREDICTION)/graphs --rows $(BENCH_PREDICTION)/rows.jsonl
+
+bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=...), recorded in docs/measurements/compression.md
+	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
+	  --work $(CURDIR)/.espalier/compression --out $(CURDIR)/docs/measurements
 
 check: setup ## lint, types, formatting, generated files (changes nothing)
 	@status=0; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
 from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
+from espalier_builder.progress import no_progress
 from espalier_builder.prune.apply import prune
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.finetune import FineTuning, fine_tune, held_out_loss
+from espalier_builder.recover.iterate import Iteration, iterate, step_sparsity
 from espalier_builder.recover.lora import Adapter, attach, layer_ranks, merge
 from random_decoder import save_checkpoint
-from tiny_llama import random_rows, tiny_model
+from tiny_llama import random_rows, tiny_checkpoint, tiny_model
 
 IMPORTANCE = [0.9, 0.3, 0.3]
 SETTINGS = FineTuning(steps=12, batch_rows=4, check_every=4, mean_rank=4, learning_rate=1e-2)
@@ -100,3 +103,45 @@ def test_the_command_writes_a_trained_checkpoint(tmp_path: Path, capsys: pytest.
     said = json.loads(capsys.readouterr().out)
     assert said["heldOutLoss"]["after"] < said["heldOutLoss"]["before"]
     assert load(out).model.config.num_hidden_layers == 2
+
+
+def iteration(**changes: object) -> Iteration:
+    training = FineTuning(steps=4, batch_rows=2, check_every=2, distil=True)
+    settings = Iteration("obs", 0.3, 3, "linear", 1e9, 8, training)
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+DOCUMENTS = ["the quick brown fox jumps over the lazy dog and sells sea shells"] * 12
+
+
+def run_iteration(folder: Path, settings: Iteration) -> dict[str, object]:
+    return iterate(tiny_checkpoint(), DOCUMENTS, settings, 32, folder, no_progress)
+
+
+def test_steps_approach_the_target_linearly_or_fast_at_first() -> None:
+    linear, cubic = iteration(), iteration(schedule="cubic")
+    assert [step_sparsity(linear, step) for step in (1, 2, 3)] == pytest.approx([0.1, 0.2, 0.3])
+    assert step_sparsity(cubic, 1) > 0.2
+    assert step_sparsity(cubic, 3) == pytest.approx(0.3)
+
+
+def test_an_interrupted_iteration_goes_on_and_ends_with_the_same_model(tmp_path: Path) -> None:
+    whole = run_iteration(tmp_path / "whole", iteration())
+    run_iteration(tmp_path / "cut", iteration())
+    shutil.rmtree(tmp_path / "cut" / "step-3")
+    shutil.rmtree(tmp_path / "cut" / "step-2")
+    kept = (tmp_path / "cut" / "step-1" / "model.safetensors").stat().st_mtime_ns
+    assert run_iteration(tmp_path / "cut", iteration()) == whole
+    assert (tmp_path / "cut" / "step-1" / "model.safetensors").stat().st_mtime_ns == kept
+    sparsities = [step["sparsity"] for step in whole["steps"]]  # type: ignore[attr-defined]
+    assert 0.1 <= sparsities[0] < 0.2 <= sparsities[1] < 0.3 <= sparsities[2] < 0.4
+    assert whole["best"] == "step-3"
+    with pytest.raises(BuilderError) as caught:
+        run_iteration(tmp_path / "cut", iteration(sparsity=0.2))
+    assert caught.value.code == "ITERATION_DIFFERS"
+
+
+def test_an_iteration_stops_at_the_quality_floor(tmp_path: Path) -> None:
+    result = run_iteration(tmp_path, iteration(worst_ratio=0.5))
+    assert result["best"] is None
+    assert len(result["steps"]) == 1  # type: ignore[arg-type]

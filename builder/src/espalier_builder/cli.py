@@ -22,6 +22,7 @@ examples:
   espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
     --calibration train.jsonl --eval valid.jsonl --out comparison.json
   espalier-builder recover --model ./pruned --dense ./SmolLM2 --distil --text train.jsonl --out ./recovered
+  espalier-builder iterate --model ./SmolLM2 --sparsity 0.4 --distil --text train.jsonl --out ./steps
   espalier-builder worker --nats nats://127.0.0.1:4222 --creds builder.creds --cache ./cache
 
 a recipe is JSON: what to prune and how to store the weights, e.g.
@@ -127,25 +128,29 @@ def _parser() -> argparse.ArgumentParser:
 
     recover = commands.add_parser("recover", help="train a pruned checkpoint, stopped early on held-out text")
     _add_model(recover)
-    recover.add_argument(
-        "--text", type=Path, required=True, metavar="FILE", help="a .jsonl ({'text': ...} a line) file"
-    )
-    recover.add_argument("--train", choices=("lora", "full"), default="lora", help="what is trained; default: lora")
-    recover.add_argument("--rank", type=int, default=8, metavar="N", help="mean rank of the adapters; default: 8")
-    recover.add_argument(
-        "--ranks",
-        choices=("importance", "uniform", "inverse"),
-        default="importance",
-        help="how ranks differ by layer, at the same number of parameters; default: importance",
-    )
-    recover.add_argument("--distil", action="store_true", help="imitate the dense model's logits (needs --dense)")
     recover.add_argument("--dense", type=Path, metavar="DIR|FILE.gguf", help="the model that this one was pruned from")
-    recover.add_argument("--steps", type=int, default=200, metavar="N", help="at most; default: 200")
-    recover.add_argument("--batch-rows", type=int, default=4, metavar="N", help="rows a step; default: 4")
-    recover.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="its highest; default: 0.001")
-    recover.add_argument("--sequence-length", type=int, default=512, metavar="N", help="tokens a row; default: 512")
-    recover.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
+    _add_training(recover)
     _add_out(recover)
+
+    iterate = commands.add_parser("iterate", help="prune a step, train, evaluate, next step; resumable")
+    _add_model(iterate)
+    iterate.add_argument("--method", default="obs", help="of pruning, as for compare; default: obs")
+    iterate.add_argument("--sparsity", type=float, required=True, metavar="S", help="the target share of parameters")
+    iterate.add_argument("--prune-steps", type=int, default=4, metavar="N", help="default: 4")
+    iterate.add_argument("--schedule", choices=("linear", "cubic"), default="linear", help="default: linear")
+    iterate.add_argument(
+        "--worst-perplexity-ratio",
+        type=float,
+        default=1.5,
+        metavar="X",
+        help="stop where held-out perplexity is worse than X times the dense model's; default: 1.5",
+    )
+    iterate.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    _add_training(iterate)
+    iterate.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a checkpoint folder a step; those it holds are kept"
+    )
+    _add_machine(iterate)
 
     worker = commands.add_parser("worker", help="take jobs from the coordinator's queue")
     worker.add_argument("--nats", required=True, metavar="URL", help="the broker, e.g. nats://127.0.0.1:4222")
@@ -185,6 +190,24 @@ def _add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> 
         help="tokens a window; default: %(default)s",
     )
     text.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", type=Path, required=True, metavar="FILE", help="what to train on: .jsonl or .txt")
+    parser.add_argument("--train", choices=("lora", "full"), default="lora", help="what is trained; default: lora")
+    parser.add_argument("--rank", type=int, default=8, metavar="N", help="mean rank of the adapters; default: 8")
+    parser.add_argument(
+        "--ranks",
+        choices=("importance", "uniform", "inverse"),
+        default="importance",
+        help="how ranks differ by layer, at the same number of parameters; default: importance",
+    )
+    parser.add_argument("--distil", action="store_true", help="imitate the dense model's logits, not the text")
+    parser.add_argument("--steps", type=int, default=200, metavar="N", help="of training, at most; default: 200")
+    parser.add_argument("--batch-rows", type=int, default=4, metavar="N", help="rows a step; default: 4")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="its highest; default: 0.001")
+    parser.add_argument("--sequence-length", type=int, default=512, metavar="N", help="tokens a row; default: 512")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:

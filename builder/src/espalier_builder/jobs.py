@@ -21,6 +21,7 @@ from espalier_builder.kit.build_kit import build_kit
 from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
 from espalier_builder.recover.finetune import FineTuning
+from espalier_builder.recover.iterate import Iteration, iterate
 from espalier_builder.recover.recover_job import recover
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages.cache import StageCache
@@ -165,6 +166,20 @@ def run_recover(
     teacher = None if dense is None else _load(dense, cache, on_progress)
     documents = read_documents(text, "calibration")
     return recover(checkpoint, teacher, documents, settings, row_length, out, on_progress)
+
+
+def run_iterate(
+    model: Model,
+    text: Path,
+    settings: Iteration,
+    row_length: int,
+    cache: StageCache,
+    out: Path,
+    on_progress: OnProgress,
+) -> dict[str, Any]:
+    """Fills the folder `out` with the steps that it lacks. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    return iterate(checkpoint, read_documents(text, "calibration"), settings, row_length, out, on_progress)
 
 
 def _load(model: Model, cache: StageCache, on_progress: OnProgress) -> Checkpoint:

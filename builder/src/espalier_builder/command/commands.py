@@ -26,10 +26,11 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
         "prune": _prune,
         "compare": _compare,
         "recover": _recover,
+        "iterate": _iterate,
         "worker": _worker,
     }
     keep_freed_memory()
-    if options.command not in ("worker", "compare"):
+    if options.command not in ("worker", "compare", "iterate"):
         _require_free(options.out)
     return verbs[options.command](options)
 
@@ -113,10 +114,39 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
 
 def _recover(options: argparse.Namespace) -> dict[str, Any]:
     from espalier_builder.jobs import run_recover
-    from espalier_builder.recover.finetune import FineTuning
     from espalier_builder.stages.cache import StageCache
 
-    settings = FineTuning(
+    model, settings, cache = _model(options), _training(options), StageCache(options.cache / "stages")
+    dense = None if options.dense is None else _model(options, options.dense)
+    with progress_bar() as on_progress:
+        return run_recover(
+            model, dense, options.text, settings, options.sequence_length, cache, options.out, on_progress
+        )
+
+
+def _iterate(options: argparse.Namespace) -> dict[str, Any]:
+    from espalier_builder.jobs import run_iterate
+    from espalier_builder.recover.iterate import Iteration
+    from espalier_builder.stages.cache import StageCache
+
+    settings = Iteration(
+        method=options.method,
+        sparsity=options.sparsity,
+        steps=options.prune_steps,
+        schedule=options.schedule,
+        worst_ratio=options.worst_perplexity_ratio,
+        alignment=options.alignment,
+        training=_training(options),
+    )
+    model, cache = _model(options), StageCache(options.cache / "stages")
+    with progress_bar() as on_progress:
+        return run_iterate(model, options.text, settings, options.sequence_length, cache, options.out, on_progress)
+
+
+def _training(options: argparse.Namespace) -> Any:
+    from espalier_builder.recover.finetune import FineTuning
+
+    return FineTuning(
         kind=options.train,
         ranks=options.ranks,
         mean_rank=options.rank,
@@ -126,12 +156,6 @@ def _recover(options: argparse.Namespace) -> dict[str, Any]:
         learning_rate=options.learning_rate,
         seed=options.seed,
     )
-    model, cache = _model(options), StageCache(options.cache / "stages")
-    dense = None if options.dense is None else _model(options, options.dense)
-    with progress_bar() as on_progress:
-        return run_recover(
-            model, dense, options.text, settings, options.sequence_length, cache, options.out, on_progress
-        )
 
 
 def _worker(options: argparse.Namespace) -> None:

@@ -44,7 +44,7 @@ def recover(
             f"{checkpoint.model.config.vocab_size}",
             "name the dense model that this one was pruned from",
         )
-    training, held_out = _split(checkpoint, documents, settings, row_length)
+    training, held_out = split_rows(checkpoint, documents, settings, row_length)
     importance = coarse_importance(collect_statistics(checkpoint.model, held_out).angles, OUR_CONTRAST)
     teacher = None if dense is None else dense.model
     with measure_cost() as meter:
@@ -70,7 +70,7 @@ def recover(
     }
 
 
-def _split(
+def split_rows(
     checkpoint: Checkpoint, documents: list[str], settings: FineTuning, row_length: int
 ) -> tuple[Tensor, Tensor]:
     """Training and held-out rows `[N, T]`, of different documents."""

@@ -1,0 +1,173 @@
+"""Pruning methods at equal budgets, beside what their published code gives: docs/measurements/compression.{md,json}.
+
+    make bench-compression DATA=../shared/data [SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf]
+
+DATA holds models/stories260K, models/babyllama-1M and text/*.jsonl; SMOLLM2 adds the 135 M model, hours on two
+busy cores. Tables lie under `--work` and are never measured twice, so a run that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espalier_builder.cli import run
+
+COMMAND = "make bench-compression DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
+STRUCTURED = ("obs", "cfsp-rel+refit", "cfsp", "flap")
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One model's protocol. `published`: (method, share of linear weights removed, perplexity) of the authors' code."""
+
+    name: str
+    text: tuple[str, str]
+    options: tuple[str, ...]
+    methods: tuple[str, ...]
+    sparsities: tuple[float, ...]
+    published: tuple[tuple[str, float, float], ...]
+    goals: tuple[tuple[float, float], ...]
+
+
+TINY_STORIES = ("tinystories-train.jsonl", "tinystories-valid.jsonl")
+BENCHES = (
+    Bench(
+        name="babyllama-1M",
+        text=TINY_STORIES,
+        options=("--calibration-tokens", "32768", "--alignment", "8"),
+        methods=STRUCTURED,
+        sparsities=(0.146, 0.366),
+        published=(
+            ("cfsp", 0.1454, 2.34),
+            ("cfsp a=auto", 0.1458, 2.33),
+            ("llmpruner, FFN only", 0.1479, 2.553),
+            ("flap", 0.129, 3.219),
+            ("cfsp", 0.3658, 6.201),
+            ("cfsp-flap_bias", 0.3667, 5.838),
+            ("llmpruner, FFN only", 0.3667, 9.1),
+        ),
+        goals=((0.146, 2.33), (0.366, 5.838)),
+    ),
+    Bench(
+        name="stories260K",
+        text=TINY_STORIES,
+        options=("--calibration-tokens", "65536", "--alignment", "4"),
+        methods=(*STRUCTURED, "minillm", "minillm-gate", "shortgpt"),
+        sparsities=(0.146, 0.366),
+        published=(
+            ("cfsp", 0.1432, 6.412),
+            ("cfsp a=auto", 0.1441, 6.481),
+            ("flap", 0.1274, 7.881),
+            ("cfsp", 0.3619, 33.64),
+            ("cfsp a=auto", 0.3627, 31.42),
+        ),
+        goals=((0.146, 6.412), (0.366, 31.42)),
+    ),
+    Bench(
+        name="SmolLM2-135M-Instruct",
+        text=("wikitext2-a.jsonl", "wikitext2-b.jsonl"),
+        options=("--documents", "3"),
+        methods=STRUCTURED,
+        sparsities=(0.15, 0.3),
+        published=(
+            ("cfsp", 0.15, 35.3),
+            ("llmpruner, FFN only", 0.151, 50.73),
+            ("flap", 0.1, 46.31),
+            ("cfsp", 0.3, 78.04),
+            ("cfsp a=auto", 0.3, 71.4),
+            ("flap", 0.325, 293.3),
+        ),
+        goals=((0.15, 32.4), (0.3, 47.4)),
+    ),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--smol", type=Path, help="the GGUF file or folder of SmolLM2-135M-Instruct")
+    parser.add_argument("--work", type=Path, required=True, help="tables and finished stages")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of compression.md and compression.json")
+    options = parser.parse_args()
+    tables: dict[str, Any] = {}
+    for bench in BENCHES:
+        model = options.data / "models" / bench.name if bench.name != "SmolLM2-135M-Instruct" else options.smol
+        file = options.work / f"{bench.name}.json"
+        if model is not None:
+            code = run(command(bench, model, options.data / "text", options.work / "cache", file))
+            if code != 0:
+                sys.exit(code)
+        if file.is_file():
+            tables[bench.name] = json.loads(file.read_text(encoding="utf8"))
+    measured = [bench for bench in BENCHES if bench.name in tables]
+    rows = [{"model": bench.name, **row} for bench in measured for row in tables[bench.name]["rows"]]
+    document = {
+        "command": COMMAND,
+        "machine": f"{platform.processor() or platform.machine()}, {platform.system()}",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "protocols": {bench.name: tables[bench.name]["protocol"] for bench in measured},
+        "rows": rows,
+        "goals": [goal for bench in measured for goal in goals(bench, tables[bench.name]["rows"])],
+    }
+    (options.out / "compression.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf8")
+    (options.out / "compression.md").write_text(page(measured, document), encoding="utf8")
+
+
+def command(bench: Bench, model: Path, text: Path, cache: Path, file: Path) -> list[str]:
+    calibration, evaluation = bench.text
+    shares = ",".join(f"{share:g}" for share in bench.sparsities)
+    asked = ["compare", "--model", str(model), "--methods", ",".join(bench.methods), "--sparsity", shares]
+    texts = ["--calibration", str(text / calibration), "--eval", str(text / evaluation)]
+    return [*asked, *texts, *bench.options, "--cache", str(cache), "--out", str(file)]
+
+
+def goals(bench: Bench, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Perplexity of the best method at each budget against the number to reach."""
+    found = []
+    for share, goal in bench.goals:
+        reached = [row["perplexity"] for row in rows if row["sparsity"] == share and "perplexity" in row]
+        if reached:
+            name = f"{bench.name}: perplexity with {share:.1%} of the parameters gone"
+            found.append({"name": name, "value": min(reached), "goal": goal, "met": min(reached) <= goal})
+    return found
+
+
+def page(benches: list[Bench], document: dict[str, Any]) -> str:
+    lines = [
+        "# Pruning methods at equal budgets",
+        "",
+        f"`{document['command']}` on {document['date']} ({document['machine']}).",
+        "",
+        "Perplexity over whole documents, windows of the model's context that don't overlap, fp32; `removed` is the",
+        "share of all non-embedding parameters. `published` rows are what the methods' own repositories give on the",
+        "same calibration rows and texts, by an evaluator of its own. `random` and `magnitude` are floors. s: seconds",
+        "to prune and recover on a busy machine, statistics apart.",
+    ]
+    for bench in benches:
+        rows = [row for row in document["rows"] if row["model"] == bench.name]
+        lines += ["", f"## {bench.name}", "", "| method | removed | perplexity | bits per byte | agreement | KL | s |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        lines += [_row(row) for row in sorted(rows, key=lambda row: (row["sparsity"], row.get("perplexity", 1e99)))]
+        lines += [f"| {name}, published | {share:.4f} | {value:g} | | | | |" for name, share, value in bench.published]
+    lines += ["", "## Goals", "", "| goal | value | to reach | met |", "|---|---|---|---|"]
+    for goal in document["goals"]:
+        lines.append(f"| {goal['name']} | {goal['value']:.3f} | {goal['goal']:g} | {'yes' if goal['met'] else 'no'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(row: dict[str, Any]) -> str:
+    if "error" in row:
+        return f"| {row['method']} | asked {row['sparsity']:g} | {row['error']} | | | | |"
+    figures = f"{row['bitsPerByte']:.4f} | {row['agreement']:.3f} | {row['kl']:.3f} | {row.get('seconds', '')}"
+    return f"| {row['method']} | {row['achievedSparsity']:.4f} | {row['perplexity']:.4g} | {figures} |"
+
+
+if __name__ == "__main__":
+    main()
