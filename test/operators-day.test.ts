@@ -80,6 +80,7 @@ test("devices are labelled, selected, shown in every format, and tell what happe
   assert.match((await espalier(["device", "list", "-o", "wide"])).stdout, /^NAME +ID +STATE .*\npi +dev-/);
   assert.match((await espalier(["device", "list", "-o", "yaml"])).stdout, /deviceId: dev-/);
   assert.equal((await espalier(["device", "list", "-l", "no selector"])).code, 2);
+  assert.match((await espalier(["device", "show", "pi"])).stdout, /^pi .*\n\nid +dev-.*\nlabels +site=hall\n/);
   const kinds = (await json<{ kind: string }[]>(["device", "events", "pi"])).map(({ kind }) => kind);
   assert.deepEqual([kinds[0], kinds.at(-1)], ["device.enrolled", "device.labelled"]);
 });

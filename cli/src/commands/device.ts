@@ -8,10 +8,10 @@ import type { OperatorClient } from "@espalier/shared/generated/espalier/v1/Oper
 import type { ReadmitDeviceResponse__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
 import { fromDocument } from "@espalier/shared/grpc";
 import type { Command } from "commander";
-import { stringify } from "yaml";
 import { messages, unary } from "../client.ts";
 import { addExamples } from "../help/examples.ts";
 import { state } from "../output/colour.ts";
+import { renderDevice, standing } from "../output/device.ts";
 import type { Listing } from "../output/print.ts";
 import { startProgress } from "../output/progress.ts";
 import { ago, bytes, labelText, milliseconds, time, unknown } from "../output/quantities.ts";
@@ -41,8 +41,6 @@ export async function listDevices(client: OperatorClient, selector: string, devi
   );
   return devices.map(readDevice);
 }
-
-const standing = ({ online, state: reported }: DeviceView) => (online ? reported || "online" : "offline");
 
 const listing: Listing<DeviceView> = {
   name: (device) => device.name,
@@ -94,11 +92,9 @@ export function deviceCommand(program: Command): void {
   addExamples(
     device
       .command("show <device>")
-      .description("everything known of one device, by id or name")
+      .description("what one device is, may use, runs and measured, by id or name; -o yaml has everything")
       .action((name: string, _options, command) =>
-        showOne(command, { name: listing.name, text: (found) => stringify(found) }, (client) =>
-          findDevice(client, name),
-        ),
+        showOne(command, { name: listing.name, text: renderDevice }, (client) => findDevice(client, name)),
       ),
     [["espalier device show pi -o json | jq .budget", "what its owner lets it use"]],
   );

@@ -2,22 +2,21 @@ import type { GetStatusResponse__Output } from "@espalier/shared/generated/espal
 import type { Command } from "commander";
 import { unary } from "../client.ts";
 import { addExamples } from "../help/examples.ts";
-import { dim } from "../output/colour.ts";
+import { renderFacts } from "../output/facts.ts";
 import type { Showing } from "../output/print.ts";
 import { showOne } from "../session.ts";
 
 const showing: Showing<GetStatusResponse__Output> = {
   name: ({ operator }) => operator,
   text(status) {
-    const rows: [string, string][] = [
+    return renderFacts([
       ["coordinator", `${status.version}, console and metrics at ${status.httpUrl}`],
       ["you are", `${status.operator} (${status.role})`],
       ["devices", `${status.devicesOnline} online of ${status.devicesTotal}`],
       ["builders", String(status.buildersSeen)],
       ["devices enroll at", status.enrollmentAddress],
       ["broker", status.natsUrls.join(", ")],
-    ];
-    return rows.map(([name, value]) => `${dim(name.padEnd(18))}${value}\n`).join("");
+    ]);
   },
 };
 

@@ -19,6 +19,11 @@ export function state(word: string): string {
   return quiet.includes(word) ? styleText("dim", word) : styleText("cyan", word);
 }
 
+/** Text that shall be noticed. */
+export function warning(text: string): string {
+  return styleText("yellow", text);
+}
+
 export function heading(text: string): string {
   return styleText("bold", text);
 }
