@@ -20,7 +20,7 @@ export MODEL DATA KEEP PYTHON
 # For `make chaos`: how often a fault is injected where that can be chosen (agent and coordinator kills).
 INJECTIONS ?= 100
 
-.PHONY: chaos help setup demo test test-typescript test-scripts test-python check bench-compression bench-planning bench-prediction format clean
+.PHONY: chaos help setup demo test test-typescript test-scripts test-python check bench-compression bench-planning bench-prediction format clean bench-inference soak test-real
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,18 @@ bench-prediction: setup ## predictions against measurements (SMOLLM2=FILE.gguf a
 bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=...), recorded in docs/measurements/compression.md
 	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --work $(CURDIR)/.espalier/compression --out $(CURDIR)/docs/measurements
+
+test-real: ## tests on SmolLM2 (MODEL=FILE.gguf: yours) and on the models of ESPALIER_DATA, by hand
+	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
+	@$(ON_NODE) $(NODE) --test --test-concurrency=1 $$(find test/real -name '*.real.ts' | sort)
+
+soak: setup ## serve everything at once for MINUTES=10 while the variant is swapped, recorded in docs/measurements/soak.md
+	@$(ON_NODE) $(NODE) bench/soak/main.ts $(if $(MINUTES),--minutes $(MINUTES))
+
+# ROUNDS=1 ADD=1 THREADS=2 makes a long run in pieces.
+bench-inference: ## speed beside llama.cpp on SmolLM2 (MODEL=FILE.gguf, DATA=DIR: your own), docs/measurements/inference.md
+	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
+	@$(ON_NODE) $(NODE) bench/inference/main.ts $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ADD),--add) $(if $(THREADS),--threads $(THREADS))
 
 check: setup ## lint, types, formatting, generated files (changes nothing)
 	@status=0; \

@@ -1,6 +1,7 @@
 import { hasCode, messageOf } from "@espalier/shared/errors";
 import { createLogger } from "@espalier/shared/logging";
 import { startAgent } from "./agent.ts";
+import { yieldToOthers } from "./budget/low-priority.ts";
 import { parseOptions } from "./options.ts";
 
 /** `configuration` is EX_CONFIG of sysexits.h: starting again can't help, which systemd is told (RestartPreventExitStatus). */
@@ -10,6 +11,7 @@ const needsPerson = (error: unknown): boolean => personCodes.some((code) => hasC
 
 const options = parseOptions(process.argv.slice(2));
 const log = createLogger("agent", options.logLevel);
+if (options.lowPriority) yieldToOthers();
 try {
   const agent = await startAgent(options, log);
   for (const signal of ["SIGTERM", "SIGINT"] as const)

@@ -16,6 +16,8 @@ export interface AgentOptions {
     readonly labels: Readonly<Record<string, string>>;
   } | null;
   readonly budget: Budget;
+  /** Computes only with what other programs leave of the processor. */
+  readonly lowPriority: boolean;
   readonly contextTokens: number;
   readonly apiPort: number;
   /** File with the key that clients of the local API must present; null for none. */
@@ -50,6 +52,7 @@ export function parseOptions(argv: readonly string[]): AgentOptions {
     .option("--memory <size>", "most memory the agent may hold, e.g. 300MiB; no limit by default", parseBytes)
     .option("--disk <size>", "most bytes the data folder may hold, e.g. 2GiB; no limit by default", parseBytes)
     .option("--cpu-quota <cores>", "share of CPU time in cores, e.g. 0.5; no limit by default", positive)
+    .option("--low-priority", "let every other program on the device go first", false)
     .option("--context <tokens>", "room for prompt and answer together", integer(16, 131_072), 2048)
     .option("--api-port <port>", "loopback port of the local API; 0 takes a free one", integer(0, 65_535), 0)
     .option("--api-key-file <file>", "file with a key that clients of the local API must send as a bearer token")
@@ -79,6 +82,7 @@ function compile(command: Command): AgentOptions {
     memory?: number;
     disk?: number;
     cpuQuota?: number;
+    lowPriority: boolean;
     context: number;
     apiPort: number;
     apiKeyFile?: string;
@@ -103,6 +107,7 @@ function compile(command: Command): AgentOptions {
       diskBytes: given.disk ?? null,
       cpuQuota: given.cpuQuota ?? null,
     },
+    lowPriority: given.lowPriority,
     contextTokens: given.context,
     apiPort: given.apiPort,
     apiKeyFile: given.apiKeyFile === undefined ? null : resolve(given.apiKeyFile),
