@@ -1,0 +1,108 @@
+import { decodeContexts, type Measured, prefillLengths, type Round, type SubjectResult } from "./measure.ts";
+import { median } from "./median.ts";
+import type { Subject } from "./subjects.ts";
+
+export interface Goal {
+  readonly name: string;
+  readonly value: number;
+  readonly goal: number;
+  readonly met: boolean;
+}
+
+/** Our format and llama.cpp's at equal bits. */
+const pairs = [
+  { bits: 8, ours: "q8b128", theirs: "q8_0" },
+  { bits: 4, ours: "q4b128a", theirs: "q4_0" },
+] as const;
+
+type Rate = (round: Round) => number;
+const decodeRate =
+  (context: number): Rate =>
+  (round) =>
+    1000 / (round.tokenMs[context] ?? Number.NaN);
+const prefillRate =
+  (length: number): Rate =>
+  (round) =>
+    (1000 * length) / (round.firstMs[length] ?? Number.NaN);
+
+/** The goals as ratios: each the median over rounds of what two subjects, or two contexts, did in the same round. */
+export function goalsOf(measured: readonly Measured[], subjects: readonly Subject[]): Goal[] {
+  const goals: Goal[] = [];
+  const add = (name: string, value: number, goal: number): void => {
+    goals.push({ name, value: Number(value.toFixed(3)), goal, met: value >= goal });
+  };
+  for (const { threads, results } of measured) {
+    const at = `${threads} thread${threads === 1 ? "" : "s"}`;
+    const find = (name: string) => results.find((result) => result.name === name);
+    for (const { bits, ours, theirs } of pairs) {
+      const [own, peer, pruned] = [find(ours), find(theirs), find(`p40-${ours}`)];
+      if (own === undefined || peer === undefined || pruned === undefined) continue;
+      const context = decodeContexts[0];
+      const [longest] = decodeContexts.slice(-1);
+      add(`decode int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, decodeRate(context)), 1.1);
+      for (const length of prefillLengths)
+        add(`prefill ${length} int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, prefillRate(length)), 2);
+      add(
+        `decode ${ours}, ${at}: context ${longest} / ${context}`,
+        median(own.rounds.map((round) => decodeRate(longest ?? context)(round) / decodeRate(context)(round))),
+        0.7,
+      );
+      add(`decode ${ours}, ${at}: pruned 40 % / dense`, ratio(pruned, own, decodeRate(context)), 1.25);
+    }
+  }
+  const perplexity = (name: string) => subjects.find((subject) => subject.name === name)?.perplexity ?? Number.NaN;
+  add("perplexity int4: q4_0 / q4b128a", perplexity("q4_0") / perplexity("q4b128a"), 1);
+  return goals;
+}
+
+function ratio(a: SubjectResult, b: SubjectResult, rate: Rate): number {
+  const ratios = a.rounds.map((round, i) => {
+    const other = b.rounds[i];
+    return other === undefined ? Number.NaN : rate(round) / rate(other);
+  });
+  return median(ratios);
+}
+
+export interface Row {
+  readonly name: string;
+  readonly engine: string;
+  readonly level: string;
+  readonly threads: number;
+  readonly megabytes: number;
+  readonly perplexity: number;
+  readonly agreement: number;
+  readonly decodeTokensPerSecond: Readonly<Record<string, number>>;
+  readonly prefillTokensPerSecond: Readonly<Record<string, number>>;
+  /** Weights read per second over the memory bandwidth, decoding at the shortest context. */
+  readonly rooflineShare: number;
+  readonly loadMs: number;
+  readonly residentMegabytes: number;
+}
+
+/** Medians over rounds. */
+export function rowsOf(measured: readonly Measured[], subjects: readonly Subject[]): Row[] {
+  return measured.flatMap(({ threads, bandwidthBytesPerSecond, results }) =>
+    results.flatMap((result) => {
+      const subject = subjects.find(({ name }) => name === result.name);
+      if (subject === undefined) return [];
+      const rates = (keys: readonly number[], rate: (key: number) => Rate) =>
+        Object.fromEntries(keys.map((key) => [key, Math.round(median(result.rounds.map(rate(key))) * 10) / 10]));
+      const decode = rates(decodeContexts, decodeRate);
+      const bytesPerSecond = (decode[decodeContexts[0]] ?? Number.NaN) * subject.weightBytes;
+      return {
+        name: result.name,
+        engine: subject.engine,
+        level: subject.level,
+        threads,
+        megabytes: Math.round(subject.weightBytes / 1e5) / 10,
+        perplexity: Number(subject.perplexity.toFixed(2)),
+        agreement: Number(result.agreement.toFixed(3)),
+        decodeTokensPerSecond: decode,
+        prefillTokensPerSecond: rates(prefillLengths, prefillRate),
+        rooflineShare: Number((bytesPerSecond / bandwidthBytesPerSecond).toFixed(3)),
+        loadMs: Math.round(result.loadMs),
+        residentMegabytes: Math.round(result.residentBytes / 1e6),
+      };
+    }),
+  );
+}

@@ -1,0 +1,52 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const nodeLlamaCppVersion = "3.22.1";
+
+export interface Sources {
+  readonly python: string;
+  /** GGUF file of the model. */
+  readonly model: string;
+  readonly calibration: string;
+  readonly evaluation: string;
+}
+
+export interface Prepared {
+  /** Folder of the subjects. */
+  readonly work: string;
+  /** Entry of node-llama-cpp. */
+  readonly llamaEntry: string;
+}
+
+/** Makes what is missing below `.espalier/bench/inference`: the subjects' files and the peer's package. */
+export async function prepare({ python, model, calibration, evaluation }: Sources): Promise<Prepared> {
+  const work = join(root, ".espalier", "bench", "inference");
+  const files = ["--model", model, "--calibration", calibration, "--eval", evaluation, "--out", work];
+  await run(python, ["bench/inference_subjects.py", ...files], join(root, "builder"));
+  return { work, llamaEntry: await installLlama(join(root, ".espalier", "bench", "node-llama-cpp")) };
+}
+
+async function installLlama(folder: string): Promise<string> {
+  const entry = join(folder, "node_modules", "node-llama-cpp", "dist", "index.js");
+  if (existsSync(entry)) return entry;
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true }));
+  // Optional packages would bring the binaries of every platform and of CUDA.
+  const platform = `@node-llama-cpp/${process.platform}-${process.arch}@${nodeLlamaCppVersion}`;
+  const options = ["--ignore-scripts", "--omit=optional", "--no-save", "--no-audit", "--no-fund"];
+  await run("npm", ["install", ...options, `node-llama-cpp@${nodeLlamaCppVersion}`, platform], folder);
+  return entry;
+}
+
+/** Runs a program, its output shown. Throws when it fails. */
+async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
+  const path = `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`;
+  const child = spawn(program, args, { cwd, env: { ...process.env, PATH: path }, stdio: ["ignore", 2, 2] });
+  const [code] = await once(child, "exit");
+  if (code !== 0) throw new Error(`${program} ${args.slice(0, 2).join(" ")} ended with ${code}`);
+}

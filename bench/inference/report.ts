@@ -1,0 +1,91 @@
+import { writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { type Goal, goalsOf, type Row, rowsOf } from "./goals.ts";
+import { decodeContexts, type Measured, prefillLengths } from "./measure.ts";
+import type { Subject } from "./subjects.ts";
+
+const command = "make bench-inference";
+
+/** Writes `inference.json` and `inference.md` into `folder`. */
+export async function writeReport(folder: string, measured: readonly Measured[], subjects: readonly Subject[]) {
+  const rows = rowsOf(measured, subjects);
+  const goals = goalsOf(measured, subjects);
+  const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}`;
+  const date = new Date().toISOString().slice(0, 10);
+  const runs = measured.map(({ threads, bandwidthBytesPerSecond, loadBefore }) => ({
+    threads,
+    bandwidthBytesPerSecond,
+    loadBefore,
+  }));
+  const json = { command, machine, date, runs, rows, goals };
+  await writeFile(join(folder, "inference.json"), `${JSON.stringify(json, null, 1)}\n`);
+  await writeFile(join(folder, "inference.md"), markdown({ machine, date, rows, goals, measured, subjects }));
+}
+
+interface Report {
+  readonly machine: string;
+  readonly date: string;
+  readonly rows: readonly Row[];
+  readonly goals: readonly Goal[];
+  readonly measured: readonly Measured[];
+  readonly subjects: readonly Subject[];
+}
+
+function markdown({ machine, date, rows, goals, measured, subjects }: Report): string {
+  const dense = subjects.find(({ name }) => name === "fp32")?.perplexity ?? Number.NaN;
+  const bandwidth = measured.map(
+    ({ threads, bandwidthBytesPerSecond: rate }) => `${(rate / 1e9).toFixed(1)} GB/s at ${count(threads, "thread")}`,
+  );
+  const load = Math.max(...measured.map(({ loadBefore }) => loadBefore)).toFixed(1);
+  const rounds = Math.min(...measured.flatMap(({ results }) => results.map((result) => result.rounds.length)));
+  return `# Inference on a device: the agent's runtime beside llama.cpp
+
+\`${command}\` on SmolLM2-135M-Instruct; ${machine}; ${date}. Memory bandwidth in the same run: ${bandwidth.join(", ")}.
+
+Both engines have the same weights, each in its own format: \`qBbK\` is ours with B bits, blocks of K, an \`a\` for
+asymmetric ones; \`q8_0\` and \`q4_0\` are llama.cpp's, through node-llama-cpp, with embedding and head at 8 bits as ours
+have them. Each engine is asked through the interface that Node applications use and times what they meet, from the
+request to its first token and from token to token. All subjects are loaded at once in processes of their own and have
+turns in ${count(rounds, "round")}, so that they share what the machine does (load average before: ${load}; with other work on
+the machine only the ratios mean something); figures are medians over rounds, goals medians of ratios within a round. *share* is the weights read per second over the bandwidth, *agrees* the share of 16
+texts after which the first token is that of the fp32 graph (the check that a file is whole), perplexity is of 2,048
+tokens of WikiText-2 (fp32: ${dense.toFixed(2)}): ours as ONNX Runtime computes it from the exported graph, llama.cpp's
+by PyTorch in fp32 with the weights as its formats leave them. The model came from a file with 4-bit blocks of 32, each
+with an offset in floating point; none of these formats has that very grid.
+
+${measured.map(({ threads }) => table(threads, rows)).join("\n\n")}
+
+## Goals
+
+| goal | at least | measured | |
+|---|---|---|---|
+${goals.map(({ name, goal, value, met }) => `| ${name} | ${goal} | ${value.toFixed(2)} | ${met ? "met" : "**missed**"} |`).join("\n")}
+`;
+}
+
+function table(threads: number, rows: readonly Row[]): string {
+  const decode = decodeContexts.map((context) => `decode at ${context}`);
+  const prefill = prefillLengths.map((length) => `prefill ${length}`);
+  const head = ["", "level", "MB", "perplexity", "agrees", ...decode, "share", ...prefill, "load, ms", "resident, MB"];
+  const body = rows
+    .filter((row) => row.threads === threads)
+    .map((row) => [
+      row.engine === "espalier" ? row.name : `llama.cpp ${row.name}`,
+      row.level,
+      row.megabytes.toFixed(0),
+      row.perplexity.toFixed(2),
+      `${Math.round(row.agreement * 100)} %`,
+      ...decodeContexts.map((context) => row.decodeTokensPerSecond[context]?.toFixed(0)),
+      `${Math.round(row.rooflineShare * 100)} %`,
+      ...prefillLengths.map((length) => row.prefillTokensPerSecond[length]?.toFixed(0)),
+      row.loadMs,
+      row.residentMegabytes,
+    ]);
+  const line = (cells: readonly unknown[]): string => `| ${cells.join(" | ")} |`;
+  return `## ${count(threads, "thread")} (tokens per second)\n\n${[line(head), line(head.map(() => "---")), ...body.map(line)].join("\n")}`;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}

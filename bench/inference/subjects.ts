@@ -1,0 +1,31 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { GraphContract } from "@espalier/shared/contracts/manifest";
+import { z } from "zod";
+
+/** One thing that is timed: a model's level in a format, run by an engine. */
+const Subject = z.object({
+  name: z.string(),
+  engine: z.enum(["espalier", "llama.cpp"]),
+  level: z.enum(["dense", "pruned 40 %"]),
+  bits: z.union([z.literal(4), z.literal(8), z.literal(32)]),
+  /** Folder of a graph, or a GGUF file; below the folder of `subjects.json`. */
+  path: z.string(),
+  /** Read for each token. */
+  weightBytes: z.int(),
+  perplexity: z.number(),
+  graph: GraphContract.optional(),
+});
+export type Subject = z.infer<typeof Subject>;
+
+/** What `builder/bench/inference_subjects.py` wrote into a folder, with full paths. */
+export async function readSubjects(folder: string): Promise<Subject[]> {
+  const entries: unknown = JSON.parse(await readFile(join(folder, "subjects.json"), "utf8"));
+  const subjects = Object.values(z.record(z.string(), Subject).parse(entries));
+  return subjects.map((subject) => ({ ...subject, path: join(folder, subject.path) }));
+}
+
+/** Tokens of the evaluation text. */
+export async function readText(folder: string): Promise<number[]> {
+  return z.array(z.int()).parse(JSON.parse(await readFile(join(folder, "text.json"), "utf8")));
+}
