@@ -31,14 +31,22 @@ export interface Stack {
 
 const startDeadlineMs = 60_000;
 
+/**
+ * One heap for all threads of an agent. glibc gives each thread its own, and those of a replaced model's threads keep what
+ * others can't use: some 20 MB, and more with each swap of variants. Read by glibc when the process starts.
+ */
+const agentEnvironment = { MALLOC_ARENA_MAX: "1" };
+
+type StartProcess = (name: string, file: string, args: string[], env?: Record<string, string>) => ManagedProcess;
+
 /** Starts coordinator and builder and waits until they can be used. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { dataFolder, binaries } = options;
   const logFolder = join(dataFolder, "logs");
   await mkdir(logFolder, { recursive: true });
   const processes: ManagedProcess[] = [];
-  const start = (name: string, file: string, args: string[]): ManagedProcess => {
-    const command: ProcessCommand = { name, file, args, logPath: join(logFolder, `${name}.log`) };
+  const start: StartProcess = (name, file, args, env = {}) => {
+    const command: ProcessCommand = { name, file, args, env, logPath: join(logFolder, `${name}.log`) };
     const child = new ManagedProcess(command, (reason) => options.onUnexpectedExit(name, reason, command.logPath));
     processes.push(child);
     return child;
@@ -85,7 +93,7 @@ interface AgentLaunch {
   binaries: Binaries;
   endpoints: CoordinatorEndpoints;
   client: OperatorClient;
-  start(name: string, file: string, args: string[]): ManagedProcess;
+  start: StartProcess;
 }
 
 async function launchAgent(spec: AgentSpec, launch: AgentLaunch): Promise<AgentEndpoints> {
@@ -97,13 +105,14 @@ async function launchAgent(spec: AgentSpec, launch: AgentLaunch): Promise<AgentE
   const token = await unary<CreateTokenResponse__Output>((done) =>
     launch.client.createToken({ lifetimeSeconds: 600, labels: spec.labels }, done),
   );
-  const agent = launch.start(spec.name, launch.binaries.node, [
+  const args = [
     join(checkoutFolder, "agent/src/main.ts"),
     ...["--data", folder, "--name", spec.name, "--enroll", launch.endpoints.enrollmentAddress],
     ...["--authority", launch.endpoints.authorityPath, "--token", token.token],
     ...budget,
     ...labels,
-  ]);
+  ];
+  const agent = launch.start(spec.name, launch.binaries.node, args, agentEnvironment);
   const endpoints = await agent.ready(
     () => readOwn(join(folder, "agent.json"), AgentEndpoints, agent.pid),
     startDeadlineMs,
