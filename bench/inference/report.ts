@@ -19,7 +19,7 @@ export async function writeReport(folder: string, measured: readonly Measured[],
     loadBefore,
   }));
   const json = { command, machine, date, runs, rows, goals };
-  await writeFile(join(folder, "inference.json"), `${JSON.stringify(json, null, 1)}\n`);
+  await writeFile(join(folder, "inference.json"), `${JSON.stringify(json, null, 2)}\n`);
   await writeFile(join(folder, "inference.md"), markdown({ machine, date, rows, goals, measured, subjects }));
 }
 

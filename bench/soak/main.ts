@@ -81,7 +81,7 @@ const command = `make soak MINUTES=${minutes}`;
 const folder = fileURLToPath(new URL("../../docs/measurements", import.meta.url));
 await writeFile(
   join(folder, "soak.json"),
-  `${JSON.stringify({ command, machine, date, rows: [row], goals }, null, 1)}\n`,
+  `${JSON.stringify({ command, machine, date, rows: [row], goals }, null, 2)}\n`,
 );
 await writeFile(
   join(folder, "soak.md"),
