@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { auditCommand } from "./commands/audit.ts";
+import { backupCommands } from "./commands/backup.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { deviceCommand } from "./commands/device.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -45,6 +46,7 @@ export function createProgram(): Command {
     variantCommand,
     operatorCommand,
     auditCommand,
+    backupCommands,
   ]) {
     add(program);
   }

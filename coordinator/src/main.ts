@@ -9,6 +9,7 @@ import { createBuilds } from "./builds/builds.ts";
 import { ingestJobEvents } from "./builds/ingest-job-events.ts";
 import { startJobEventConsumers } from "./builds/job-event-consumers.ts";
 import { variantMethods } from "./builds/operator-methods.ts";
+import { dataNames } from "./data-folder/layout.ts";
 import { lockDataFolder } from "./data-folder/lock.ts";
 import { settlePorts } from "./data-folder/ports.ts";
 import { publishedFiles, publishFiles } from "./data-folder/published-files.ts";
@@ -78,9 +79,9 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   running.defer(() => lock.release());
 
   // Truth
-  const store = await openSqliteStore(within("coordinator.db"));
+  const store = await openSqliteStore(within(dataNames.database));
   running.defer(() => store.close());
-  const blobs = await openBlobStore(within("blobs"));
+  const blobs = await openBlobStore(within(dataNames.blobs));
   const ports = await settlePorts({ folder, host: listenHost, wanted: options.ports });
   const plainHost = isLoopback(listenHost) ? listenHost : advertisedHost;
   const endpoints = {
@@ -90,8 +91,9 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   };
 
   // Identity and broker
-  const authority = await openAuthority({ folder: within("ca"), deviceDays: options.deviceCertificateDays, now });
-  const renewOperator = () => keepOperatorCertificate({ folder: within("ca"), name: builtInOperator, authority, now });
+  const identityFolder = within(dataNames.authority);
+  const authority = await openAuthority({ folder: identityFolder, deviceDays: options.deviceCertificateDays, now });
+  const renewOperator = () => keepOperatorCertificate({ folder: identityFolder, name: builtInOperator, authority, now });
   const operatorFiles = await renewOperator();
   const daily = setInterval(() => {
     renewOperator().catch((error: unknown) => log.error({ err: error }, "the operator's certificate can't be renewed"));
@@ -99,8 +101,8 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   running.defer(() => clearInterval(daily));
   const broker = await startBroker({
     options: options.broker,
-    serverFolder: within("nats"),
-    identityFolder: within("nats-identity"),
+    serverFolder: within(dataNames.broker),
+    identityFolder: within(dataNames.brokerIdentity),
     listenHost,
     port: ports.nats,
     advertisedHost: plainHost,

@@ -10,50 +10,32 @@ import { hex } from "@espalier/shared/nats-names";
  * A folder of blobs named by their SHA-256: chunks of files, and the JSON that lists them.
  * INVARIANT: a file under `sha256/` is whole, durable and hashes to its name; it never changes.
  */
-export interface BlobStore {
+export interface BlobStore extends BlobReader {
   /**
    * Stores bytes durably; a blob that is there already is left alone.
    * @param expected refuses bytes with another digest
    * @throws {EspalierError} `blob.oversize`, `blob.mismatch`, `blob.disk-full` (nothing is left behind)
    */
   put(bytes: Uint8Array, expected?: Digest): Promise<Digest>;
+}
+
+/** Reads a folder of blobs and changes nothing there: safe beside the coordinator that owns it. */
+export interface BlobReader {
   /** @throws {EspalierError} `blob.missing`, `blob.corrupt` */
   get(digest: Digest): Promise<Uint8Array>;
   has(digest: Digest): Promise<boolean>;
   list(): AsyncIterable<Digest>;
 }
 
+const shards = "sha256";
 const hexName = /^[0-9a-f]{64}$/;
 
-/** Opens (creating it when absent) the store at `folder` and removes what an earlier kill left half written. */
-export async function openBlobStore(folder: string): Promise<BlobStore> {
-  const root = join(folder, "sha256");
-  const temporary = join(folder, "incoming");
-  await rm(temporary, { recursive: true, force: true });
-  await mkdir(temporary, { recursive: true });
-  await mkdir(root, { recursive: true });
-  const pathOf = (digest: Digest) => join(root, hex(digest).slice(0, 2), hex(digest));
-
-  async function has(digest: Digest): Promise<boolean> {
-    return (await stat(pathOf(digest)).catch(() => null)) !== null;
-  }
-
+/** A reader of the store at `folder`; a folder that is not there holds nothing. */
+export function readBlobs(folder: string): BlobReader {
+  const pathOf = blobPaths(folder);
   return {
-    has,
-    async put(bytes, expected) {
-      if (bytes.length > maxChunkBytes) {
-        throw new EspalierError("blob.oversize", `a blob of ${bytes.length} bytes exceeds ${maxChunkBytes}`, {
-          fields: { sizeBytes: bytes.length, limitBytes: maxChunkBytes },
-        });
-      }
-      const digest = digestOfBytes(bytes);
-      if (expected !== undefined && digest !== expected) {
-        throw new EspalierError("blob.mismatch", `bytes said to be ${expected} hash to ${digest}`, {
-          fields: { expected, digest },
-        });
-      }
-      if (!(await has(digest))) await writeDurably(pathOf(digest), join(temporary, randomUUID()), bytes);
-      return digest;
+    async has(digest) {
+      return (await stat(pathOf(digest)).catch(() => null)) !== null;
     },
     async get(digest) {
       const bytes = await readFile(pathOf(digest)).catch((cause: unknown) => {
@@ -68,11 +50,54 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
       return bytes;
     },
     async *list() {
-      for (const shard of (await readdir(root)).sort()) {
+      const root = join(folder, shards);
+      for (const shard of (await readdirIfPresent(root)).sort()) {
         for (const name of (await readdir(join(root, shard))).sort()) if (hexName.test(name)) yield `sha256:${name}`;
       }
     },
   };
+}
+
+/** Opens (creating it when absent) the store at `folder` and removes what an earlier kill left half written. */
+export async function openBlobStore(folder: string): Promise<BlobStore> {
+  const temporary = join(folder, "incoming");
+  await rm(temporary, { recursive: true, force: true });
+  await mkdir(temporary, { recursive: true });
+  await mkdir(join(folder, shards), { recursive: true });
+  const pathOf = blobPaths(folder);
+  const reader = readBlobs(folder);
+  return {
+    ...reader,
+    async put(bytes, expected) {
+      if (bytes.length > maxChunkBytes) {
+        throw new EspalierError("blob.oversize", `a blob of ${bytes.length} bytes exceeds ${maxChunkBytes}`, {
+          fields: { sizeBytes: bytes.length, limitBytes: maxChunkBytes },
+        });
+      }
+      const digest = digestOfBytes(bytes);
+      if (expected !== undefined && digest !== expected) {
+        throw new EspalierError("blob.mismatch", `bytes said to be ${expected} hash to ${digest}`, {
+          fields: { expected, digest },
+        });
+      }
+      if (!(await reader.has(digest))) await writeDurably(pathOf(digest), join(temporary, randomUUID()), bytes);
+      return digest;
+    },
+  };
+}
+
+/** Where the store at `folder` keeps a blob. */
+export function blobPaths(folder: string): (digest: Digest) => string {
+  return (digest) => join(folder, shards, hex(digest).slice(0, 2), hex(digest));
+}
+
+async function readdirIfPresent(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** Whole or not at all, also through a power cut: the bytes are on the disk before the name is, and the name after. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { EspalierError } from "@espalier/shared/errors";
+import { dataNames } from "./layout.ts";
 
 /** Held as long as a coordinator works on a data folder. */
 export interface DataFolderLock {
@@ -13,7 +14,7 @@ export interface DataFolderLock {
  * @throws {EspalierError} `data-folder.in-use`
  */
 export function lockDataFolder(folder: string): DataFolderLock {
-  const database = new DatabaseSync(join(folder, "lock.db"), { timeout: 0 });
+  const database = new DatabaseSync(join(folder, dataNames.lock), { timeout: 0 });
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (cause) {

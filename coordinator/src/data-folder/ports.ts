@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { EspalierError } from "@espalier/shared/errors";
 import { z } from "zod";
 import { readIfPresent, writePrivateFile } from "../identity/private-file.ts";
+import { dataNames } from "./layout.ts";
 
 const Ports = z.strictObject({
   enrollment: z.int().positive(),
@@ -21,7 +22,7 @@ export async function settlePorts(options: {
   host: string;
   wanted: { enrollment: number; session: number; http: number };
 }): Promise<Ports> {
-  const path = join(options.folder, "ports.json");
+  const path = join(options.folder, dataNames.ports);
   const text = await readIfPresent(path);
   const kept = text === null ? null : Ports.parse(JSON.parse(text));
   const taken = new Set<number>(Object.values(options.wanted));

@@ -14,7 +14,7 @@ export async function writeMeta(db: Queries, key: string, value: string): Promis
     .execute();
 }
 
-/** The epoch of generations (ARCHITECTURE.md): whoever restores the database from a backup raises it by one. */
+/** The epoch of generations: a database restored from a backup starts a new one (epoch.ts). */
 export async function readEpoch(db: Queries): Promise<number> {
   return Number((await readMeta(db, "epoch")) ?? "1");
 }
