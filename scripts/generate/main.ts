@@ -9,6 +9,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { grafanaDashboards } from "../../deploy/src/grafana.ts";
+import { prometheusRules } from "../../deploy/src/prometheus-rules.ts";
 import { cliReference } from "./cli-reference.ts";
 import { grpcTypes } from "./grpc-types.ts";
 import { jsonSchemas } from "./json-schemas.ts";
@@ -27,6 +28,7 @@ const generators: Generator[] = [
   { folder: "builder/src/espalier_builder/schemas", make: () => jsonSchemas() },
   { folder: "deploy/grafana/dashboards", make: () => grafanaDashboards() },
   { folder: "docs", make: cliReference, owns: (path) => path === "cli.md" },
+  { folder: "deploy/prometheus/rules", make: () => prometheusRules() },
 ];
 
 const check = process.argv.includes("--check");
