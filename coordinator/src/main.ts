@@ -9,6 +9,7 @@ import { createBuilds } from "./builds/builds.ts";
 import { ingestJobEvents } from "./builds/ingest-job-events.ts";
 import { startJobEventConsumers } from "./builds/job-event-consumers.ts";
 import { variantMethods } from "./builds/operator-methods.ts";
+import { prometheusQueries } from "./console/query-range.ts";
 import { dataNames } from "./data-folder/layout.ts";
 import { lockDataFolder } from "./data-folder/lock.ts";
 import { settlePorts } from "./data-folder/ports.ts";
@@ -276,6 +277,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
       registry: ingest.registry,
       isOnline,
       problems: async () => (broker.isConnected() ? [] : ["the broker can't be reached"]),
+      queryRange: options.prometheusUrl === null ? null : prometheusQueries(options.prometheusUrl),
       target: () => new URL(endpoints.httpUrl).host,
       now,
     }),

@@ -11,6 +11,7 @@ test("defaults are settled: loopback, embedded broker, ports chosen later", () =
     advertisedHost: "localhost",
     ports: { enrollment: 0, session: 0, http: 0 },
     broker: { kind: "embedded", binary: "nats-server" },
+    prometheusUrl: null,
     deviceCertificateDays: 365,
     logLevel: "info",
   });
@@ -22,13 +23,32 @@ test("a host that others reach is advertised as it is listened on, unless told o
 });
 
 test("every problem is reported at once, with what was expected", () => {
-  const args = ["--enroll-port", "70000", "--http-port", "x", "--device-cert-days", "0", "--nats-url", "nats://n"];
+  const args = [
+    "--enroll-port",
+    "70000",
+    "--http-port",
+    "x",
+    "--device-cert-days",
+    "0",
+    "--nats-url",
+    "nats://n",
+    "--prometheus-url",
+    "x",
+  ];
   assert.throws(
     () => readOptions([...args, "--log-level", "loud"], {}),
     (error) => {
       assert.ok(error instanceof EspalierError);
       assert.equal(error.code, "options.invalid");
-      for (const part of ["enroll-port", "http-port", "device-cert-days", "--data", "log-level", "nats-account"]) {
+      for (const part of [
+        "enroll-port",
+        "http-port",
+        "device-cert-days",
+        "--data",
+        "log-level",
+        "nats-account",
+        "prometheus-url",
+      ]) {
         assert.ok(error.message.includes(part), part);
       }
       return true;

@@ -15,6 +15,7 @@ export const usage = `usage: node coordinator/src/main.ts --data DIR [options]
   --nats-url URL           use this broker instead of an embedded one (repeatable); needs the two next
   --nats-account KEY       public key of the account to use there
   --nats-signing-key FILE  seed with which users of that account are signed
+  --prometheus-url URL     a Prometheus that scrapes this coordinator; the console draws its charts from it
   --device-cert-days N     validity of device certificates (365)
   --log-level LEVEL        ${logLevels.join(", ")} (info)
 `;
@@ -31,6 +32,8 @@ export interface CoordinatorOptions {
   readonly advertisedHost: string;
   readonly ports: { readonly enrollment: number; readonly session: number; readonly http: number };
   readonly broker: BrokerOptions;
+  /** Where the console's charts come from; null: it shows none. */
+  readonly prometheusUrl: string | null;
   readonly deviceCertificateDays: number;
   readonly logLevel: LogLevel;
 }
@@ -62,6 +65,10 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
   if (logLevel === undefined) problems.push(`--log-level: expected ${logLevels.join(", ")}`);
   const broker = brokerOptions(values, environment, problems);
   const deviceCertificateDays = integer("device-cert-days", values["device-cert-days"], [1, 3650]);
+  const prometheusUrl = values["prometheus-url"] ?? null;
+  if (prometheusUrl !== null && !/^https?:$/.test(URL.parse(prometheusUrl)?.protocol ?? "")) {
+    problems.push(`--prometheus-url: expected http://host:port, got "${prometheusUrl}"`);
+  }
   if (problems.length > 0) {
     throw new EspalierError("options.invalid", problems.join("\n"), { remedy: usage });
   }
@@ -71,6 +78,7 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
     advertisedHost: values.advertise ?? (isLoopback(values.listen) ? "localhost" : values.listen),
     ports,
     broker,
+    prometheusUrl,
     deviceCertificateDays,
     logLevel: logLevel ?? "info",
   };
@@ -91,6 +99,7 @@ function parse(args: readonly string[]) {
         "nats-url": { type: "string", multiple: true, default: [] },
         "nats-account": { type: "string" },
         "nats-signing-key": { type: "string" },
+        "prometheus-url": { type: "string" },
         "device-cert-days": { type: "string", default: "365" },
         "log-level": { type: "string", default: "info" },
       },

@@ -7,10 +7,18 @@ import { type AgentSpec, collectAgents } from "../up/agent-spec.ts";
 import { findBinaries } from "../up/binaries.ts";
 import { startStack } from "../up/stack.ts";
 
+interface UpOptions {
+  data: string;
+  agent: AgentSpec[];
+  listen: string;
+  advertise?: string;
+  httpPort?: number;
+}
+
 export function upCommand(program: Command): void {
   const up = program
     .command("up")
-    .description("run everything on this machine: coordinator, broker, builder and agents; Ctrl-C ends it")
+    .description("run everything on this machine: coordinator, broker, builder, Prometheus and agents; Ctrl-C ends it")
     .option("--data <folder>", "where it keeps its state", defaultUpFolder)
     .option(
       "--agent <spec>",
@@ -18,18 +26,23 @@ export function upCommand(program: Command): void {
       collectAgents,
       [],
     )
+    .option("--listen <host>", "address to listen on; 0.0.0.0 lets other machines join", "127.0.0.1")
+    .option("--advertise <host>", "name or address by which devices reach this machine (default: that of --listen)")
     .option("--http-port <port>", "port of metrics and console (default: chosen once, then kept)", Number)
-    .action(async (options: { data: string; agent: AgentSpec[]; httpPort?: number }) => {
+    .action(async (options: UpOptions) => {
       const say = (text: string) => process.stderr.write(`${text}\n`);
       const interrupted = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
       const stack = await startStack({
         dataFolder: resolve(options.data),
         binaries: findBinaries(),
+        listenHost: options.listen,
+        ...(options.advertise === undefined ? {} : { advertisedHost: options.advertise }),
         ...(options.httpPort === undefined ? {} : { httpPort: options.httpPort }),
         onUnexpectedExit: (name, reason, logPath) => say(`${name} ended: ${reason}; see ${logPath}`),
       });
       try {
         say(`console and metrics  ${stack.endpoints.httpUrl}`);
+        if (stack.prometheusUrl !== null) say(`prometheus           ${stack.prometheusUrl}`);
         say(`operator context     ${stack.contextPath}`);
         const agents = options.agent.length > 0 ? options.agent : [{ name: "local", labels: {}, budget: {} }];
         for (const spec of agents) say(`agent ${spec.name.padEnd(14)} ${(await stack.startAgent(spec)).apiUrl}/v1`);

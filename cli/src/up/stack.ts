@@ -9,20 +9,26 @@ import { listDevices } from "../commands/device.ts";
 import type { AgentSpec } from "./agent-spec.ts";
 import { type Binaries, checkoutFolder } from "./binaries.ts";
 import { ManagedProcess, type ProcessCommand } from "./managed-process.ts";
+import { freeLoopbackUrl, isPrometheusReady, prometheusArguments } from "./prometheus.ts";
 
 export interface StackOptions {
   dataFolder: string;
   binaries: Binaries;
+  /** Where the coordinator listens, and as whom devices know it; absent: on loopback, for this machine alone. */
+  listenHost?: string;
+  advertisedHost?: string;
   /** Ports that must be the same at each start; 0 or absent lets the coordinator choose once and keep them. */
   httpPort?: number;
   onUnexpectedExit(name: string, reason: string, logPath: string): void;
 }
 
-/** Espalier on one machine: a coordinator with its embedded broker, one builder, any number of agents. */
+/** Espalier on one machine: a coordinator with its embedded broker, Prometheus, one builder, any number of agents. */
 export interface Stack {
   readonly endpoints: CoordinatorEndpoints;
   readonly contextPath: string;
   readonly client: OperatorClient;
+  /** The Prometheus that scrapes everything; null where `make setup` found none. */
+  readonly prometheusUrl: string | null;
   /** Starts an agent, which enrolls itself on its first start, and waits until the coordinator sees it online. */
   startAgent(spec: AgentSpec): Promise<AgentEndpoints>;
   /** Ends everything, agents first. */
@@ -56,15 +62,24 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   try {
     const folder = join(dataFolder, "coordinator");
+    const prometheusUrl = binaries.prometheus === undefined ? null : await freeLoopbackUrl();
     const coordinator = start("coordinator", binaries.node, [
       join(checkoutFolder, "coordinator/src/main.ts"),
       ...["--data", folder, "--nats-server", binaries.natsServer],
+      ...(prometheusUrl === null ? [] : ["--prometheus-url", prometheusUrl]),
+      ...(options.listenHost === undefined ? [] : ["--listen", options.listenHost]),
+      ...(options.advertisedHost === undefined ? [] : ["--advertise", options.advertisedHost]),
       ...(options.httpPort === undefined ? [] : ["--http-port", String(options.httpPort)]),
     ]);
     const endpoints = await coordinator.ready(
       () => readOwn(join(folder, "endpoints.json"), CoordinatorEndpoints, coordinator.pid),
       startDeadlineMs,
     );
+    if (binaries.prometheus !== undefined && prometheusUrl !== null) {
+      const about = { folder: join(dataFolder, "prometheus"), url: prometheusUrl, httpUrl: endpoints.httpUrl };
+      const prometheus = start("prometheus", binaries.prometheus, await prometheusArguments(about));
+      await prometheus.ready(() => isPrometheusReady(prometheusUrl), startDeadlineMs);
+    }
     start("builder", binaries.python, [
       ...["-m", "espalier_builder", "worker", "--nats", endpoints.natsUrls.join(",")],
       ...["--creds", endpoints.builderCredsPath, "--cache", join(dataFolder, "builder-cache")],
@@ -76,6 +91,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       endpoints,
       contextPath,
       client,
+      prometheusUrl,
       startAgent,
       async stop() {
         client.close();

@@ -34,6 +34,7 @@ async function serve(t: TestContext, store: Store) {
     registry,
     isOnline: (deviceId) => deviceId !== "away",
     problems: async () => problems,
+    queryRange: null,
     target: () => new URL(url).host,
     now: () => clock.nowMs,
   });

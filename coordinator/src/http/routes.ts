@@ -1,6 +1,9 @@
 import { hasCode, messageOf } from "@espalier/shared/errors";
 import { matchesSelector } from "@espalier/shared/selector";
 import type { Registry } from "prom-client";
+import { rangeNamed } from "../console/charts.ts";
+import { writeConsole } from "../console/page.ts";
+import type { QueryRange } from "../console/query-range.ts";
 import { listDevices, type StoredDevice } from "../store/devices.ts";
 import type { Store } from "../store/open.ts";
 import type { DeviceClasses } from "../telemetry/device-classes.ts";
@@ -8,7 +11,6 @@ import { writeDevice } from "../telemetry/device-exposition.ts";
 import { expositionType } from "../telemetry/exposition.ts";
 import { writeFleet } from "../telemetry/fleet-exposition.ts";
 import type { FleetTelemetry } from "../telemetry/fleet-telemetry.ts";
-import { writeConsole } from "./console-page.ts";
 import { type HttpAnswer, type HttpHandler, plain } from "./server.ts";
 
 export interface RouteDependencies {
@@ -20,6 +22,8 @@ export interface RouteDependencies {
   isOnline: (deviceId: string) => boolean;
   /** What keeps the coordinator from working, empty when it works. */
   problems: () => Promise<readonly string[]>;
+  /** For the console's charts; null without a Prometheus. */
+  queryRange: QueryRange | null;
   /** `host:port` under which Prometheus reaches this server. */
   target: () => string;
   now: () => number;
@@ -27,12 +31,18 @@ export interface RouteDependencies {
 
 /** `/metrics`, `/devices/<id>/metrics`, `/sd`, `/healthz`, `/readyz` and the console at `/`. */
 export function createRoutes(parts: RouteDependencies): HttpHandler {
-  const { store, telemetry, registry, isOnline, now } = parts;
+  const { store, telemetry, registry, isOnline, queryRange, now } = parts;
   const exact: Readonly<Record<string, (url: URL) => Promise<HttpAnswer>>> = {
-    "/": async () => ({
+    "/": async ({ searchParams }) => ({
       status: 200,
       contentType: "text/html; charset=utf-8",
-      body: await writeConsole({ store, isOnline }),
+      body: await writeConsole({
+        store,
+        isOnline,
+        queryRange,
+        range: rangeNamed(searchParams.get("range")),
+        nowMs: now(),
+      }),
     }),
     "/metrics": async () => metrics(await writeFleet({ store, telemetry, registry, isOnline, nowMs: now() })),
     "/sd": (url) => discover(parts, url.searchParams.get("selector") ?? ""),
