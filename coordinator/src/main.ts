@@ -48,6 +48,7 @@ import { statusMethods } from "./operator/status-methods.ts";
 import { type CoordinatorOptions, isLoopback, readOptions } from "./options.ts";
 import { planMethods } from "./plan/operator-methods.ts";
 import { createPlanner } from "./plan/planner.ts";
+import { profileMethods } from "./profile/operator-methods.ts";
 import { startRolloutEngine } from "./rollout/engine.ts";
 import { createMeasurementRuns } from "./rollout/measurement-runs.ts";
 import { rolloutMethods } from "./rollout/operator-methods.ts";
@@ -255,6 +256,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
       ...eventMethods({ store }),
       ...importMethods({ store, blobs, folder, now }),
       ...variantMethods({ store, blobs }),
+      ...profileMethods({ store, blobs, builds }),
       ...planMethods({ store, builds, planner, measurer, isOnline, now }),
       ...rolloutMethods({ store, engine, planner, isOnline, now }),
     },

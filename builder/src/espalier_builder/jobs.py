@@ -18,6 +18,7 @@ from espalier_builder.device import on_device
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.failure import BuilderError
 from espalier_builder.kit.build_kit import build_kit
+from espalier_builder.layer_profile import LayerProfileRequest, run_layer_profile
 from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
 from espalier_builder.recover.finetune import FineTuning
@@ -32,6 +33,7 @@ from espalier_builder.text.windows import document_windows
 from espalier_builder.text_inputs import TextInputs, TextSettings
 
 SENSITIVITY_FILE = "sensitivity.json"
+PROFILE_FILE = "profile.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,22 @@ def run_sensitivity_job(
     report = run_sensitivity(request, cache, lambda share, doing: on_progress("sensitivity", share, doing))
     out.mkdir(parents=True)
     return write_document(out / SENSITIVITY_FILE, "SensitivityReport", report)
+
+
+def run_profile_job(model: Model, text: TextSettings, cache: StageCache, out: Path, on_progress: OnProgress) -> str:
+    """Writes `profile.json` into the new folder `out`; returns its digest. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    evaluation = TextInputs(checkpoint, model.digest, text, cache).evaluation()
+    request = LayerProfileRequest(
+        checkpoint=checkpoint,
+        model_digest=model.digest,
+        windows=evaluation.windows,
+        dataset_digest=evaluation.digest,
+        dataset_origin="given" if evaluation.given else "self-sampled",
+    )
+    profile = run_layer_profile(request, cache, lambda share, doing: on_progress("profile", share, doing))
+    out.mkdir(parents=True)
+    return write_document(out / PROFILE_FILE, "LayerProfile", profile)
 
 
 def run_kit(

@@ -12,6 +12,7 @@ import { showOne } from "../session.ts";
 import { importTree } from "../upload/import-tree.ts";
 import { datasetFiles, modelFiles } from "../upload/local-files.ts";
 import { addList } from "./list-command.ts";
+import { profileCommand } from "./model-profile.ts";
 
 const listing: Listing<StoredTree__Output> = {
   name: (tree) => tree.name,
@@ -62,6 +63,7 @@ export function importCommands(program: Command): void {
   ] as const;
   for (const { kind, what, run, example, examples } of kinds) {
     const group = program.command(kind).description(what);
+    if (kind === "model") profileCommand(group);
     const add = group
       .command("import <path>")
       .description(`import a ${kind}; prints its digest`)

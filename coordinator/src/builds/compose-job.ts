@@ -37,6 +37,22 @@ export function composeSensitivity(settings: BuildSettings, candidates: readonly
   });
 }
 
+export function composeProfile(
+  model: ModelSource,
+  evaluation: Pick<
+    Extract<BuildJob, { kind: "profile" }>,
+    "evaluationDigest" | "evaluationTokens" | "sequenceLength" | "seed"
+  >,
+): BuildJob {
+  return named({
+    schemaVersion: 1,
+    kind: "profile",
+    modelDigest: model.digest,
+    requirements: { memoryBytes: memoryFor(model), gpu: false },
+    ...evaluation,
+  });
+}
+
 export function composeKit(model: ModelSource, formats: readonly WeightFormat[]): BuildJob {
   const sorted = [...formats].sort((a, b) => (formatKey(a) < formatKey(b) ? -1 : 1));
   return named({

@@ -1,6 +1,7 @@
 import type { BuildJob } from "@espalier/shared/contracts/build";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { Kit } from "@espalier/shared/contracts/kit";
+import { LayerProfile } from "@espalier/shared/contracts/layer-profile";
 import { artifactFiles, ChatConfig, Manifest, Probe } from "@espalier/shared/contracts/manifest";
 import { recipeDigest } from "@espalier/shared/contracts/recipe";
 import { EvaluationReport, SensitivityReport } from "@espalier/shared/contracts/report";
@@ -44,6 +45,8 @@ export async function intakeResult(
       return intakeKit(dependencies, job, resultDigest);
     case "sensitivity":
       return intakeSensitivity(dependencies, job, resultDigest);
+    case "profile":
+      return intakeProfile(dependencies, job, resultDigest);
   }
 }
 
@@ -134,6 +137,19 @@ async function intakeSensitivity(
   }
   return (transaction) =>
     saveSensitivity(transaction, { modelDigest: job.modelDigest, key: job.jobId, reportDigest: resultDigest, report });
+}
+
+/** A profile has no row of its own: the job's names the blob. */
+async function intakeProfile(
+  { inbox }: IntakeDependencies,
+  job: JobOf<"profile">,
+  resultDigest: Digest,
+): Promise<RecordResult> {
+  const profile = await take(inbox, job, resultDigest, LayerProfile);
+  demand(job, profile.modelDigest === job.modelDigest, "the layer profile is of another model");
+  const unknown = profile.blocks.find(({ layer }) => layer >= profile.shape.layers.length);
+  demand(job, unknown === undefined, `the layer profile has a block of layer ${unknown?.layer}, the model has none`);
+  return async () => {};
 }
 
 /** What the builder handed in wrongly stays wrong; a broker that doesn't answer or a full disk may pass. */

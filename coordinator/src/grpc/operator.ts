@@ -35,6 +35,8 @@ import type { PlanEvent } from "@espalier/shared/generated/espalier/v1/PlanEvent
 import type { PlanRequest__Output } from "@espalier/shared/generated/espalier/v1/PlanRequest";
 import type { ReadmitDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceRequest";
 import type { ReadmitDeviceResponse } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
+import type { ProfileModelEvent } from "@espalier/shared/generated/espalier/v1/ProfileModelEvent";
+import type { ProfileModelRequest__Output } from "@espalier/shared/generated/espalier/v1/ProfileModelRequest";
 import type { ReadVariantFileRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadVariantFileRequest";
 import type { RevokeDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeDeviceRequest";
 import type { RevokeDeviceResponse } from "@espalier/shared/generated/espalier/v1/RevokeDeviceResponse";
@@ -83,6 +85,9 @@ export interface VariantMethods {
 export interface PlanMethods {
   plan: ServerStream<PlanRequest__Output, PlanEvent>;
 }
+export interface ProfileMethods {
+  profileModel: ServerStream<ProfileModelRequest__Output, ProfileModelEvent>;
+}
 export interface RolloutMethods {
   startRollout: Unary<StartRolloutRequest__Output, RolloutResponse>;
   getRollout: Unary<GetRolloutRequest__Output, RolloutResponse>;
@@ -101,6 +106,7 @@ export type OperatorMethods = StatusMethods &
   ImportMethods &
   VariantMethods &
   PlanMethods &
+  ProfileMethods &
   RolloutMethods;
 
 /** Serves the methods to operators whose role allows them (operator/rules.ts). */
@@ -124,6 +130,7 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     ImportModel: serveUpload(methods.importModel, entrance("ImportModel"), log),
     ImportDataset: serveUpload(methods.importDataset, entrance("ImportDataset"), log),
     ListModels: serveUnary(methods.listModels, entrance("ListModels"), log),
+    ProfileModel: serveStream(methods.profileModel, entrance("ProfileModel"), log),
     ListVariants: serveUnary(methods.listVariants, entrance("ListVariants"), log),
     ReadVariantFile: serveStream(methods.readVariantFile, entrance("ReadVariantFile"), log),
     Plan: serveStream(methods.plan, entrance("Plan"), log),

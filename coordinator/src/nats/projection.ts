@@ -88,8 +88,9 @@ export function createProjection(parts: {
 }
 
 function inputsOf(job: BuildJob): Digest[] {
-  if (job.kind === "kit") return [job.modelDigest];
-  return [job.modelDigest, job.calibrationDigest, job.evaluationDigest].filter((digest) => digest !== null);
+  const texts = "evaluationDigest" in job ? [job.evaluationDigest] : [];
+  if ("calibrationDigest" in job) texts.push(job.calibrationDigest);
+  return [job.modelDigest, ...texts].filter((digest) => digest !== null);
 }
 
 function safeJson(text: string): unknown {

@@ -58,6 +58,9 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
   ImportDataset: { role: "operator", subject: ({ tree }) => tree?.name ?? "" },
   ListModels: reads,
 
+  // Puts a builder to work.
+  ProfileModel: { role: "operator", subject: ({ model }) => model },
+
   ListVariants: reads,
   ReadVariantFile: reads,
 

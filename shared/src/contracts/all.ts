@@ -3,6 +3,7 @@ import { Assignment } from "./assignment.ts";
 import { BuildJob, BuildProgress } from "./build.ts";
 import { FileTree } from "./files.ts";
 import { Kit } from "./kit.ts";
+import { LayerProfile } from "./layer-profile.ts";
 import { ChatConfig, Manifest, Probe } from "./manifest.ts";
 import { DeviceProfile } from "./profile.ts";
 import { Recipe } from "./recipe.ts";
@@ -19,6 +20,7 @@ export const contracts = {
   EvaluationReport,
   FileTree,
   Kit,
+  LayerProfile,
   Manifest,
   Probe,
   Recipe,

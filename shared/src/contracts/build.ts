@@ -10,21 +10,25 @@ const common = {
   modelDigest: Digest,
   requirements: z.strictObject({ memoryBytes: z.int().nonnegative(), gpu: z.boolean() }),
 };
-const data = {
-  calibrationDigest: Digest.nullable(),
+const evaluation = {
   evaluationDigest: Digest.nullable(),
-  /** Tokens of calibration text; about 16,000 where a person waits. */
-  calibrationTokens: z.int().min(128).max(10_000_000),
   evaluationTokens: z.int().min(128).max(10_000_000),
   /** Tokens a window holds, at most the model's context. */
   sequenceLength: z.int().min(16).max(32_768),
   seed: z.int(),
+};
+const data = {
+  ...evaluation,
+  calibrationDigest: Digest.nullable(),
+  /** Tokens of calibration text; about 16,000 where a person waits. */
+  calibrationTokens: z.int().min(128).max(10_000_000),
 };
 
 /** What the coordinator asks of a builder. Models and datasets are named by the digest of their FileTree. */
 export const BuildJob = z.discriminatedUnion("kind", [
   z.strictObject({ ...common, ...data, kind: z.literal("build"), recipe: Recipe }),
   z.strictObject({ ...common, ...data, kind: z.literal("sensitivity"), candidates: z.array(Recipe).min(1).max(200) }),
+  z.strictObject({ ...common, ...evaluation, kind: z.literal("profile") }),
   z.strictObject({ ...common, kind: z.literal("kit"), formats: z.array(WeightFormat).min(1).max(16) }),
 ]);
 export type BuildJob = z.infer<typeof BuildJob>;
@@ -42,7 +46,7 @@ export const BuildProgress = z.strictObject({
   /** Share of the whole job done, 0..1. */
   fraction: z.number().min(0).max(1),
   message: z.string().max(4000),
-  /** With `succeeded`: digest of the manifest, kit or sensitivity report, whose bytes and chunks are in the inbox bucket. */
+  /** With `succeeded`: digest of the manifest, kit, sensitivity report or layer profile, whose bytes and chunks are in the inbox bucket. */
   resultDigest: Digest.nullable(),
 });
 export type BuildProgress = z.infer<typeof BuildProgress>;

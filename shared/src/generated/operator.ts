@@ -43,6 +43,8 @@ import type { OperatorClient as _espalier_v1_OperatorClient, OperatorDefinition 
 import type { OperatorAccount as _espalier_v1_OperatorAccount, OperatorAccount__Output as _espalier_v1_OperatorAccount__Output } from './espalier/v1/OperatorAccount.ts';
 import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from './espalier/v1/PlanEvent.ts';
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from './espalier/v1/PlanRequest.ts';
+import type { ProfileModelEvent as _espalier_v1_ProfileModelEvent, ProfileModelEvent__Output as _espalier_v1_ProfileModelEvent__Output } from './espalier/v1/ProfileModelEvent.ts';
+import type { ProfileModelRequest as _espalier_v1_ProfileModelRequest, ProfileModelRequest__Output as _espalier_v1_ProfileModelRequest__Output } from './espalier/v1/ProfileModelRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
 import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from './espalier/v1/ReadmitDeviceRequest.ts';
 import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from './espalier/v1/ReadmitDeviceResponse.ts';
@@ -106,6 +108,8 @@ export interface ProtoGrpcType {
       OperatorAccount: MessageTypeDefinition<_espalier_v1_OperatorAccount, _espalier_v1_OperatorAccount__Output>
       PlanEvent: MessageTypeDefinition<_espalier_v1_PlanEvent, _espalier_v1_PlanEvent__Output>
       PlanRequest: MessageTypeDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanRequest__Output>
+      ProfileModelEvent: MessageTypeDefinition<_espalier_v1_ProfileModelEvent, _espalier_v1_ProfileModelEvent__Output>
+      ProfileModelRequest: MessageTypeDefinition<_espalier_v1_ProfileModelRequest, _espalier_v1_ProfileModelRequest__Output>
       ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
       ReadmitDeviceRequest: MessageTypeDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceRequest__Output>
       ReadmitDeviceResponse: MessageTypeDefinition<_espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceResponse__Output>

@@ -23,7 +23,12 @@ from espalier_builder.worker.names import INBOX_BUCKET, INPUTS_BUCKET
 _WORK_STARTS, _WORK_ENDS = 0.05, 0.95
 
 # What a job of each kind leaves in its folder, by the names that artifacts and kits use.
-RESULT_DOCUMENTS = {"build": "manifest.json", "kit": "kit.json", "sensitivity": "sensitivity.json"}
+RESULT_DOCUMENTS = {
+    "build": "manifest.json",
+    "kit": "kit.json",
+    "sensitivity": "sensitivity.json",
+    "profile": "profile.json",
+}
 RESULT_FOLDER = "out"
 
 

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from espalier_builder.contracts import Recipe
 from espalier_builder.device import choose_device
 from espalier_builder.failure import BuilderError
-from espalier_builder.jobs import Model, run_build, run_kit, run_sensitivity_job
+from espalier_builder.jobs import Model, run_build, run_kit, run_profile_job, run_sensitivity_job
 from espalier_builder.process import keep_freed_memory
 from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
@@ -58,15 +58,18 @@ def run_request(request: dict[str, Any], on_progress: OnProgress) -> str:
         formats = tuple(WeightFormat.from_json(value) for value in job["formats"])
         return run_kit(model, formats, cache, out, on_progress)
     text = TextSettings(
-        calibration=_source(request["calibrationFolder"], job["calibrationDigest"]),
+        # A profile compresses nothing, so it asks for no calibration.
+        calibration=_source(request["calibrationFolder"], job.get("calibrationDigest")),
         evaluation=_source(request["evaluationFolder"], job["evaluationDigest"]),
-        calibration_tokens=job["calibrationTokens"],
+        calibration_tokens=job.get("calibrationTokens", 0),
         evaluation_tokens=job["evaluationTokens"],
         sequence_length=job["sequenceLength"],
         seed=job["seed"],
     )
     if job["kind"] == "build":
         return run_build(model, Recipe.from_json(job["recipe"]), text, cache, out, on_progress).digest
+    if job["kind"] == "profile":
+        return run_profile_job(model, text, cache, out, on_progress)
     candidates = tuple(Recipe.from_json(value) for value in job["candidates"])
     return run_sensitivity_job(model, candidates, text, cache, out, on_progress)
 

@@ -1,13 +1,14 @@
 import type { BuildJob, BuildProgress } from "@espalier/shared/contracts/build";
 import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import type { FileEntry } from "@espalier/shared/contracts/files";
+import type { LayerProfile } from "@espalier/shared/contracts/layer-profile";
 import type { Manifest } from "@espalier/shared/contracts/manifest";
 import type { Quality } from "@espalier/shared/contracts/quality";
 import { type Recipe, recipeDigest, recipeName } from "@espalier/shared/contracts/recipe";
 import type { EvaluationReport, SensitivityReport } from "@espalier/shared/contracts/report";
 import canonicalize from "canonicalize";
 import { denseQuality, syntheticCandidates } from "../../plan/testing/synthetic-candidates.ts";
-import { syntheticKit } from "../../predict/testing/synthetic-device.ts";
+import { shapeOf, syntheticKit } from "../../predict/testing/synthetic-device.ts";
 
 /** What a builder would hand in for a job: the result's digest and every object by its digest. */
 export interface HandedIn {
@@ -56,9 +57,27 @@ export function fakeResult(job: BuildJob, quality: FakeQuality = {}): HandedIn {
     }
     case "sensitivity":
       return { resultDigest: addJson(sensitivityOf(job)), objects };
+    case "profile":
+      return { resultDigest: addJson(layerProfileOf(job)), objects };
     case "build":
       return { resultDigest: addJson(manifestOf(job, file, quality)), objects };
   }
+}
+
+function layerProfileOf(job: Extract<BuildJob, { kind: "profile" }>): LayerProfile {
+  const shape = shapeOf({ bits: 32, blockSize: 0, symmetric: true, accuracyLevel: 0 }, 2, 1536);
+  const damage = { kl: 0.1, klHalfWidth: 0.01 };
+  return {
+    schemaVersion: 1,
+    modelDigest: job.modelDigest,
+    protocol,
+    dense: denseQuality,
+    shape,
+    probeFormat: { bits: 4, blockSize: 32, symmetric: true, accuracyLevel: 4 },
+    blocks: shape.layers.flatMap((_, layer) =>
+      (["attention", "ffn"] as const).map((part) => ({ layer, part, removed: damage, quantized: damage })),
+    ),
+  };
 }
 
 function sensitivityOf(job: Extract<BuildJob, { kind: "sensitivity" }>): SensitivityReport {

@@ -36,6 +36,8 @@ import type { MeasureDevicesEvent as _espalier_v1_MeasureDevicesEvent, MeasureDe
 import type { MeasureDevicesRequest as _espalier_v1_MeasureDevicesRequest, MeasureDevicesRequest__Output as _espalier_v1_MeasureDevicesRequest__Output } from '../../espalier/v1/MeasureDevicesRequest.ts';
 import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalier_v1_PlanEvent__Output } from '../../espalier/v1/PlanEvent.ts';
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from '../../espalier/v1/PlanRequest.ts';
+import type { ProfileModelEvent as _espalier_v1_ProfileModelEvent, ProfileModelEvent__Output as _espalier_v1_ProfileModelEvent__Output } from '../../espalier/v1/ProfileModelEvent.ts';
+import type { ProfileModelRequest as _espalier_v1_ProfileModelRequest, ProfileModelRequest__Output as _espalier_v1_ProfileModelRequest__Output } from '../../espalier/v1/ProfileModelRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from '../../espalier/v1/ReadVariantFileRequest.ts';
 import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from '../../espalier/v1/ReadmitDeviceRequest.ts';
 import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from '../../espalier/v1/ReadmitDeviceResponse.ts';
@@ -211,6 +213,11 @@ export interface OperatorClient extends grpc.Client {
   plan(argument: _espalier_v1_PlanRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_PlanEvent__Output>;
   plan(argument: _espalier_v1_PlanRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_PlanEvent__Output>;
   
+  ProfileModel(argument: _espalier_v1_ProfileModelRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_ProfileModelEvent__Output>;
+  ProfileModel(argument: _espalier_v1_ProfileModelRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_ProfileModelEvent__Output>;
+  profileModel(argument: _espalier_v1_ProfileModelRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_ProfileModelEvent__Output>;
+  profileModel(argument: _espalier_v1_ProfileModelRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_ProfileModelEvent__Output>;
+  
   ReadVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   ReadVariantFile(argument: _espalier_v1_ReadVariantFileRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
@@ -307,6 +314,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   Plan: grpc.handleServerStreamingCall<_espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent>;
   
+  ProfileModel: grpc.handleServerStreamingCall<_espalier_v1_ProfileModelRequest__Output, _espalier_v1_ProfileModelEvent>;
+  
   ReadVariantFile: grpc.handleServerStreamingCall<_espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData>;
   
   ReadmitDevice: grpc.handleUnaryCall<_espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse>;
@@ -343,6 +352,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ListVariants: MethodDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsResponse, _espalier_v1_ListVariantsRequest__Output, _espalier_v1_ListVariantsResponse__Output>
   MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>
   Plan: MethodDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanEvent, _espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent__Output>
+  ProfileModel: MethodDefinition<_espalier_v1_ProfileModelRequest, _espalier_v1_ProfileModelEvent, _espalier_v1_ProfileModelRequest__Output, _espalier_v1_ProfileModelEvent__Output>
   ReadVariantFile: MethodDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_FileData, _espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData__Output>
   ReadmitDevice: MethodDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse__Output>
   RevokeDevice: MethodDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse__Output>
