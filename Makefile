@@ -32,6 +32,10 @@ demo: ## the whole job on a real chat model (MODEL=tiny: a small one; MODEL=... 
 	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
 	@$(ON_NODE) $(NODE) test/demo/main.ts
 
+.PHONY: agent-package
+agent-package: setup ## pack the agent for devices: .espalier/packages/espalier-agent-VERSION.tgz
+	@$(ON_NODE) $(NODE) scripts/pack-agent/main.ts
+
 test: setup ## all tests that need no GPU and no large model
 	@status=0; \
 	for part in test-typescript test-scripts test-python; do $(MAKE) $$part || status=1; done; \
