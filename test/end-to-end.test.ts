@@ -1,36 +1,47 @@
 /** The whole job on the bundled model with real processes; the demo's own code runs it (test/demo). */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { messages } from "@espalier/cli/client";
 import { listDevices } from "@espalier/cli/commands/device";
 import { listVariants } from "@espalier/cli/commands/variant";
 import { checkoutFolder, findBinaries } from "@espalier/cli/up/binaries";
-import { fleetRows } from "@espalier/deploy/panels";
+import type { ManagedProcess } from "@espalier/cli/up/managed-process";
+import { fleetAlerts } from "@espalier/deploy/alerts";
 import { digestOfBytes, digestOfJson } from "@espalier/shared/contracts/digest";
+import { ModelProfile } from "@espalier/shared/contracts/model-profile";
 import { EvaluationReport } from "@espalier/shared/contracts/report";
+import { fleetRows } from "@espalier/shared/dashboard/panels";
+import { dataNames, derivedNames } from "../coordinator/src/data-folder/layout.ts";
+import { ask as askDevice } from "./demo/ask.ts";
 import { type DemoResult, runDemo } from "./demo/run.ts";
 import { findSubject } from "./demo/subject.ts";
 import { eventually } from "./eventually.ts";
-import { type PrometheusServer, startPrometheus } from "./prometheus/server.ts";
+import { startPackedAgent } from "./packed-agent.ts";
+import { type PrometheusApi, prometheusApi } from "./prometheus-api.ts";
+import { espalier, loseCoordinator, runRollout, startCoordinator } from "./restore.ts";
 
 const binaries = findBinaries();
 const dataFolder = join(checkoutFolder, ".espalier/test/end-to-end");
 let demo: DemoResult;
-let prometheus: PrometheusServer;
+let prometheus: PrometheusApi;
+let restored: ManagedProcess | undefined;
+let packed: ManagedProcess | undefined;
 
 before(async () => {
   const subject = await findSubject({ model: "tiny", data: "", binaries });
   // Other tests share the machine: times are measured and shown, never asserted.
   demo = await runDemo({ subject, binaries, dataFolder, maxPredictionError: 1000, say: () => {} });
-  const { prometheus: binary } = binaries;
-  assert.ok(binary, "make setup finds or installs Prometheus");
-  prometheus = await startPrometheus(binary, join(dataFolder, "prometheus"), demo.stack.endpoints.httpUrl);
+  assert.ok(demo.stack.prometheusUrl !== null, "make setup finds or installs Prometheus");
+  prometheus = prometheusApi(demo.stack.prometheusUrl);
 });
 after(async () => {
-  await prometheus?.stop();
+  await packed?.stop();
   await demo?.stack.stop();
+  await restored?.stop();
 });
 
 test("every device ends active on the variant that the plan chose, measured by itself", () => {
@@ -109,6 +120,20 @@ test("a device streams a chat answer in several events over plain HTTP", async (
   assert.equal(events.at(-1), "data: [DONE]");
 });
 
+test("the commands of docs/getting-started.md get answers from a device: curl and the official client", async (t) => {
+  const [apiUrl] = demo.apiUrls.values();
+  const guide = await readFile(join(checkoutFolder, "docs/getting-started.md"), "utf8");
+  const environment = { ...process.env, ESPALIER_API: apiUrl };
+  const run = (file: string, args: string[]) =>
+    execFileSync(file, args, { encoding: "utf8", env: environment, cwd: join(checkoutFolder, "agent") });
+  const [, program = ""] = /```js\n([^`]*(?:`[^`]+`[^`]*)*?)```/.exec(guide) ?? [];
+  assert.ok(run(binaries.node, ["--input-type=module", "--eval", program]).trim().length > 0);
+  const [command] = /^curl [\s\S]*?'$/m.exec(guide) ?? [];
+  assert.ok(command !== undefined);
+  if (spawnSync("curl", ["--version"]).error !== undefined) t.diagnostic("skipped curl: there is none here");
+  else assert.match(run("sh", ["-c", command]), /^data: \[DONE\]$/m);
+});
+
 test("Prometheus finds every device by service discovery and scrapes all of them and the coordinator", async () => {
   await eventually(async () => {
     const targets = await prometheus.activeTargets();
@@ -117,9 +142,10 @@ test("Prometheus finds every device by service discovery and scrapes all of them
   });
 });
 
-test("every expression of the dashboard has data", async () => {
-  await ask();
-  for (const { expression } of fleetRows.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries))) {
+test("every expression of dashboard and alerts has data", async () => {
+  const panels = fleetRows.flatMap((row) => row.panels.flatMap(({ queries }) => queries));
+  const measures = fleetAlerts.filter(({ onlyWhenWrong }) => !onlyWhenWrong).map(({ measure }) => measure);
+  for (const expression of [...panels.map((query) => query.expression), ...measures]) {
     await eventually(async () => {
       await ask();
       const series = await prometheus.query(expression);
@@ -131,6 +157,23 @@ test("every expression of the dashboard has data", async () => {
       );
     });
   }
+});
+
+test("the console draws every chart of the dashboard from Prometheus", async () => {
+  const charts = fleetRows.flatMap(({ panels }) => panels).length;
+  const page = await (await fetch(`${demo.stack.endpoints.httpUrl}/?range=15m`)).text();
+  assert.equal(page.match(/<svg /g)?.length, charts);
+});
+
+test("in a healthy fleet Prometheus evaluates every alert rule and none fires", async () => {
+  await eventually(async () => {
+    const rules = await prometheus.alertRules();
+    assert.deepEqual(rules.map(({ name }) => name).sort(), fleetAlerts.map(({ name }) => name).sort());
+    for (const { name, health, lastError, state } of rules) {
+      assert.equal(health, "ok", `${name}: ${lastError}`);
+      assert.notEqual(state, "firing", name);
+    }
+  });
 });
 
 /** One request to each device, so that rates aren't empty. */
@@ -162,3 +205,74 @@ test("the metrics pages of coordinator and devices pass promtool's check", async
     execFileSync(promtool, ["check", "metrics"], { input: text, stdio: ["pipe", "pipe", "inherit"] });
   }
 });
+
+test("a model's profile says what each block costs on a device and how much it is missed, with a picture", async () => {
+  const svg = join(dataFolder, "profile.svg");
+  const args = ["model", "profile", "tiny", "--evaluation", "evaluation", "--device", "pi", "--svg", svg, "-o", "json"];
+  const printed = espalier(binaries, ["--context", demo.stack.contextPath, ...args]);
+  const { parts, device, findings } = ModelProfile.parse(JSON.parse(printed));
+  const blocks = parts.filter(({ layer }) => layer !== null);
+  assert.equal(parts.length, blocks.length + 2, "embedding, blocks, head");
+  assert.ok(blocks.every(({ removed, quantized }) => removed !== null && quantized !== null && removed.kl > 0));
+  assert.ok(device !== null && device.name === "pi" && device.predictedMs > 0);
+  assert.equal(findings.length, 4);
+  assert.equal((await readFile(svg, "utf8")).match(/<title>/g)?.length, 4 * blocks.length);
+});
+
+test("a coordinator restored into an empty folder finds its running agents again, and they take what it decides", async () => {
+  const { stack } = demo;
+  const folder = dirname(stack.contextPath);
+  const workstation = async () => (await listDevices(stack.client, "device=workstation"))[0]!;
+  const before = await workstation();
+  const variants = await listVariants(stack.client);
+  const other = variants.find(({ artifactDigest }) => artifactDigest !== before.activeArtifactDigest)!;
+  const move = await moveTo("workstation", other.artifactDigest);
+  const unknownNames = (await readdir(folder)).filter((name) => !isKnownName(name));
+  assert.deepEqual(unknownNames, [], "data-folder/layout.ts says of each name whether a backup takes it");
+
+  const backup = join(dataFolder, "backup.tar");
+  assert.match(espalier(binaries, ["--context", stack.contextPath, "backup", backup]), /3 devices/);
+  assert.equal((await runRollout(stack, { ...move, name: "after-the-backup" })).phase, "complete");
+  assert.equal((await workstation()).activeArtifactDigest, other.artifactDigest);
+
+  await loseCoordinator(stack);
+  assert.match(espalier(binaries, ["restore", backup, "--data", folder]), /3 devices .* epoch \d{10}/);
+  restored = await startCoordinator(binaries, folder);
+  await eventually(async () => {
+    const devices = await listDevices(stack.client, "");
+    assert.deepEqual(
+      devices.map(({ online, state }) => [online, state]),
+      Array(3).fill([true, "active"]),
+    );
+    assert.equal((await workstation()).activeArtifactDigest, before.activeArtifactDigest, "as the backup has it");
+  }, 120_000);
+  const after = await runRollout(stack, { ...move, name: "after-the-restore" });
+  assert.equal(after.phase, "complete", after.reason);
+  assert.equal((await workstation()).activeArtifactDigest, other.artifactDigest);
+});
+
+test("an agent from the packed tarball joins from an empty folder, is measured, gets a variant and answers", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "espalier-packed-agent-"));
+  const { agent, apiUrl } = await startPackedAgent(binaries, demo.stack, folder);
+  packed = agent;
+  const [variant] = await listVariants(demo.stack.client);
+  const rollout = await runRollout(demo.stack, {
+    ...(await moveTo("packed", variant!.artifactDigest)),
+    name: "packed",
+  });
+  assert.equal(rollout.phase, "complete", rollout.reason);
+  assert.ok((await askDevice(apiUrl, "Tell me a story.", 8)).length > 0);
+  await agent.stop();
+  await rm(folder, { recursive: true });
+});
+
+/** A rollout that leaves one device no choice but a variant that is built already. */
+async function moveTo(device: string, artifactDigest: string) {
+  const { recipe } = (await listVariants(demo.stack.client, { variant: artifactDigest }))[0]!.manifest!;
+  return { ...demo.rollout.spec, selector: `device=${device}`, candidates: [recipe], overrides: [] };
+}
+
+function isKnownName(name: string): boolean {
+  const [base] = name.split(/-(?:wal|shm|journal)$/);
+  return [...Object.values(dataNames), ...derivedNames].includes(base ?? "");
+}

@@ -95,7 +95,8 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   // Identity and broker
   const identityFolder = within(dataNames.authority);
   const authority = await openAuthority({ folder: identityFolder, deviceDays: options.deviceCertificateDays, now });
-  const renewOperator = () => keepOperatorCertificate({ folder: identityFolder, name: builtInOperator, authority, now });
+  const renewOperator = () =>
+    keepOperatorCertificate({ folder: identityFolder, name: builtInOperator, authority, now });
   const operatorFiles = await renewOperator();
   const daily = setInterval(() => {
     renewOperator().catch((error: unknown) => log.error({ err: error }, "the operator's certificate can't be renewed"));

@@ -33,10 +33,10 @@ import type { MeasureDevicesRequest__Output } from "@espalier/shared/generated/e
 import type { OperatorHandlers } from "@espalier/shared/generated/espalier/v1/Operator";
 import type { PlanEvent } from "@espalier/shared/generated/espalier/v1/PlanEvent";
 import type { PlanRequest__Output } from "@espalier/shared/generated/espalier/v1/PlanRequest";
-import type { ReadmitDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceRequest";
-import type { ReadmitDeviceResponse } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
 import type { ProfileModelEvent } from "@espalier/shared/generated/espalier/v1/ProfileModelEvent";
 import type { ProfileModelRequest__Output } from "@espalier/shared/generated/espalier/v1/ProfileModelRequest";
+import type { ReadmitDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceRequest";
+import type { ReadmitDeviceResponse } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
 import type { ReadVariantFileRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadVariantFileRequest";
 import type { RevokeDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeDeviceRequest";
 import type { RevokeDeviceResponse } from "@espalier/shared/generated/espalier/v1/RevokeDeviceResponse";
