@@ -91,7 +91,7 @@ async function startDevice(t: Parameters<typeof startSite>[0]) {
 
 test("killed at each step from assigned to reported, a device serves what was active and reaches the new variant", async (t) => {
   const { site, expected, nextVariant } = await startDevice(t);
-  const rounds = isThorough ? 5 : 1;
+  const rounds = Math.ceil(injections(1) / 20);
   const chosen = Object.entries(steps).filter(([step]) => isThorough || quickSteps.includes(step));
   for (let round = 0; round < rounds; round++)
     for (const [step, isReached] of chosen) {

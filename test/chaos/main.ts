@@ -40,12 +40,12 @@ const findings = readFileSync(findingsPath, "utf8")
   .filter((line) => line !== "")
   .map((line): Finding => JSON.parse(line));
 
-// Part of the whole, or a run that failed, is no record.
-if (code === 0 && values.only === "") write(findings);
+// A run that failed is no record.
+if (code === 0) write(findings);
 process.exitCode = code ?? 1;
 
 function write(rows: readonly Finding[]): void {
-  const command = `make chaos INJECTIONS=${injections}`;
+  const command = `make chaos INJECTIONS=${injections}${values.only === "" ? "" : ` ONLY=${values.only}`}`;
   const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
   const date = new Date().toISOString().slice(0, 10);
   const total = rows.reduce((sum, row) => sum + row.injections, 0);
