@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.llama import ffn_widths, heads_of
@@ -19,7 +20,8 @@ from espalier_builder.checkpoint.load import load
 from espalier_builder.checkpoint.save import save
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.cut import apply_cut, whole
-from tiny_llama import random_rows, tiny_checkpoint
+from random_decoder import RandomDecoder
+from tiny_llama import random_rows, tiny_checkpoint, tiny_tokenizer
 
 
 @pytest.fixture
@@ -73,6 +75,17 @@ def test_heads_that_differ_by_layer_and_output_biases_survive_saving(tmp_path: P
     assert torch.equal(loaded.model.layers[0].self_attn.o_proj.bias, bias)
     assert loaded.model.layers[1].self_attn.o_proj.bias is None
     assert torch.equal(loaded(random_rows()).logits, pruned(random_rows()).logits)
+
+
+def test_heads_that_no_layer_keeps_whole_leave_a_configuration_that_transformers_accepts(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(RandomDecoder(heads=8, kv_heads=4, ffn_sizes=(64, 64)).build(), tiny_tokenizer(), "heads")
+    cut = replace(whole(checkpoint.model), groups=(torch.tensor([0, 1, 3]), torch.tensor([1, 2, 3])))
+    pruned = apply_cut(checkpoint.model, cut)
+    save(Checkpoint(pruned, checkpoint.tokenizer, "pruned"), tmp_path / "pruned")
+    config = json.loads((tmp_path / "pruned/config.json").read_text())
+    assert LlamaConfig(**config).num_attention_heads == 8
+    assert config["layer_attention_heads"] == [6, 6]
+    assert heads_of(load(tmp_path / "pruned").model) == [(6, 3), (6, 3)]
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:

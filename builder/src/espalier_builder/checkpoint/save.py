@@ -26,8 +26,6 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "model_type": "llama",
         "num_hidden_layers": len(widths),
         "intermediate_size": max(widths),
-        "num_attention_heads": max(query for query, _ in heads),
-        "num_key_value_heads": max(kv for _, kv in heads),
         "head_dim": model.model.layers[0].self_attn.head_dim,
         "tie_word_embeddings": model.config.tie_word_embeddings,
     }
@@ -35,7 +33,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         config.pop(key, None)
     if len(set(widths)) > 1:
         config[WIDTHS] = widths
-    if len(set(heads)) > 1:
+    # The numbers beside the lists stay the dense model's: transformers refuses those that don't divide the hidden size.
+    if set(heads) != {(model.config.num_attention_heads, model.config.num_key_value_heads)}:
         config |= {HEADS: [query for query, _ in heads], KV_HEADS: [kv for _, kv in heads]}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}

@@ -47,10 +47,11 @@ def flap_cut(
 ) -> Cut:
     """The neurons and groups over one threshold for the whole model, widths aligned and the budget kept.
 
+    The budget allows for the biases that compensation adds to every layer.
     Raises what `round_units` raises.
     """
     layers = [_scores(model, index, statistics) for index in range(len(model.model.layers))]
-    wanted = math.ceil(sparsity * budget.parameters - 1e-6)
+    wanted = math.ceil(sparsity * budget.parameters - 1e-6) + 2 * len(layers) * model.config.hidden_size
     neurons, groups = _over_threshold(layers, wanted, budget.per_neuron)
     spent = sum((len(layer.groups) - len(kept)) * layer.group_price for layer, kept in zip(layers, groups, strict=True))
     removed = math.ceil(max(0, wanted - spent) / budget.per_neuron)
