@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, link, mkdtemp, rm, symlink } from "node:fs/promises";
+import { copyFile, link, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -270,6 +270,18 @@ describe("loading", () => {
     await link(join(folder, data), join(folder, "second-name"));
     await assert.rejects(loadRuntime(options), { code: "runtime.unsafe-file" });
     await rm(join(folder, "second-name"));
+    await (await loadRuntime(options)).close();
+  });
+
+  it("loads a graph in a folder of its own, as a measurement kit has it", async () => {
+    const artifact = await tinyArtifact("dense-fp32");
+    const { graph } = artifact.manifest;
+    const file = `q4b128a/d6f384/${graph.file}`;
+    await mkdir(join(folder, "q4b128a/d6f384"), { recursive: true });
+    for (const suffix of ["", ".data"]) {
+      await copyFile(join(artifact.folder, `${graph.file}${suffix}`), join(folder, `${file}${suffix}`));
+    }
+    const options = { folder, graph: { ...graph, file }, threads: 1, contextTokens: 64, log };
     await (await loadRuntime(options)).close();
   });
 
