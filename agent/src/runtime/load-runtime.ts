@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { Worker } from "node:worker_threads";
 import { checkGraph } from "./check-graph.ts";
 import { checkCount, checkRoom, checkTokens } from "./check-request.ts";
@@ -25,8 +26,9 @@ export async function loadRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { folder, graph, log } = options;
   const modelFile = await safeModelFile(folder, graph.file);
   const dataFiles = new Map<string, string>();
+  // A graph names its data from where it lies itself (ONNX's external data).
   for (const file of options.dataFiles ?? [`${graph.file}.data`])
-    dataFiles.set(file, await safeModelFile(folder, file));
+    dataFiles.set(posix.relative(posix.dirname(graph.file), file), await safeModelFile(folder, file));
   await checkGraph(modelFile, graph, dataFiles);
   checkCount("threads", options.threads);
   checkCount("contextTokens", options.contextTokens);
