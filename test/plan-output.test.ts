@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { renderDiff, renderPlan } from "@espalier/cli/output/plan";
+import { drawPlan } from "@espalier/cli/output/plan-picture";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
 import { makePlan, type PlanDevice } from "../coordinator/src/plan/decide/make-plan.ts";
 import { syntheticCandidates } from "../coordinator/src/plan/testing/synthetic-candidates.ts";
@@ -69,4 +70,8 @@ test("a plan is printed with classes, devices, candidates, cost and what changes
 
 test("a plan's difference to what runs leaves out what stays", async () => {
   await matches("plan-diff.txt", renderDiff(plan()));
+});
+
+test("a plan's picture has each class at its speed, its upper end and its limit", async () => {
+  await matches("plan.svg", drawPlan(plan()));
 });

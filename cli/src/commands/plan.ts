@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { Plan } from "@espalier/shared/contracts/plan";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { EspalierError } from "@espalier/shared/errors";
@@ -7,6 +8,7 @@ import type { Command } from "commander";
 import { messages } from "../client.ts";
 import { addExamples } from "../help/examples.ts";
 import { renderDiff, renderPlan } from "../output/plan.ts";
+import { drawPlan } from "../output/plan-picture.ts";
 import { renderOne } from "../output/print.ts";
 import { startProgress } from "../output/progress.ts";
 import { withClient } from "../session.ts";
@@ -34,6 +36,7 @@ export function planCommand(program: Command): void {
     .description("say which variant each device would get, and why; changes nothing on devices")
     .requiredOption("-f, --file <file>", "rollout specification (YAML or JSON)")
     .option("--diff", "only what would change on the devices")
+    .option("--svg <file>", "draw quality against speed, with the fleet's devices, into this file too")
     .addHelpText(
       "after",
       `
@@ -41,16 +44,18 @@ The plan names every choice's reason, what each limit made looser would buy, and
 unpruned variant everywhere. Its check index makes an apply safe: "rollout start --check-index N" refuses when devices,
 measurements or variants have changed since. "-o json" gives the whole plan.`,
     )
-    .action(async (options: { file: string; diff?: boolean }, command) => {
+    .action(async (options: { file: string; diff?: boolean; svg?: string }, command) => {
       const spec = await readSpec(options.file);
       await withClient(command, async (client, { output }) => {
         const plan = await requestPlan(client, spec);
+        if (options.svg !== undefined) await writeFile(options.svg, drawPlan(plan));
         const showing = { name: () => spec.name, text: options.diff === true ? renderDiff : renderPlan };
         process.stdout.write(renderOne(plan, showing, output));
       });
     });
   addExamples(command, [
     ["espalier plan -f rollout.yaml", "what would happen, before anything does"],
+    ["espalier plan -f rollout.yaml --svg front.svg", "a picture of what the fleet gives for its speed"],
     ["espalier plan -f rollout.yaml --diff", "what would change on the devices"],
     ["espalier plan -f rollout.yaml -o json | jq '.devices[].choice.variantName'", "for a program"],
   ]);
