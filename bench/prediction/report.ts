@@ -55,6 +55,17 @@ const goals: Goal[] = [
   ]),
 ];
 
+const floorOfTimes = Math.max(...statistics.slice(0, 2).map(({ floor }) => floor.median));
+/** A floor beyond the goal itself: then the run judges the machine, not the prediction. */
+const caution =
+  floorOfTimes <= 0.1
+    ? ""
+    : `**The same variant measured twice differs by ${percent(floorOfTimes)} % in the median: the machine was far too busy with other work for this run to judge
+predicted times.** Goals that are met only because the floor is high are no evidence either; the memory figures are. Run it again on a
+quiet machine.
+
+`;
+
 await writeMeasurements("prediction", "Predicted against measured", {
   command: "make bench-prediction SMOLLM2=FILE.gguf",
   rows: comparisons.map(({ measured: [first, second], ...comparison }, index) => ({
@@ -89,7 +100,7 @@ ${table(
     ...[error.median, error.p95, floor.median, floor.p95, within].map((share) => `${percent(share)} %`),
   ]),
 )}
-By budget and family, median error / median floor:
+${caution}By budget and family, median error / median floor:
 
 ${table(["budget", "family", "pairs", ...quantities], byPiece())}
 ## The choice that follows
