@@ -219,6 +219,18 @@ test("a model's profile says what each block costs on a device and how much it i
   assert.equal((await readFile(svg, "utf8")).match(/<title>/g)?.length, 4 * blocks.length);
 });
 
+test("two variants are compared in pairs, and a baseline holds for the same ones and is broken by a worse one", async () => {
+  const [best, second] = (await listVariants(demo.stack.client))
+    .map(({ name, report }) => ({ name, kl: report!.stages.at(-1)!.quality!.kl }))
+    .sort((x, y) => x.kl - y.kl);
+  const baseline = join(dataFolder, "baseline.json");
+  const compare = (a: string, b: string) =>
+    espalier(binaries, ["--context", demo.stack.contextPath, "variant", "compare", a, b, "--baseline", baseline]);
+  assert.match(compare(best!.name, best!.name), /perplexity .*no difference shown/);
+  assert.match(compare(best!.name, best!.name), /tokens/);
+  assert.throws(() => compare(best!.name, second!.name), /baseline\.broken/);
+});
+
 test("a coordinator restored into an empty folder finds its running agents again, and they take what it decides", async () => {
   const { stack } = demo;
   const folder = dirname(stack.contextPath);

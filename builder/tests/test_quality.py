@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 
 import pytest
@@ -33,6 +34,21 @@ def test_figures_equal_the_textbook_formulas_over_all_tokens() -> None:
     assert quality.kl == pytest.approx((p * (p / q).log()).sum(-1).mean().item(), rel=1e-4)
     assert quality.agreement == (dense.argmax(-1) == other.argmax(-1)).double().mean().item()
     assert quality.kl_half_width > 0
+
+
+def test_paired_figures_add_up_to_the_quality_and_keep_each_token_in_order() -> None:
+    windows = [random_window(seed, tokens) for seed, tokens in enumerate([300, 7])]
+    accumulator = QualityAccumulator()
+    for window in windows:
+        accumulator.add(*window)
+    quality, paired = accumulator.quality(text_bytes=1000), accumulator.paired().to_json()
+    assert paired["tokens"] == [300, 7]
+    assert math.exp(sum(paired["nll"]) / 307) == pytest.approx(quality.perplexity)
+    assert sum(paired["kl"]) / 307 == pytest.approx(quality.kl)
+    data = base64.b64decode(paired["agreeing"])
+    dense, other = (torch.cat([window[index] for window in windows]) for index in (0, 1))
+    expected = (dense.argmax(-1) == other.argmax(-1)).tolist()
+    assert [bool(data[token // 8] >> token % 8 & 1) for token in range(307)] == expected
 
 
 def test_the_dense_model_against_itself_agrees_everywhere() -> None:

@@ -22,6 +22,7 @@ from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import Recipe
 from espalier_builder.evaluate.dense_logits import DenseLogits
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
+from espalier_builder.evaluate.quality import PairedFigures
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.weight_layout import WEIGHTS_FILE, lay_out
@@ -110,9 +111,9 @@ class _Build:
             self._evaluate_quantized(pruned, matrices, text, reference)
         exported = self._export(pruned, matrices, text)
         variant = OnnxDecoder(self._folder / GRAPH_FILE)
-        self._evaluate_exported(variant, exported, text, reference)
+        paired = self._evaluate_exported(variant, exported, text, reference)
         self._write_companions(variant, text)
-        report = self._write_report(text, pruned)
+        report = self._write_report(text, pruned, paired)
         return BuiltVariant(self._write_manifest(exported, text), report)
 
     def _texts_of_evaluation(self) -> EvaluationText:
@@ -181,11 +182,14 @@ class _Build:
 
     def _evaluate_exported(
         self, variant: OnnxDecoder, exported: ExportedGraph, text: EvaluationText, reference: DenseLogits
-    ) -> None:
+    ) -> PairedFigures:
         tell = self._progress.of("evaluate-exported", "evaluating the exported files in ONNX Runtime")
-        quality = self._measured("evaluate-exported", lambda: evaluate_exported(variant, text.windows, reference, tell))
+        quality, paired = self._measured(
+            "evaluate-exported", lambda: evaluate_exported(variant, text.windows, reference, tell)
+        )
         size = sum((self._folder / name).stat().st_size for name in (GRAPH_FILE, WEIGHTS_FILE))
         self._rows.append(ReportRow("exported", quality, exported.spec.parameters, size))
+        return paired
 
     def _write_companions(self, variant: OnnxDecoder, text: EvaluationText) -> None:
         self._progress.of("probe", "recording the probe set")
@@ -196,11 +200,13 @@ class _Build:
         write_tokenizer(checkpoint.tokenizer, self._folder)
         write_document(self._folder / CHAT_FILE, "ChatConfig", chat_config(checkpoint))
 
-    def _write_report(self, text: EvaluationText, pruned: Pruned) -> dict[str, Any]:
+    def _write_report(self, text: EvaluationText, pruned: Pruned, paired: PairedFigures) -> dict[str, Any]:
         self._progress.of("manifest", "listing the files")
         costs = [*self._texts.costs, *self._stages.costs, *self._costs]
         notes = [*self._notes, *self._texts.notes]
-        report = evaluation_report(self._request.recipe, self._rows, text, costs, notes, pruned.achieved_sparsity)
+        report = evaluation_report(
+            self._request.recipe, self._rows, paired, text, costs, notes, pruned.achieved_sparsity
+        )
         write_document(self._folder / REPORT_FILE, "EvaluationReport", report)
         return report
 

@@ -13,6 +13,7 @@ import type { Listing } from "../output/print.ts";
 import { bytes, percent, shortDigest, time, unknown } from "../output/quantities.ts";
 import { showOne } from "../session.ts";
 import { addList } from "./list-command.ts";
+import { compareCommand } from "./variant-compare.ts";
 
 export function readVariant(variant: Variant__Output) {
   const { report, manifest, ...plain } = variant;
@@ -72,15 +73,20 @@ export function variantCommand(program: Command): void {
       .command("show <variant>")
       .description("report and manifest of one variant, by name or digest")
       .action((name: string, _options, command) =>
-        showOne(command, { name: listing.name, text: (found) => stringify(found) }, async (client) => {
-          const [found] = await listVariants(client, { variant: name });
-          if (found !== undefined) return found;
-          throw new EspalierError("variant.unknown", `no variant is called ${name}`, {
-            fields: { variant: name },
-            remedy: "espalier variant list -o name",
-          });
-        }),
+        showOne(command, { name: listing.name, text: (found) => stringify(found) }, (client) =>
+          findVariant(client, name),
+        ),
       ),
     [["espalier variant show dense-q4b32a -o json | jq .report.stages", "what each stage cost in quality"]],
   );
+  compareCommand(variant, findVariant);
+}
+
+async function findVariant(client: OperatorClient, name: string): Promise<VariantView> {
+  const [found] = await listVariants(client, { variant: name });
+  if (found !== undefined) return found;
+  throw new EspalierError("variant.unknown", `no variant is called ${name}`, {
+    fields: { variant: name },
+    remedy: "espalier variant list -o name",
+  });
 }

@@ -13,6 +13,18 @@ export const StageCost = z.strictObject({
   cached: z.boolean(),
 });
 
+/** Figures window by window and token by token, so that two variants are compared on the same text in pairs. */
+export const PairedFigures = z.strictObject({
+  /** Tokens that each window scores. */
+  tokens: z.array(z.int().positive()),
+  /** Summed over each window's tokens, in nats: negative log-likelihood of the text, and KL(dense || this). */
+  nll: z.array(z.number()),
+  kl: z.array(z.number()),
+  /** A bit a token, in order, the lowest of a byte first, in base64: whether its most likely token is the dense model's. */
+  agreeing: z.base64(),
+});
+export type PairedFigures = z.infer<typeof PairedFigures>;
+
 /** `report.json` of an artifact: the last row, `exported`, is of the files that ship, run by ONNX Runtime. */
 export const EvaluationReport = z.strictObject({
   schemaVersion: z.literal(1),
@@ -29,6 +41,8 @@ export const EvaluationReport = z.strictObject({
       sizeBytes: z.int().positive(),
     }),
   ),
+  /** Of the exported files; null in reports of builders that didn't keep them. */
+  paired: PairedFigures.nullable().default(null),
   costs: z.array(z.strictObject({ stage: z.string(), cost: StageCost })),
   /** Facts a reader must know to trust the figures, e.g. that calibration text was sampled from the model itself. */
   notes: z.array(z.string()),

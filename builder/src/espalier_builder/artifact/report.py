@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from espalier_builder.contracts import Recipe
-from espalier_builder.evaluate.quality import Quality
+from espalier_builder.evaluate.quality import PairedFigures, Quality
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.text.windows import EvaluationWindows
 
@@ -34,12 +34,15 @@ class EvaluationText:
 def evaluation_report(
     recipe: Recipe,
     rows: list[ReportRow],
+    paired: PairedFigures,
     text: EvaluationText,
     costs: list[tuple[str, StageCost]],
     notes: list[str],
     achieved_sparsity: float,
 ) -> dict[str, Any]:
-    """The `EvaluationReport` contract. `rows` begins with the dense model and ends with the exported files."""
+    """The `EvaluationReport` contract. `rows` begins with the dense model and ends with the exported files, whose pairs
+    are `paired`.
+    """
     dense = rows[0]
     return {
         "schemaVersion": 1,
@@ -61,6 +64,7 @@ def evaluation_report(
             }
             for row in rows
         ],
+        "paired": paired.to_json(),
         "costs": [{"stage": stage, "cost": cost.to_json()} for stage, cost in costs],
         "notes": notes,
     }

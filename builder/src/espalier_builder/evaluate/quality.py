@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +39,25 @@ class Quality:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class PairedFigures:
+    """The `PairedFigures` contract: sums of N windows in nats, and `agreeing [tokens]` bool."""
+
+    tokens: list[int]
+    nll: list[float]
+    kl: list[float]
+    agreeing: Tensor
+
+    def to_json(self) -> dict[str, Any]:
+        bits = np.packbits(self.agreeing.cpu().numpy(), bitorder="little")
+        return {
+            "tokens": self.tokens,
+            "nll": self.nll,
+            "kl": self.kl,
+            "agreeing": base64.b64encode(bits.tobytes()).decode("ascii"),
+        }
+
+
 class QualityAccumulator:
     """Collects per-token figures of one model against the dense model.
 
@@ -45,12 +67,12 @@ class QualityAccumulator:
         quality = accumulator.quality(text_bytes=windows.text_bytes)
 
     Logits may be of any float type and device (NumPy users: `torch.from_numpy`); V may not differ between the two.
-    Only three numbers per token are kept.
+    Only a few numbers per token are kept.
     """
 
     def __init__(self) -> None:
-        self._nll = 0.0
-        self._agreeing = 0
+        self._nll_of_windows: list[float] = []
+        self._agreeing: list[Tensor] = []
         self._kl_of_windows: list[Tensor] = []
 
     @property
@@ -70,7 +92,7 @@ class QualityAccumulator:
                 f"{tuple(targets.shape)} are not [T, V], [T, V] and [T]",
                 "evaluate both models on the same windows and the same vocabulary",
             )
-        kl_rows = []
+        kl_rows, window_nll = [], 0.0
         for start in range(0, len(targets), ROWS):
             rows = slice(start, start + ROWS)
             dense, this = dense_logits[rows].float(), logits[rows].float()
@@ -83,9 +105,10 @@ class QualityAccumulator:
                     f"logits of rows {start}..{start + len(kl) - 1} hold NaN or infinity",
                     "the model is broken at this level: use a lower sparsity or more bits",
                 )
-            self._nll += nll
-            self._agreeing += int((dense.argmax(-1) == this.argmax(-1)).sum())
+            window_nll += nll
+            self._agreeing.append((dense.argmax(-1) == this.argmax(-1)).cpu())
             kl_rows.append(kl.cpu())
+        self._nll_of_windows.append(window_nll)
         self._kl_of_windows.append(torch.cat(kl_rows))
 
     def quality(self, *, text_bytes: int) -> Quality:
@@ -96,7 +119,8 @@ class QualityAccumulator:
         tokens = self.tokens
         if tokens == 0 or text_bytes <= 0:
             raise BuilderError("NOTHING_EVALUATED", "no token was scored", "give evaluation text of 2 tokens or more")
-        mean_nll = self._nll / tokens
+        nll = sum(self._nll_of_windows)
+        mean_nll = nll / tokens
         if mean_nll > 700:
             raise BuilderError(
                 "PERPLEXITY_OVERFLOW",
@@ -106,10 +130,19 @@ class QualityAccumulator:
         kl, half_width = mean_with_half_width(self._kl_of_windows)
         return Quality(
             perplexity=math.exp(mean_nll),
-            bits_per_byte=self._nll / math.log(2) / text_bytes,
-            agreement=self._agreeing / tokens,
+            bits_per_byte=nll / math.log(2) / text_bytes,
+            agreement=int(torch.cat(self._agreeing).sum()) / tokens,
             kl=kl,
             kl_half_width=half_width,
+        )
+
+    def paired(self) -> PairedFigures:
+        """What has been added, window by window and token by token."""
+        return PairedFigures(
+            tokens=[len(window) for window in self._kl_of_windows],
+            nll=self._nll_of_windows,
+            kl=[window.sum().item() for window in self._kl_of_windows],
+            agreeing=torch.cat(self._agreeing),
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from espalier_builder.evaluate.model import LogitsSource
-from espalier_builder.evaluate.quality import Quality, QualityAccumulator
+from espalier_builder.evaluate.quality import PairedFigures, Quality, QualityAccumulator
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.text.windows import EvaluationWindows
 
@@ -18,14 +18,14 @@ def evaluate_exported(
     windows: EvaluationWindows,
     dense_logits: LogitsSource,
     progress: Callable[[float], None] = lambda _: None,
-) -> Quality:
+) -> tuple[Quality, PairedFigures]:
     """Figures over all windows against the dense model's logits. Raises what `QualityAccumulator` raises."""
     accumulator = QualityAccumulator()
     for index, window in enumerate(windows.windows):
         logits = torch.from_numpy(variant.logits(window.inputs.tolist(), window.positions.tolist()))
         accumulator.add(dense_logits.of(index), logits, window.targets)
         progress((index + 1) / len(windows.windows))
-    return accumulator.quality(text_bytes=windows.text_bytes)
+    return accumulator.quality(text_bytes=windows.text_bytes), accumulator.paired()
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ function manifestOf(
     recipe: job.recipe,
     requestedSparsity: 0,
     achievedSparsity: 0,
+    paired: null,
     dense: { quality: denseQuality, protocol, parameters: 100 },
     stages: [{ stage: "exported", quality: built[name] ?? quality, protocol, parameters: 100, sizeBytes: 100 }],
     costs: [],
