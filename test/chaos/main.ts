@@ -54,7 +54,8 @@ function write(rows: readonly Finding[]): void {
     { name: "faults injected, every one survived", value: total, goal: injections, met: total >= injections },
   ];
   const target = join(root, "docs/measurements");
-  writeFileSync(join(target, "chaos.json"), `${JSON.stringify({ command, machine, date, rows, goals }, null, 2)}\n`);
+  const json = { command, machine, date, rows: rows.map((row) => ({ ...row, faults: row.faults.join(", ") })), goals };
+  writeFileSync(join(target, "chaos.json"), `${JSON.stringify(json, null, 2)}\n`);
   const table = rows.map(
     ({ faults, fault, injections: count, outcome }) => `| ${faults.join(", ")} | ${fault} | ${count} | ${outcome} |`,
   );
