@@ -116,7 +116,7 @@ def main() -> None:
         "rows": rows,
         "goals": [goal for bench in measured for goal in goals(bench, tables[bench.name]["rows"])],
     }
-    (options.out / "compression.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf8")
+    (options.out / "compression.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
     (options.out / "compression.md").write_text(page(measured, document), encoding="utf8")
 
 
@@ -156,10 +156,21 @@ def page(benches: list[Bench], document: dict[str, Any]) -> str:
         lines += ["|---|---|---|---|---|---|---|"]
         lines += [_row(row) for row in sorted(rows, key=lambda row: (row["sparsity"], row.get("perplexity", 1e99)))]
         lines += [f"| {name}, published | {share:.4f} | {value:g} | | | | |" for name, share, value in bench.published]
+    lines += ["", "## Not measured in this run", ""]
+    lines += [
+        f"- {bench.name}: {', '.join(absent)}" for bench in BENCHES if (absent := _absent(bench, document["rows"]))
+    ]
     lines += ["", "## Goals", "", "| goal | value | to reach | met |", "|---|---|---|---|"]
     for goal in document["goals"]:
         lines.append(f"| {goal['name']} | {goal['value']:.3f} | {goal['goal']:g} | {'yes' if goal['met'] else 'no'} |")
     return "\n".join(lines) + "\n"
+
+
+def _absent(bench: Bench, rows: list[dict[str, Any]]) -> list[str]:
+    """What the command asks for and the table lacks: it was stopped, or the model wasn't given."""
+    present = {(row["method"], row["sparsity"]) for row in rows if row["model"] == bench.name}
+    asked = [(method, share) for share in bench.sparsities for method in bench.methods]
+    return [f"{method} at {share:g}" for method, share in asked if (method, share) not in present]
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -199,8 +199,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ranks",
         choices=("importance", "uniform", "inverse"),
-        default="importance",
-        help="how ranks differ by layer, at the same number of parameters; default: importance",
+        default="uniform",
+        help="how ranks differ by layer, at the same sum; default: uniform",
     )
     parser.add_argument("--distil", action="store_true", help="imitate the dense model's logits, not the text")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="of training, at most; default: 200")

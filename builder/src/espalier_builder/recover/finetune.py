@@ -24,7 +24,7 @@ class FineTuning:
     """
 
     kind: Literal["lora", "full"] = "lora"
-    ranks: Ranks = "importance"
+    ranks: Ranks = "uniform"
     mean_rank: int = 8
     distil: bool = False
     steps: int = 200
