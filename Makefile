@@ -20,7 +20,8 @@ export MODEL DATA KEEP PYTHON
 # For `make chaos`: how often a fault is injected where that can be chosen (agent and coordinator kills).
 INJECTIONS ?= 100
 
-.PHONY: chaos help setup demo test test-typescript test-scripts test-python check bench-compression bench-planning bench-prediction format clean bench-inference soak test-real
+.PHONY: help setup demo test test-typescript test-scripts test-python check format clean
+.PHONY: agent-package chaos soak test-real bench-compression bench-inference bench-planning bench-prediction
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +33,6 @@ demo: ## the whole job on a real chat model (MODEL=tiny: a small one; MODEL=... 
 	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
 	@$(ON_NODE) $(NODE) test/demo/main.ts
 
-.PHONY: agent-package
 agent-package: setup ## pack the agent for devices: .espalier/packages/espalier-agent-VERSION.tgz
 	@$(ON_NODE) $(NODE) scripts/pack-agent/main.ts
 
