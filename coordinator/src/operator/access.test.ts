@@ -180,9 +180,9 @@ test("an entry is found by time and by who it was", async (t) => {
   const { store } = await startPorts(t);
   const entry = { action: "CreateToken", target: "", outcome: "allowed", detail: "" } as const;
   for (const [atMs, who] of [
-    [1, "ada"],
     [2, "bob"],
     [3, "ada"],
+    [1, "ada"],
   ] as const) {
     await recordAudit(store.db, { ...entry, atMs, who });
   }
