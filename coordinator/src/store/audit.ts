@@ -44,7 +44,13 @@ export async function listAudit(
   db: Queries,
   { limit, sinceMs = 0, who }: { limit: number; sinceMs?: number; who?: string },
 ): Promise<AuditEntry[]> {
-  let query = db.selectFrom("audit").selectAll().where("atMs", ">=", sinceMs).orderBy("id", "desc").limit(limit);
+  let query = db
+    .selectFrom("audit")
+    .selectAll()
+    .where("atMs", ">=", sinceMs)
+    .orderBy("atMs", "desc")
+    .orderBy("id", "desc")
+    .limit(limit);
   if (who !== undefined) query = query.where("who", "=", who);
   const rows = await query.execute();
   return rows.map(({ id: _id, outcome, ...rest }) => ({ ...rest, outcome: AuditOutcome.parse(outcome) }));
