@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from espalier_builder.artifact.report import EvaluationText
 from espalier_builder.evaluate.model import evaluate_model
 from espalier_builder.layer_profile import LayerProfileRequest, replaced, run_layer_profile
 from espalier_builder.stages.cache import StageCache
@@ -22,7 +23,7 @@ MODEL_DIGEST = f"sha256:{'a' * 64}"
 def _profile(tmp_path: Path) -> tuple[Any, EvaluationWindows, dict[str, Any]]:
     checkpoint = tiny_checkpoint()
     windows = evaluation_windows(checkpoint.tokenizer, TEXT, length=32, tokens=256)
-    request = LayerProfileRequest(checkpoint, MODEL_DIGEST, windows, None, "self-sampled")
+    request = LayerProfileRequest(checkpoint, MODEL_DIGEST, EvaluationText(windows, digest=None, given=False))
     return checkpoint, windows, run_layer_profile(request, StageCache(tmp_path))
 
 
@@ -33,11 +34,7 @@ def test_a_removed_block_does_the_damage_of_a_block_that_answers_zero(tmp_path: 
     for row in profile["blocks"]:
         layer = model.model.layers[row["layer"]]
         module = layer.self_attn if row["part"] == "attention" else layer.mlp
-        hook = module.register_forward_hook(
-            lambda _m, _i, out: (
-                (torch.zeros_like(out[0]), *out[1:]) if isinstance(out, tuple) else torch.zeros_like(out)
-            )
-        )
+        hook = module.register_forward_hook(_answer_zero)
         try:
             expected = evaluate_model(model, windows, stages_logits)
         finally:

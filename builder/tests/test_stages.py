@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from espalier_builder.artifact.report import EvaluationText
 from espalier_builder.contracts import Pruning, Quantization, Recipe, digest_of_bytes, recipe_digest
 from espalier_builder.evaluate.model import evaluate_model
 from espalier_builder.prune.apply import prune
@@ -80,9 +81,9 @@ def request(candidates: tuple[Recipe, ...]) -> SensitivityRequest:
         model_digest=digest_of_bytes(b"tiny"),
         candidates=candidates,
         rows=calibration_rows(checkpoint.tokenizer, TEXT, length=32, tokens=512, seed=0),
-        windows=evaluation_windows(checkpoint.tokenizer, TEXT, length=32, tokens=300),
-        dataset_digest=None,
-        dataset_origin="given",
+        evaluation=EvaluationText(
+            evaluation_windows(checkpoint.tokenizer, TEXT, length=32, tokens=300), digest=None, given=True
+        ),
     )
 
 
@@ -122,11 +123,11 @@ def test_sensitivity_reports_each_candidate_and_rejects_the_impossible(tmp_path:
 
     class Dense:
         def of(self, window: int) -> torch.Tensor:
-            chosen = asked.windows.windows[window]
+            chosen = asked.evaluation.windows.windows[window]
             logits: torch.Tensor = model(chosen.inputs[None]).logits[0, chosen.positions]
             return logits
 
-    expected = evaluate_model(pruned, asked.windows, Dense())
+    expected = evaluate_model(pruned, asked.evaluation.windows, Dense())
     found = by_digest[recipe_digest(refitted)]["quality"]
     assert found["kl"] == pytest.approx(expected.kl, rel=1e-4)
     assert found["perplexity"] == pytest.approx(expected.perplexity, rel=1e-5)

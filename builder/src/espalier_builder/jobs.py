@@ -71,9 +71,7 @@ def run_sensitivity_job(
         model_digest=model.digest,
         candidates=candidates,
         rows=texts.calibration(),
-        windows=evaluation.windows,
-        dataset_digest=evaluation.digest,
-        dataset_origin="given" if evaluation.given else "self-sampled",
+        evaluation=evaluation,
         seed=text.seed,
     )
     report = run_sensitivity(request, cache, lambda share, doing: on_progress("sensitivity", share, doing))
@@ -88,9 +86,7 @@ def run_profile_job(model: Model, text: TextSettings, cache: StageCache, out: Pa
     request = LayerProfileRequest(
         checkpoint=checkpoint,
         model_digest=model.digest,
-        windows=evaluation.windows,
-        dataset_digest=evaluation.digest,
-        dataset_origin="given" if evaluation.given else "self-sampled",
+        evaluation=evaluation,
     )
     profile = run_layer_profile(request, cache, lambda share, doing: on_progress("profile", share, doing))
     out.mkdir(parents=True)

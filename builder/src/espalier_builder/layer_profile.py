@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
+from espalier_builder.artifact.report import EvaluationText, protocol
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import validate
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
@@ -21,7 +22,6 @@ from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import FP32, VariantFormats, WeightFormat
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.model_stages import DenseModel, ModelStages
-from espalier_builder.text.windows import EvaluationWindows
 
 # (share of the job done, what is being done)
 Progress = Callable[[float, str], None]
@@ -32,13 +32,11 @@ _DENSE_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LayerProfileRequest:
-    """`model_digest` names what `checkpoint` was read from, `dataset_digest` what `windows` was cut from."""
+    """`model_digest` names what `checkpoint` was read from."""
 
     checkpoint: Checkpoint
     model_digest: str
-    windows: EvaluationWindows
-    dataset_digest: str | None
-    dataset_origin: Literal["given", "self-sampled"]
+    evaluation: EvaluationText
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +69,13 @@ def run_layer_profile(
     """
     model = request.checkpoint.model
     stages = ModelStages(cache, DenseModel(model, request.model_digest))
-    reference = stages.dense_logits(request.windows, lambda share: progress(_DENSE_SHARE * share, "dense model"))
+    reference = stages.dense_logits(
+        request.evaluation.windows, lambda share: progress(_DENSE_SHARE * share, "dense model")
+    )
 
     def damage(weights: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
         with replaced(weights):
-            return _damage(evaluate_model(model, request.windows, reference))
+            return _damage(evaluate_model(model, request.evaluation.windows, reference))
 
     rows = []
     blocks = blocks_of(model)
@@ -98,16 +98,8 @@ def run_layer_profile(
     profile = {
         "schemaVersion": 1,
         "modelDigest": request.model_digest,
-        "protocol": {
-            "datasetDigest": request.dataset_digest,
-            "datasetOrigin": request.dataset_origin,
-            "sequenceLength": request.windows.length,
-            "windows": len(request.windows.windows),
-            "tokens": request.windows.tokens,
-            "engine": "pytorch",
-            "engineVersion": str(torch.__version__),
-        },
-        "dense": evaluate_reference(request.windows, reference).to_json(),
+        "protocol": protocol(request.evaluation, "pytorch"),
+        "dense": evaluate_reference(request.evaluation.windows, reference).to_json(),
         "shape": shape_of(spec_of(model), VariantFormats(linear=FP32, embedding=FP32)),
         "probeFormat": PROBE_FORMAT.to_json(),
         "blocks": rows,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor
 
+from espalier_builder.artifact.report import EvaluationText, protocol
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import Pruning, Recipe, digest_of_json, recipe_digest, recipe_name, validate
 from espalier_builder.evaluate.dense_logits import DenseLogits
@@ -20,7 +20,6 @@ from espalier_builder.prune.apply import Pruned
 from espalier_builder.quantize.model import dequantized_copy
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.model_stages import DenseModel, ModelStages
-from espalier_builder.text.windows import EvaluationWindows
 
 # (share of the job done, what is being done)
 Progress = Callable[[float, str], None]
@@ -29,15 +28,13 @@ PREPARATION = 0.15
 
 @dataclass(frozen=True, slots=True)
 class SensitivityRequest:
-    """`model_digest` names what `checkpoint` was read from, `dataset_digest` what `windows` was cut from."""
+    """`model_digest` names what `checkpoint` was read from."""
 
     checkpoint: Checkpoint
     model_digest: str
     candidates: tuple[Recipe, ...]
     rows: Tensor
-    windows: EvaluationWindows
-    dataset_digest: str | None
-    dataset_origin: Literal["given", "self-sampled"]
+    evaluation: EvaluationText
     seed: int = 0
 
 
@@ -53,8 +50,10 @@ def run_sensitivity(
     dense = DenseModel(request.checkpoint.model, request.model_digest)
     stages = ModelStages(cache, dense)
     progress(0.0, "evaluating the dense model")
-    reference = stages.dense_logits(request.windows, lambda share: progress(0.4 * PREPARATION * share, "dense model"))
-    dense_quality = evaluate_reference(request.windows, reference)
+    reference = stages.dense_logits(
+        request.evaluation.windows, lambda share: progress(0.4 * PREPARATION * share, "dense model")
+    )
+    dense_quality = evaluate_reference(request.evaluation.windows, reference)
     progress(0.5 * PREPARATION, "collecting calibration statistics")
     calibration = stages.calibration(request.rows, request.seed)
 
@@ -80,15 +79,7 @@ def run_sensitivity(
     report = {
         "schemaVersion": 1,
         "modelDigest": request.model_digest,
-        "protocol": {
-            "datasetDigest": request.dataset_digest,
-            "datasetOrigin": request.dataset_origin,
-            "sequenceLength": request.windows.length,
-            "windows": len(request.windows.windows),
-            "tokens": request.windows.tokens,
-            "engine": "pytorch",
-            "engineVersion": str(torch.__version__),
-        },
+        "protocol": protocol(request.evaluation, "pytorch"),
         "dense": dense_quality.to_json(),
         "candidates": [results[digest] for digest, _ in asked if digest in results],
         "rejected": [
@@ -120,13 +111,13 @@ def _candidate(
     shape = variant_shape(pruned.model, recipe.quantization)
     untouched = recipe.pruning.method == "none" and recipe.quantization.method == "none"
     if untouched:
-        quality = evaluate_reference(request.windows, reference)
+        quality = evaluate_reference(request.evaluation.windows, reference)
     else:
         model = pruned.model
         if recipe.quantization.method != "none":
             matrices = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
             model = dequantized_copy(pruned.model, recipe.quantization, matrices)
-        quality = evaluate_model(model, request.windows, reference)
+        quality = evaluate_model(model, request.evaluation.windows, reference)
     return {
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),
