@@ -41,6 +41,8 @@ export interface DemoResult {
 const names = { workstation: "workstation", mini: "mini", pi: "pi" } as const;
 const piQuotaCores = 0.5;
 const answerTokens = 60;
+/** The machine plays three devices and is shared: a dozen requests' 90th percentile is off by about as much. */
+const latencyMargin = 0.25;
 
 /** The main job on one machine. The caller stops the stack. */
 export async function runDemo({
@@ -80,7 +82,7 @@ export async function runDemo({
       say(`${name}: ${agent.deviceId} at ${agent.apiUrl}`);
     };
     const imported = await step("import", () => importSubject(stack, subject));
-    const base: RolloutSpecInput = { ...imported, gates: { maxPredictionError } };
+    const base: RolloutSpecInput = { ...imported, gates: { maxPredictionError, latencyMargin } };
     const probe: RolloutSpecInput = { ...base, limits: impossibleLimits };
 
     await step(`enroll ${names.workstation}`, () => startAgent(names.workstation, { threads: "2" }));
@@ -101,7 +103,7 @@ export async function runDemo({
     const variants = await listVariants(stack.client);
     const limit =
       "tpotP90Ms" in limits
-        ? await step("try the dense variant on the last device", () =>
+        ? await step("try the dense variant and its own on the last device", () =>
             checkLimit({ client: stack.client, variants, devices, deviceName: names.pi, ...limits }),
           )
         : null;

@@ -54,6 +54,8 @@ export const RolloutSpec = z.strictObject({
       maxFailureShare: z.number().min(0).max(1).default(0),
       /** Measured time per output token further than this from the prediction is inconclusive. */
       maxPredictionError: z.number().positive().default(0.5),
+      /** A measured 90th percentile may lie above its limit by this share: few requests tell it only roughly. */
+      latencyMargin: z.number().min(0).max(1).default(0),
       minProbeAgreement: z.number().min(0).max(1).default(0.9),
       /** A device that reached no end by then counts as offline and frees its slot. */
       deviceDeadlineSeconds: z.int().min(10).max(86_400).default(900),

@@ -13,7 +13,17 @@ import {
 } from "./measured-gates.ts";
 import { worstVerdict } from "./verdict.ts";
 
-const lengths = { promptTokens: 64, outputTokens: 24 };
+const spec = {
+  promptTokens: 64,
+  outputTokens: 24,
+  gates: {
+    maxFailureShare: 0,
+    maxPredictionError: 0.5,
+    latencyMargin: 0,
+    minProbeAgreement: 0.9,
+    deviceDeadlineSeconds: 60,
+  },
+};
 
 function proof({
   tpotMs = 20,
@@ -79,15 +89,18 @@ describe("latency against the objective", () => {
     ],
   ];
   for (const [name, devices, verdict] of rows) {
-    test(name, () => assert.equal(latencyObjectiveGate("class", devices, lengths).verdict, verdict));
+    test(name, () => assert.equal(latencyObjectiveGate("class", devices, spec).verdict, verdict));
   }
+
+  test("a margin allows as much above the limit, and no more", () => {
+    const lenient = { ...spec, gates: { ...spec.gates, latencyMargin: 0.1 } };
+    const verdictOf = (p90Ms: number) =>
+      latencyObjectiveGate("class", [observed({ tpotP90Ms: 20 }, proof({ tpotMs: p90Ms / 1.1 }))], lenient).verdict;
+    assert.deepEqual([verdictOf(21.9), verdictOf(22.1)], ["pass", "fail"]);
+  });
 });
 
 describe("latency against the prediction", () => {
-  const spec = {
-    ...lengths,
-    gates: { maxFailureShare: 0, maxPredictionError: 0.5, minProbeAgreement: 0.9, deviceDeadlineSeconds: 60 },
-  };
   const rows: [string, Proof | null, Verdict][] = [
     ["passes near the prediction", proof({ tpotMs: 28 }), "pass"],
     ["is inconclusive when much slower", proof({ tpotMs: 31 }), "inconclusive"],

@@ -25,23 +25,31 @@ interface Ratio {
 /** A timing of other lengths than the spec's says nothing about its limits; real prompts vary a little (ours: 25 %). */
 const lengthTolerance = 0.25;
 
-/** The 90th percentiles that devices measured against their limits. A limit without a measurement is inconclusive. */
-export function latencyObjectiveGate(subject: string, devices: readonly Observed[], lengths: Lengths): GateResult {
+/**
+ * The 90th percentiles that devices measured against their limits, which may be exceeded by the spec's margin. A limit
+ * without a measurement is inconclusive.
+ */
+export function latencyObjectiveGate(
+  subject: string,
+  devices: readonly Observed[],
+  spec: Lengths & Pick<RolloutSpec, "gates">,
+): GateResult {
   const limited = devices.filter(({ limits }) => limits.tpotP90Ms !== undefined || limits.ttftP90Ms !== undefined);
   const ratios = limited.flatMap((device) => {
-    const timing = comparableTiming(device, lengths);
+    const timing = comparableTiming(device, spec);
     if (timing === null) return [];
     return [
       ...ratio(device.name, "time per output token", timing.tpotMs.p90, device.limits.tpotP90Ms),
       ...ratio(device.name, "time to first token", timing.ttftMs.p90, device.limits.ttftP90Ms),
     ];
   });
-  const evidence = limited.filter((device) => comparableTiming(device, lengths) !== null).length;
+  const evidence = limited.filter((device) => comparableTiming(device, spec) !== null).length;
   return byWorstRatio("latency-objective", subject, {
     ratios,
     evidence,
     demanded: limited.length,
     over: "fail",
+    margin: spec.gates.latencyMargin,
     unit: "ms",
   });
 }
@@ -95,6 +103,7 @@ export function memoryObjectiveGate(subject: string, devices: readonly Observed[
     evidence: ratios.length,
     demanded: limited.length,
     over: "fail",
+    margin: 0,
     unit: "bytes",
   });
 }
@@ -126,7 +135,14 @@ function ratio(name: string, what: string, measured: number | undefined, allowed
 function byWorstRatio(
   gate: GateResult["gate"],
   subject: string,
-  from: { ratios: readonly Ratio[]; evidence: number; demanded: number; over: Verdict; unit: "ms" | "bytes" },
+  from: {
+    ratios: readonly Ratio[];
+    evidence: number;
+    demanded: number;
+    over: Verdict;
+    margin: number;
+    unit: "ms" | "bytes";
+  },
 ): GateResult {
   const worst = [...from.ratios].sort((a, b) => b.measured / b.allowed - a.measured / a.allowed)[0];
   const base = { gate, subject, evidence: from.evidence } as const;
@@ -143,7 +159,7 @@ function byWorstRatio(
   }
   const show = (value: number) =>
     from.unit === "ms" ? `${value.toFixed(1)} ms` : `${(value / 2 ** 20).toFixed(1)} MiB`;
-  const verdict = worst.measured > worst.allowed ? from.over : "pass";
+  const verdict = worst.measured > worst.allowed * (1 + from.margin) ? from.over : "pass";
   const message = `${worst.name}: ${worst.what} ${show(worst.measured)}, allowed ${show(worst.allowed)}`;
   return { ...base, verdict, measured: worst.measured, allowed: worst.allowed, message };
 }
