@@ -117,6 +117,12 @@ describe("latency against the prediction", () => {
     assert.deepEqual([gate(55).verdict, gate(55).allowed], ["pass", 2]);
     assert.equal(gate(65).verdict, "inconclusive");
   });
+  test("a tenth of a millisecond contradicts no prediction", () => {
+    const quick = { ...prediction, tpotMs: { value: 0.2, relativeUncertainty: 0.1 } };
+    const verdictOf = (tpotMs: number) =>
+      latencyPredictionGate("class", [{ ...observed({}, proof({ tpotMs })), prediction: quick }], spec).verdict;
+    assert.deepEqual([verdictOf(0.4), verdictOf(0.5)], ["pass", "inconclusive"]);
+  });
   test("stores the worst error with its values", () => {
     const gate = latencyPredictionGate("class", [observed({}, proof()), observed({}, proof({ tpotMs: 25 }))], spec);
     assert.deepEqual([gate.measured, gate.allowed, gate.evidence], [0.25, 0.5, 2]);
