@@ -25,6 +25,9 @@ interface Ratio {
 /** A timing of other lengths than the spec's says nothing about its limits; real prompts vary a little (ours: 25 %). */
 const lengthTolerance = 0.25;
 
+/** Times per token closer than this differ by how the system hands threads over, not by the model (ours). */
+const resolutionMs = 0.25;
+
 /**
  * The 90th percentiles that devices measured against their limits, which may be exceeded by the spec's margin. A limit
  * without a measurement is inconclusive.
@@ -69,7 +72,7 @@ export function latencyPredictionGate(
     if (timing === null || device.prediction === null) return [];
     const { value: predicted, relativeUncertainty } = device.prediction.tpotMs;
     const measured = timing.tpotMs.median;
-    const allowed = Math.max(maxPredictionError, relativeUncertainty);
+    const allowed = Math.max(maxPredictionError, relativeUncertainty, resolutionMs / predicted);
     return [{ name: device.name, measured, predicted, allowed, error: Math.abs(measured / predicted - 1) }];
   });
   const worst = errors.sort((a, b) => b.error / b.allowed - a.error / a.allowed)[0];
