@@ -43,6 +43,8 @@ const piQuotaCores = 0.5;
 const answerTokens = 60;
 /** The machine plays three devices and is shared: a dozen requests' 90th percentile is off by about as much. */
 const latencyMargin = 0.25;
+/** Half of what a rollout takes by default: somebody waits, and two cores evaluate a few hundred tokens a second. */
+const waitedFor: RolloutSpecInput["build"] = { sensitivityTokens: 1_024, evaluationTokens: 4_096 };
 
 /** The main job on one machine. The caller stops the stack. */
 export async function runDemo({
@@ -82,7 +84,7 @@ export async function runDemo({
       say(`${name}: ${agent.deviceId} at ${agent.apiUrl}`);
     };
     const imported = await step("import", () => importSubject(stack, subject));
-    const base: RolloutSpecInput = { ...imported, gates: { maxPredictionError, latencyMargin } };
+    const base: RolloutSpecInput = { ...imported, gates: { maxPredictionError, latencyMargin }, build: waitedFor };
     const probe: RolloutSpecInput = { ...base, limits: impossibleLimits };
 
     await step(`enroll ${names.workstation}`, () => startAgent(names.workstation, { threads: "2" }));
