@@ -41,8 +41,11 @@ export interface DemoResult {
 const names = { workstation: "workstation", mini: "mini", pi: "pi" } as const;
 const piQuotaCores = 0.5;
 const answerTokens = 60;
-/** The machine plays three devices and is shared: a dozen requests' 90th percentile is off by about as much. */
-const latencyMargin = 0.25;
+/**
+ * The machine plays three devices at once and is shared: the 90th percentile of a dozen requests was seen at one and a half
+ * times the calm one. Whether the limit holds is checked afterwards, beside the dense variant.
+ */
+const latencyMargin = 1;
 /** Half of what a rollout takes by default: somebody waits, and two cores evaluate a few hundred tokens a second. */
 const waitedFor: RolloutSpecInput["build"] = { sensitivityTokens: 1_024, evaluationTokens: 4_096 };
 
