@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 from gguf import GGMLQuantizationType
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.checkpoint.load import load
 from espalier_builder.contracts import Pruning
 from espalier_builder.evaluate.forward import scored_logits
@@ -85,7 +85,7 @@ class Subjects:
         print(f"{name}: perplexity {self.entries[name]['perplexity']:.3f}", flush=True)
 
 
-def ours(model: LlamaForCausalLM, form: WeightFormat, folder: Path, windows: EvaluationWindows) -> dict[str, Any]:
+def ours(model: DecoderModel, form: WeightFormat, folder: Path, windows: EvaluationWindows) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     exported = write_graph(model, variant_formats(form, model.config.hidden_size), folder)
     rotary = exported.layout.groups[0]
@@ -101,7 +101,7 @@ def ours(model: LlamaForCausalLM, form: WeightFormat, folder: Path, windows: Eva
 
 
 def theirs(
-    model: LlamaForCausalLM, kind: GGMLQuantizationType, metadata: Path, path: Path, windows: EvaluationWindows
+    model: DecoderModel, kind: GGMLQuantizationType, metadata: Path, path: Path, windows: EvaluationWindows
 ) -> dict[str, Any]:
     weight_bytes = write_gguf(model, metadata, kind, path)
     stored = rounded(model, kind)

@@ -12,7 +12,8 @@ import torch
 from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
 from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
-from transformers import LlamaForCausalLM
+
+from espalier_builder.checkpoint.family import DecoderModel
 
 Array = NDArray[np.float32]
 
@@ -24,7 +25,7 @@ _FFN, _HEADS, _KV_HEADS = "feed_forward_length", "attention.head_count", "attent
 _OWN_FIELDS = {"GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type"}
 
 
-def write_gguf(model: LlamaForCausalLM, metadata: Path, linear: GGMLQuantizationType, path: Path) -> int:
+def write_gguf(model: DecoderModel, metadata: Path, linear: GGMLQuantizationType, path: Path) -> int:
     """Writes `model` with linears of type `linear`, norms in fp32, tokenizer and metadata from a GGUF file.
 
     Layers may differ in width. Returns the bytes of all tensors.
@@ -76,7 +77,7 @@ def write_gguf(model: LlamaForCausalLM, metadata: Path, linear: GGMLQuantization
 
 
 @torch.no_grad()
-def rounded(model: LlamaForCausalLM, linear: GGMLQuantizationType) -> LlamaForCausalLM:
+def rounded(model: DecoderModel, linear: GGMLQuantizationType) -> DecoderModel:
     """A copy of `model` whose matrices are what `write_gguf` leaves of them, in fp32."""
     result = copy.deepcopy(model)
     modules = [module for layer in result.model.layers for module in layer.modules()]

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Quantization
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.weight_layout import lay_out
@@ -77,7 +77,7 @@ def main() -> None:
             options.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf8")
 
 
-def measure(name: str, model: LlamaForCausalLM, rows: Tensor, windows: list[Tensor]) -> dict[str, Any]:
+def measure(name: str, model: DecoderModel, rows: Tensor, windows: list[Tensor]) -> dict[str, Any]:
     """A row of the table: what `name` (`gptq-q4b128a`, or `dense`) makes of the model."""
     started = time.perf_counter()
     quantization = parse(name)
@@ -116,7 +116,7 @@ def joined_windows(checkpoint: Checkpoint, text: Path, length: int, count: int) 
 
 
 @torch.inference_mode()
-def perplexity(model: LlamaForCausalLM, windows: list[Tensor]) -> float:
+def perplexity(model: DecoderModel, windows: list[Tensor]) -> float:
     nll, tokens = 0.0, 0
     for window in windows:
         logits = model(input_ids=window[None, :-1], use_cache=False).logits[0].float()

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import ffn_widths, heads_of
+from espalier_builder.checkpoint.decoder import ffn_widths, heads_of
 from espalier_builder.checkpoint.load import load
 from espalier_builder.checkpoint.save import save
 from espalier_builder.failure import BuilderError

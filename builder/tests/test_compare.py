@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from espalier_builder.checkpoint.llama import ffn_widths
+from espalier_builder.checkpoint.decoder import ffn_widths
 from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
 from espalier_builder.compare import Comparison, compare

@@ -130,7 +130,7 @@ def test_tensors_lie_in_order_of_use_without_overlap() -> None:
     )
     names = [group.name for group in layout.groups]
     assert names == [
-        "rotary",
+        "positions",
         "embedding",
         *(f"layers.{i}.{part}" for i in (0, 1) for part in ("attention", "ffn")),
         "head",

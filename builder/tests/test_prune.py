@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from espalier_builder.checkpoint.llama import ffn_widths, non_embedding_parameters
+from espalier_builder.checkpoint.decoder import ffn_widths, non_embedding_parameters
 from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.apply import choose_cut, prune
@@ -46,7 +46,7 @@ def test_published_cfsp_scores_follow_the_formula_and_order_like_the_activation_
     for f in range(F):
         columns = [(down[:, f] * act[f]).abs(), up[f].abs(), gate[f].abs()]
         expected.append(sum((column / column.sum()).mean() for column in columns) * act[f])
-    scores = cfsp_scores(down, up, gate, act)
+    scores = cfsp_scores(down, (up, gate), act)
     assert torch.allclose(scores, torch.stack(expected))
     assert torch.equal(scores.argsort(), act.argsort())
 
@@ -57,13 +57,13 @@ def test_relative_cfsp_scores_normalise_over_neurons() -> None:
     for h in range(H):
         for weights in (down[h].abs() * act, up[:, h].abs(), gate[:, h].abs()):
             expected += weights / weights.sum() * act / H
-    assert torch.allclose(cfsp_rel_scores(down, up, gate, act), expected)
+    assert torch.allclose(cfsp_rel_scores(down, (up, gate), act), expected)
 
 
 def test_magnitude_is_the_norm_of_all_that_leaves_with_a_neuron() -> None:
     down, up, gate, _ = random_ffn()
     expected = [torch.cat([down[:, f], up[f], gate[f]]).norm() for f in range(F)]
-    assert torch.allclose(magnitude_scores(down, up, gate), torch.stack(expected))
+    assert torch.allclose(magnitude_scores(down, (up, gate)), torch.stack(expected))
 
 
 def test_the_published_contrast_is_13_at_the_papers_calibration_size() -> None:

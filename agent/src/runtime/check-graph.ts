@@ -10,15 +10,17 @@ const maxNodes = 20_000;
 
 /** What the builder's exporter makes decoders of. Of the others, some read files or run for ever. */
 const allowedOperators: ReadonlySet<string> = new Set([
-  ...["Add", "Cast", "Gather", "Mul", "Shape", "Sigmoid", "SimplifiedLayerNormalization", "Slice", "Split", "Sub"].map(
-    (name) => `:${name}`,
-  ),
+  ...[
+    ...["Add", "Cast", "Gather", "LayerNormalization", "Mul", "Relu", "Reshape", "Shape", "Sigmoid"],
+    ...["SimplifiedLayerNormalization", "Slice", "Split", "Sub"],
+  ].map((name) => `:${name}`),
   ...[
     "FusedMatMul",
     "GatherBlockQuantized",
     "GroupQueryAttention",
     "MatMulNBits",
     "RotaryEmbedding",
+    "SkipLayerNormalization",
     "SkipSimplifiedLayerNormalization",
   ].map((name) => `com.microsoft:${name}`),
 ]);

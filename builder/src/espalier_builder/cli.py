@@ -65,7 +65,8 @@ def run(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="espalier-builder",
-        description="Fits a LLaMA-family model to a device: prune, quantize, export to ONNX, evaluate what ships.",
+        description="Fits a language model to a device: prune, quantize, export to ONNX, evaluate what ships. "
+        "Reads LLaMA, Qwen2, Qwen3, Mistral and OPT as safetensors, LLaMA as GGUF.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

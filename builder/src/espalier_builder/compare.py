@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import all_parameters
+from espalier_builder.checkpoint.decoder import all_parameters
 from espalier_builder.contracts import digest_of_json
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.evaluate.quality import Quality

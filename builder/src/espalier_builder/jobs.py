@@ -10,7 +10,7 @@ from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.artifact.write_document import write_document
 from espalier_builder.build import BuildRequest, BuiltVariant, build
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import all_parameters, ffn_widths, heads_of
+from espalier_builder.checkpoint.decoder import all_parameters, ffn_widths, heads_of
 from espalier_builder.checkpoint.save import save
 from espalier_builder.compare import Comparison, compare
 from espalier_builder.contracts import Pruning, Recipe

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
 
 from espalier_builder.artifact.report import EvaluationText, protocol
 from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.checkpoint.family import DecoderModel, ffn_inputs
 from espalier_builder.contracts import validate
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.evaluate.quality import Quality
@@ -49,14 +49,14 @@ class Block:
     output: nn.Linear
 
 
-def blocks_of(model: LlamaForCausalLM) -> list[Block]:
+def blocks_of(model: DecoderModel) -> list[Block]:
     """Every block in the order that a token passes them."""
     blocks = []
     for index, layer in enumerate(model.model.layers):
         attention, mlp = layer.self_attn, layer.mlp
         queries = (attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj)
         blocks.append(Block(index, "attention", queries, attention.o_proj))
-        blocks.append(Block(index, "ffn", (mlp.gate_proj, mlp.up_proj, mlp.down_proj), mlp.down_proj))
+        blocks.append(Block(index, "ffn", (*ffn_inputs(mlp), mlp.down_proj), mlp.down_proj))
     return blocks
 
 

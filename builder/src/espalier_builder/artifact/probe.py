@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 
 TOP_LOGITS = 32
@@ -41,7 +41,7 @@ class Spread:
 
 
 @torch.inference_mode()
-def record_probe(dense: LlamaForCausalLM, variant: OnnxDecoder, prompts: Sequence[list[int]]) -> dict[str, Any]:
+def record_probe(dense: DecoderModel, variant: OnnxDecoder, prompts: Sequence[list[int]]) -> dict[str, Any]:
     """The `Probe` contract over `prompts` (each of 2 tokens or more).
 
     The dense model's choices come from PyTorch, the variant's from the exported files in ONNX Runtime at the accuracy

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
+
+from espalier_builder.checkpoint.family import DecoderModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,7 @@ class Checkpoint:
     `notes` are facts about the source that a reader of any figure must know, e.g. that its weights lie on a 4-bit grid.
     """
 
-    model: LlamaForCausalLM
+    model: DecoderModel
     tokenizer: PreTrainedTokenizerBase
     name: str
     notes: tuple[str, ...] = ()

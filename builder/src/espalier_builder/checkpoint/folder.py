@@ -11,28 +11,44 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import build_llama
+from espalier_builder.checkpoint.decoder import build_decoder, named_family
+from espalier_builder.checkpoint.family import Family
 from espalier_builder.failure import BuilderError
 
 
 def load_folder(folder: Path) -> Checkpoint:
     """Read config.json, every *.safetensors and tokenizer.json.
 
+    Tensors are taken from their mapped shards one by one, so memory holds the fp32 model and nothing twice.
     Raises BuilderError: `CONFIG_INVALID`, `ARCHITECTURE_UNSUPPORTED`, `REMOTE_CODE`, `TOKENIZER_MISSING`,
-    `TOKENIZER_MISMATCH`, `CHECKPOINT_TRUNCATED`, and those of `build_llama`.
+    `TOKENIZER_MISMATCH`, `CHECKPOINT_TRUNCATED`, and those of `build_decoder`.
     """
     config = read_json(folder / "config.json")
-    _require_llama(config, folder)
+    _require_plain(config, folder)
+    family = named_family(config, str(folder / "config.json"))
     tokenizer = load_tokenizer(folder)
-    model = build_llama(config, _read_tensors(folder), str(folder))
+    tensors, where = _read_tensors(folder, family)
+    model = build_decoder(config, tensors, str(folder), where)
     rows = model.get_input_embeddings().num_embeddings
-    if tokenizer.vocab_size > rows:
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    if highest >= rows:
+        embedding = family.published_name("model.embed_tokens.weight")
         raise BuilderError(
             "TOKENIZER_MISMATCH",
-            f"{folder / 'tokenizer.json'} has {tokenizer.vocab_size} tokens, model.embed_tokens.weight has {rows} rows",
+            f"{folder / 'tokenizer.json'} has tokens up to number {highest}, {embedding} has {rows} rows",
             "tokenizer and weights belong to different models; fetch both again",
         )
-    return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name)
+    return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name, notes=_notes(config, model.config))
+
+
+def _notes(config: dict[str, Any], used: Any) -> tuple[str, ...]:
+    context = config.get("max_position_embeddings")
+    if not isinstance(context, int) or context <= used.max_position_embeddings:
+        return ()
+    return (
+        f"Attention of this model sees a window of {used.max_position_embeddings} tokens; its context of {context} is "
+        "cut there, where attending to everything is still the same.",
+    )
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -66,15 +82,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _require_llama(config: dict[str, Any], folder: Path) -> None:
+def _require_plain(config: dict[str, Any], folder: Path) -> None:
     _refuse_remote_code(config, folder / "config.json")
-    architectures = config.get("architectures") or ["LlamaForCausalLM"]
-    if config.get("model_type") != "llama" or architectures != ["LlamaForCausalLM"]:
-        raise BuilderError(
-            "ARCHITECTURE_UNSUPPORTED",
-            f"{folder / 'config.json'} describes {architectures[0]} (model_type {config.get('model_type')!r})",
-            "only LlamaForCausalLM is supported",
-        )
     if config.get("quantization_config") is not None:
         raise BuilderError(
             "ARCHITECTURE_UNSUPPORTED",
@@ -92,19 +101,24 @@ def _refuse_remote_code(config: dict[str, Any], path: Path) -> None:
         )
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
+def _read_tensors(folder: Path, family: Family) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """fp32 tensors by their names in memory, and the file of each."""
     tensors: dict[str, Tensor] = {}
+    where: dict[str, str] = {}
     for shard in _shards(folder):
         try:
             with safe_open(shard, "pt") as file:
-                tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                for published in file.keys():  # noqa: SIM118 (no mapping)
+                    name = family.name_in_memory(published)
+                    tensors[name] = file.get_tensor(published).float()
+                    where[name] = str(shard)
         except (SafetensorError, OSError, ValueError) as error:
             raise BuilderError(
                 "CHECKPOINT_TRUNCATED",
                 f"{shard} is no complete safetensors file ({error})",
                 "fetch the checkpoint again and compare its digest",
             ) from error
-    return tensors
+    return tensors, where
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import build_llama
+from espalier_builder.checkpoint.decoder import build_decoder
 from espalier_builder.failure import BuilderError
 
 LAYER_PARTS = {
@@ -39,7 +39,7 @@ def load_gguf(path: Path) -> Checkpoint:
     """Read one GGUF file.
 
     Raises BuilderError: `CHECKPOINT_TRUNCATED`, `ARCHITECTURE_UNSUPPORTED`, `TOKENIZER_MISSING`, and those of
-    `build_llama`.
+    `build_decoder`.
     """
     reader = _open(path)
     architecture = _field(reader, "general.architecture")
@@ -52,7 +52,7 @@ def load_gguf(path: Path) -> Checkpoint:
     for tensor in reader.tensors:
         tensors[_name(tensor.name, path)] = _weight(tensor, config)
     config["tie_word_embeddings"] = "lm_head.weight" not in tensors
-    model = build_llama(config, tensors, str(path))
+    model = build_decoder(config, tensors, str(path))
     return Checkpoint(model=model, tokenizer=_tokenizer(reader, path), name=path.stem, notes=_notes(reader))
 
 
@@ -93,6 +93,7 @@ def _config(reader: Any, path: Path) -> dict[str, Any]:
         )
     base = float(_field(reader, "llama.rope.freq_base") or 10_000.0)
     return {
+        "model_type": "llama",
         "vocab_size": int(embedding.shape[-1]),
         "hidden_size": hidden,
         "intermediate_size": _field(reader, "llama.feed_forward_length"),

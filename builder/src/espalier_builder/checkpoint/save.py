@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import HEAD, HEADS, KV_HEADS, WIDTHS, ffn_widths, heads_of
+from espalier_builder.checkpoint.decoder import HEAD, HEADS, KV_HEADS, WIDTHS, ffn_widths, heads_of
+from espalier_builder.checkpoint.family import family_of
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
@@ -18,14 +20,13 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     as `intermediate_size`; heads that differ are listed under `layer_attention_heads` and `layer_key_value_heads`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model = checkpoint.model
-    config = model.config.to_diff_dict()
+    model, family = checkpoint.model, family_of(checkpoint.model)
     widths, heads = ffn_widths(model), heads_of(model)
-    config |= {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "num_hidden_layers": len(widths),
-        "intermediate_size": max(widths),
+    sizes = copy.deepcopy(model.config)
+    sizes.num_hidden_layers, sizes.intermediate_size = len(widths), max(widths)
+    config = family.write(sizes) | {
+        "architectures": [family.architecture],
+        "model_type": family.model_type,
         "head_dim": model.model.layers[0].self_attn.head_dim,
         "tie_word_embeddings": model.config.tie_word_embeddings,
     }
@@ -37,8 +38,11 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     if set(heads) != {(model.config.num_attention_heads, model.config.num_key_value_heads)}:
         config |= {HEADS: [query for query, _ in heads], KV_HEADS: [kv for _, kv in heads]}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    if model.config.tie_word_embeddings:
-        tensors = {name: tensor for name, tensor in tensors.items() if name != HEAD}
+    tied = model.config.tie_word_embeddings
+    tensors = {
+        family.published_name(name): tensor.contiguous()
+        for name, tensor in model.state_dict().items()
+        if not (tied and name == HEAD)
+    }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     checkpoint.tokenizer.save_pretrained(str(folder))

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.evaluate.forward import scored_logits
 from espalier_builder.text.windows import EvaluationWindows
 
@@ -38,7 +38,7 @@ class DenseLogits:
 
 @torch.inference_mode()
 def write_dense_logits(
-    model: LlamaForCausalLM,
+    model: DecoderModel,
     windows: EvaluationWindows,
     folder: Path,
     progress: Callable[[float], None] = lambda _: None,

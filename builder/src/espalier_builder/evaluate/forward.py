@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.text.windows import Window
 
 
 @torch.inference_mode()
-def scored_logits(model: LlamaForCausalLM, window: Window) -> Tensor:
+def scored_logits(model: DecoderModel, window: Window) -> Tensor:
     """Logits `[R, V]` fp32 at the window's scored positions; the head runs on those rows only."""
     device = model.lm_head.weight.device
     states = model.model(input_ids=window.inputs[None].to(device), use_cache=False).last_hidden_state[0]

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.evaluate.forward import scored_logits
 from espalier_builder.evaluate.quality import Quality, QualityAccumulator
 from espalier_builder.text.windows import EvaluationWindows
@@ -22,7 +22,7 @@ class LogitsSource(Protocol):
 
 @torch.inference_mode()
 def evaluate_model(
-    model: LlamaForCausalLM,
+    model: DecoderModel,
     windows: EvaluationWindows,
     dense_logits: LogitsSource,
     progress: Callable[[float], None] = lambda _: None,

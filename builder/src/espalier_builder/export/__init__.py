@@ -1,1 +1,1 @@
-"""ONNX graphs of the LLaMA family."""
+"""ONNX graphs of decoders."""

@@ -27,15 +27,18 @@ def build_graph(spec: DecoderSpec, formats: VariantFormats, layout: WeightLayout
     """The graph of a decoder of these sizes; weights are references into the external data that `layout` describes."""
     nodes = GraphNodes(layout)
     embedded = nodes.embed("embedding", "input_ids", spec.vocabulary_size, spec.hidden_size, formats.embedding)
-    normed = nodes.norm("layers.0.attention.norm", embedded, spec.norm_epsilon)
+    centred = spec.norm == "layer"
+    if spec.positions == "learned":
+        embedded = nodes.add("Add", [embedded, nodes.learned_positions()])
+    normed = nodes.norm("layers.0.attention.norm", embedded, spec.norm_epsilon, centred=centred)
     residual = embedded
     for index, layer in enumerate(spec.layers):
         prefix = f"layers.{index}"
         attended = _attention(nodes, spec, layer, index, normed, formats)
-        normed, residual = nodes.skip_norm(f"{prefix}.ffn.norm", attended, residual, spec.norm_epsilon)
+        normed, residual = nodes.skip_norm(f"{prefix}.ffn.norm", attended, residual, spec.norm_epsilon, centred=centred)
         fed = _ffn(nodes, spec, layer, f"{prefix}.ffn", normed, formats)
         following = "norm" if index + 1 == len(spec.layers) else f"layers.{index + 1}.attention.norm"
-        normed, residual = nodes.skip_norm(following, fed, residual, spec.norm_epsilon)
+        normed, residual = nodes.skip_norm(following, fed, residual, spec.norm_epsilon, centred=centred)
     # [1, T, H] -> [1, R, H]: the head runs on the wanted rows only.
     wanted = nodes.add("Gather", [normed, "logits_positions"], axis=1)
     head = "embedding" if spec.tied else "head"
@@ -70,8 +73,12 @@ def _attention(
     packed = (layer.heads + 2 * layer.kv_heads) * spec.head_size
     qkv = nodes.linear(f"{prefix}.qkv", normed, packed, spec.hidden_size, formats.linear, bias=layer.qkv_bias)
     attended = f"{prefix}.attended"
-    inside = spec.head_size % _ROTARY_INSIDE_MULTIPLE == 0
-    inputs = [qkv, "", ""] if inside else _rotated_outside(nodes, spec, layer, prefix, qkv)
+    rotates = spec.positions == "rotary"
+    inside = rotates and spec.head_size % _ROTARY_INSIDE_MULTIPLE == 0
+    outside = rotates and not inside
+    # Queries, keys and values stay one tensor where nothing is left to do to them before the attention.
+    unpack = outside or spec.head_norms
+    inputs = _unpacked(nodes, spec, layer, prefix, qkv, rotate=outside) if unpack else [qkv, "", ""]
     cache = [f"past_key_values.{index}.key", f"past_key_values.{index}.value"]
     nodes.add(
         "GroupQueryAttention",
@@ -86,35 +93,48 @@ def _attention(
     return nodes.linear(f"{prefix}.output", attended, spec.hidden_size, query, formats.linear, bias=layer.output_bias)
 
 
-def _rotated_outside(nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, prefix: str, qkv: str) -> list[str]:
-    """Query, key and value `[1, T, heads * D]`, two of them rotated: for head sizes that the attention refuses."""
+def _unpacked(
+    nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, prefix: str, qkv: str, *, rotate: bool
+) -> list[str]:
+    """Query, key and value `[1, T, heads * D]`, two of them normalised by head where the model does, and rotated where
+    the attention refuses the head size."""
     parts = [f"{prefix}.{part}" for part in ("query", "key", "value")]
-    sizes = nodes.constant(
-        f"{prefix}.split", [heads * spec.head_size for heads in (layer.heads, layer.kv_heads, layer.kv_heads)]
-    )
+    heads = (layer.heads, layer.kv_heads, layer.kv_heads)
+    sizes = nodes.constant(f"{prefix}.split", [count * spec.head_size for count in heads])
     nodes.add("Split", [qkv, sizes], outputs=parts, axis=-1)
     query, key, value = parts
-    rotated = [
-        nodes.add("RotaryEmbedding", [part, nodes.first_position(), *nodes.rotary_inputs()], domain="com.microsoft")
-        for part in (query, key)
-    ]
-    return [*rotated, value]
+    turned = [query, key]
+    if spec.head_norms:
+        turned = [
+            nodes.head_norm(f"{part}_norm", part, count, spec.head_size, spec.norm_epsilon)
+            for part, count in zip(turned, heads[:2], strict=True)
+        ]
+    if rotate:
+        turned = [
+            nodes.add("RotaryEmbedding", [part, nodes.first_position(), *nodes.rotary_inputs()], domain="com.microsoft")
+            for part in turned
+        ]
+    return [*turned, value]
 
 
 def _ffn(
     nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, prefix: str, normed: str, formats: VariantFormats
 ) -> str:
     packed = nodes.linear(
-        f"{prefix}.gate_up", normed, 2 * layer.ffn_size, spec.hidden_size, formats.linear, bias=layer.gate_up_bias
+        f"{prefix}.gate_up", normed, layer.ffn_rows, spec.hidden_size, formats.linear, bias=layer.gate_up_bias
     )
-    # [1, T, 2F] -> gate, up [1, T, F]
-    gate, up = f"{prefix}.gate", f"{prefix}.up"
-    nodes.add("Split", [packed], outputs=[gate, up], axis=-1, num_outputs=2)
-    activated = nodes.add("Mul", [gate, nodes.add("Sigmoid", [gate])])
-    product = nodes.add("Mul", [activated, up])
+    product = _gated(nodes, prefix, packed) if layer.gated else nodes.add("Relu", [packed])
     return nodes.linear(
         f"{prefix}.down", product, spec.hidden_size, layer.ffn_size, formats.linear, bias=layer.down_bias
     )
+
+
+def _gated(nodes: GraphNodes, prefix: str, packed: str) -> str:
+    """`silu(gate) * up` `[1, T, F]` of both side by side."""
+    gate, up = f"{prefix}.gate", f"{prefix}.up"
+    nodes.add("Split", [packed], outputs=[gate, up], axis=-1, num_outputs=2)
+    activated = nodes.add("Mul", [gate, nodes.add("Sigmoid", [gate])])
+    return nodes.add("Mul", [activated, up])
 
 
 def _inputs(spec: DecoderSpec) -> list[onnx.ValueInfoProto]:

@@ -32,21 +32,30 @@ class GraphNodes:
         )
         return names[0]
 
-    def norm(self, name: str, value: str, epsilon: float) -> str:
-        """RMSNorm (Zhang and Sennrich, 2019) of `value [1, T, H]`."""
-        return self.add("SimplifiedLayerNormalization", [value, self._weight(name)], axis=-1, epsilon=epsilon)
+    def norm(self, name: str, value: str, epsilon: float, *, centred: bool = False) -> str:
+        """Of `value`'s last axis, RMSNorm (Zhang and Sennrich, 2019), or, `centred`, LayerNorm with a bias."""
+        operator = "LayerNormalization" if centred else "SimplifiedLayerNormalization"
+        return self.add(operator, [value, *self._norm_weights(name, centred)], axis=-1, epsilon=epsilon)
 
-    def skip_norm(self, name: str, value: str, residual: str, epsilon: float) -> tuple[str, str]:
+    def skip_norm(
+        self, name: str, value: str, residual: str, epsilon: float, *, centred: bool = False
+    ) -> tuple[str, str]:
         """The norm of `value + residual`, and the sum itself: the next residual."""
         normed, total = f"{name}.normed", f"{name}.residual"
         self.add(
-            "SkipSimplifiedLayerNormalization",
-            [value, residual, self._weight(name)],
+            "SkipLayerNormalization" if centred else "SkipSimplifiedLayerNormalization",
+            [value, residual, *self._norm_weights(name, centred)],
             outputs=[normed, "", "", total],
             domain="com.microsoft",
             epsilon=epsilon,
         )
         return normed, total
+
+    def head_norm(self, name: str, value: str, heads: int, size: int, epsilon: float) -> str:
+        """RMSNorm of each head of `value [1, T, heads * size]`."""
+        split = self.constant(f"{name}.heads", [1, -1, heads, size])
+        normed = self.norm(name, self.add("Reshape", [value, split]), epsilon)
+        return self.add("Reshape", [normed, self.constant(f"{name}.flat", [1, -1, heads * size])])
 
     def linear(
         self,
@@ -110,6 +119,12 @@ class GraphNodes:
     def rotary_inputs(self) -> list[str]:
         return [self._weight("rotary.cos"), self._weight("rotary.sin")]
 
+    def learned_positions(self) -> str:
+        """What the new tokens' positions add to their embeddings: `[T, H]`."""
+        first = self.first_position()
+        after = self.add("Add", [first, self.add("Shape", ["input_ids"], start=1, end=2)])
+        return self.add("Slice", [self._weight("positions.weight"), first, after, self.constant("positions.axis", [0])])
+
     def first_position(self) -> str:
         """Position of the first new token, int64 `[1]`: tokens in the cache after the run less the new ones."""
         if self._first_position is None:
@@ -125,6 +140,9 @@ class GraphNodes:
 
     def initializers(self) -> list[onnx.TensorProto]:
         return list(self._initializers.values())
+
+    def _norm_weights(self, name: str, centred: bool) -> list[str]:
+        return [self._weight(name), self._weight(f"{name}.bias")] if centred else [self._weight(name)]
 
     def _weight(self, name: str) -> str:
         return self._alias(name, name, self._layout.by_name[name].shape)

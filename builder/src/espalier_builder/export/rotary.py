@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
 
 # Scalings whose frequencies don't depend on the length of the text, hence fit in one table.
 STATIC_ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 
 
-def rotary_tables(model: LlamaForCausalLM, positions: int) -> tuple[Tensor, Tensor]:
+def rotary_tables(model: DecoderModel, positions: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines `[positions, headSize / 2]`, float32, scaled as the checkpoint's rope type says.
 
     Raises BuilderError `ROPE_UNSUPPORTED` for rope types that depend on the length of the text.
     """
-    rotary = model.model.rotary_emb
+    rotary: Any = model.model.rotary_emb
     if rotary.rope_type not in STATIC_ROPE_TYPES:
         raise BuilderError(
             "ROPE_UNSUPPORTED",

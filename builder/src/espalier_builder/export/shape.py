@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import LlamaForCausalLM
-
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Quantization
 from espalier_builder.export.decoder_spec import DecoderSpec, spec_of
 from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.quantize.weight_format import VariantFormats, linear_format, variant_formats
 
 
-def variant_shape(model: LlamaForCausalLM, quantization: Quantization) -> dict[str, Any]:
+def variant_shape(model: DecoderModel, quantization: Quantization) -> dict[str, Any]:
     """The `VariantShape` contract of `model` under `quantization`. `weightBytes`: the size of the weights file."""
     spec = spec_of(model)
     return shape_of(spec, variant_formats(linear_format(quantization), spec.hidden_size))

@@ -1,6 +1,6 @@
 """Where every tensor lies in `model.onnx.data`: known from sizes and formats alone, before any weight is read.
 
-Tensors come in groups (rotary tables, embedding, one layer's attention, one layer's FFN, head). Chunks are cut where a
+Tensors come in groups (positions, embedding, one layer's attention, one layer's FFN, head). Chunks are cut where a
 group ends, so variants that share a group's bytes share its chunks; every group starts on an aligned offset and is
 padded to one, hence its bytes don't depend on what comes before.
 """
@@ -88,16 +88,15 @@ class _Unplaced:
 
 def lay_out(spec: DecoderSpec, formats: VariantFormats) -> WeightLayout:
     """Groups and offsets of a variant's weights, in the order in which a decoder uses them."""
-    rotary = (spec.context_length, spec.head_size // 2)
     groups = [
-        ("rotary", [_Unplaced("rotary.cos", "float32", rotary), _Unplaced("rotary.sin", "float32", rotary)]),
+        ("positions", _positions(spec)),
         ("embedding", _matrix("embedding", spec.vocabulary_size, spec.hidden_size, formats.embedding)),
     ]
     for index, layer in enumerate(spec.layers):
         attention, ffn = f"layers.{index}.attention", f"layers.{index}.ffn"
         groups.append((attention, _attention(attention, spec, layer, formats.linear)))
         groups.append((ffn, _ffn(ffn, spec, layer, formats.linear)))
-    head = [_vector("norm", spec.hidden_size)]
+    head = _norm("norm", spec)
     if not spec.tied:
         head += _matrix("head", spec.vocabulary_size, spec.hidden_size, formats.embedding)
     groups.append(("head", head))
@@ -107,18 +106,32 @@ def lay_out(spec: DecoderSpec, formats: VariantFormats) -> WeightLayout:
 def _attention(prefix: str, spec: DecoderSpec, layer: LayerSpec, weight_format: WeightFormat) -> list[_Unplaced]:
     packed, query = (layer.heads + 2 * layer.kv_heads) * spec.head_size, layer.heads * spec.head_size
     return [
-        _vector(f"{prefix}.norm", spec.hidden_size),
+        *_norm(f"{prefix}.norm", spec),
         *_matrix(f"{prefix}.qkv", packed, spec.hidden_size, weight_format, bias=layer.qkv_bias),
+        *([_vector(f"{prefix}.{part}_norm", spec.head_size) for part in ("query", "key")] if spec.head_norms else []),
         *_matrix(f"{prefix}.output", spec.hidden_size, query, weight_format, bias=layer.output_bias),
     ]
 
 
 def _ffn(prefix: str, spec: DecoderSpec, layer: LayerSpec, weight_format: WeightFormat) -> list[_Unplaced]:
     return [
-        _vector(f"{prefix}.norm", spec.hidden_size),
-        *_matrix(f"{prefix}.gate_up", 2 * layer.ffn_size, spec.hidden_size, weight_format, bias=layer.gate_up_bias),
+        *_norm(f"{prefix}.norm", spec),
+        *_matrix(f"{prefix}.gate_up", layer.ffn_rows, spec.hidden_size, weight_format, bias=layer.gate_up_bias),
         *_matrix(f"{prefix}.down", spec.hidden_size, layer.ffn_size, weight_format, bias=layer.down_bias),
     ]
+
+
+def _positions(spec: DecoderSpec) -> list[_Unplaced]:
+    """A row a position: cosines and sines of half a head, or what is added to a token's embedding."""
+    if spec.positions == "learned":
+        return [_Unplaced("positions.weight", "float32", (spec.context_length, spec.hidden_size))]
+    shape = (spec.context_length, spec.head_size // 2)
+    return [_Unplaced("rotary.cos", "float32", shape), _Unplaced("rotary.sin", "float32", shape)]
+
+
+def _norm(name: str, spec: DecoderSpec) -> list[_Unplaced]:
+    biases = [_vector(f"{name}.bias", spec.hidden_size)] if spec.norm == "layer" else []
+    return [_vector(name, spec.hidden_size), *biases]
 
 
 def _vector(name: str, size: int) -> _Unplaced:

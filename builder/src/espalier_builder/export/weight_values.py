@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
+from espalier_builder.checkpoint.opt import POSITION_OFFSET
 from espalier_builder.export.rotary import rotary_tables
 from espalier_builder.export.weight_layout import TensorGroup, WeightLayout
 from espalier_builder.prune.walk import stacks
@@ -23,7 +24,7 @@ Array = NDArray[np.float32] | NDArray[np.uint8]
 
 @torch.no_grad()
 def weight_values(
-    model: LlamaForCausalLM, layout: WeightLayout, formats: VariantFormats, matrices: Matrices = UNCALIBRATED
+    model: DecoderModel, layout: WeightLayout, formats: VariantFormats, matrices: Matrices = UNCALIBRATED
 ) -> Iterator[tuple[TensorGroup, dict[str, Array]]]:
     """Yields each group with its tensors' values by name: no more than one group is held beside the model.
 
@@ -35,19 +36,21 @@ def weight_values(
 
 
 def _group_tensors(
-    model: LlamaForCausalLM, group: TensorGroup, formats: VariantFormats, matrices: Matrices
+    model: DecoderModel, group: TensorGroup, formats: VariantFormats, matrices: Matrices
 ) -> dict[str, Tensor]:
     match group.name.split("."):
-        case ["rotary"]:
-            positions = group.tensors[0].shape[0]
-            cosines, sines = rotary_tables(model, positions)
-            return {"rotary.cos": cosines, "rotary.sin": sines}
+        case ["positions"]:
+            return _positions(model, group.tensors[0].shape[0])
         case ["embedding"]:
             return _matrix("embedding", model.model.embed_tokens.weight, formats.embedding)
         case ["layers", index, part]:
             layer = model.model.layers[int(index)]
             norm = layer.input_layernorm if part == "attention" else layer.post_attention_layernorm
-            tensors = {f"{group.name}.norm": norm.weight}
+            tensors = _norm(f"{group.name}.norm", norm)
+            if part == "attention" and hasattr(layer.self_attn, "q_norm"):
+                attention = layer.self_attn
+                norms = {"query": attention.q_norm.weight, "key": attention.k_norm.weight}
+                tensors |= {f"{group.name}.{which}_norm": weight for which, weight in norms.items()}
             for stack, linears in stacks(layer).items():
                 if stack.startswith(f"{part}."):
                     name = f"layers.{index}.{stack}"
@@ -58,8 +61,20 @@ def _group_tensors(
         case ["head"]:
             tied = model.lm_head.weight is model.model.embed_tokens.weight
             head = {} if tied else _matrix("head", model.lm_head.weight, formats.embedding)
-            return {"norm": model.model.norm.weight, **head}
+            return {**_norm("norm", model.model.norm), **head}
     raise KeyError(f"no tensors are known for group {group.name!r}")
+
+
+def _positions(model: DecoderModel, count: int) -> dict[str, Tensor]:
+    if hasattr(model.model, "embed_positions"):
+        return {"positions.weight": model.model.embed_positions.weight[POSITION_OFFSET : POSITION_OFFSET + count]}
+    cosines, sines = rotary_tables(model, count)
+    return {"rotary.cos": cosines, "rotary.sin": sines}
+
+
+def _norm(name: str, norm: nn.Module) -> dict[str, Tensor]:
+    weight: Tensor = norm.weight  # type: ignore[assignment]
+    return {name: weight, f"{name}.bias": norm.bias} if isinstance(norm, nn.LayerNorm) else {name: weight}
 
 
 def _bias(name: str, linears: list[nn.Linear]) -> dict[str, Tensor]:

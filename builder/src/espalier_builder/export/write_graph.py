@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import LlamaForCausalLM
-
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.export.decoder_spec import DecoderSpec, spec_of
 from espalier_builder.export.graph import GRAPH_FILE, build_graph
 from espalier_builder.export.weight_layout import WEIGHTS_FILE, WeightLayout, lay_out
@@ -24,7 +23,7 @@ class ExportedGraph:
 
 
 def write_graph(
-    model: LlamaForCausalLM,
+    model: DecoderModel,
     formats: VariantFormats,
     folder: Path,
     on_progress: Callable[[float], None] = lambda _: None,

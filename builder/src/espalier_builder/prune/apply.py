@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from transformers import LlamaForCausalLM
-
-from espalier_builder.checkpoint.llama import non_embedding_parameters
+from espalier_builder.checkpoint.decoder import non_embedding_parameters
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Pruning, PruningMethod
 from espalier_builder.prune.budget import allocate
 from espalier_builder.prune.cut import Cut, apply_cut, whole
@@ -25,31 +24,31 @@ Progress = Callable[[float], None]
 class Pruned:
     """`achieved_sparsity`: share of the dense model's non-embedding parameters that are gone."""
 
-    model: LlamaForCausalLM
+    model: DecoderModel
     achieved_sparsity: float
 
 
-Method = Callable[[LlamaForCausalLM, Pruning, Calibration, Progress], Cut]
+Method = Callable[[DecoderModel, Pruning, Calibration, Progress], Cut]
 
 
-def _none(model: LlamaForCausalLM, _pruning: Pruning, _calibration: Calibration, _progress: Progress) -> Cut:
+def _none(model: DecoderModel, _pruning: Pruning, _calibration: Calibration, _progress: Progress) -> Cut:
     return whole(model)
 
 
-def _width(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+def _width(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     kept = choose_neurons(model, pruning, calibration, progress)
     cut = replace(whole(model), neurons=tuple(kept))
     return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress) if pruning.refit else cut
 
 
-def _flap(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+def _flap(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     cut = flap_cut(model, calibration.statistics, ffn_budget(model), pruning.sparsity, pruning.alignment)
     if pruning.refit:
         return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress)
     return replace(cut, tensors=compensating_biases(model, cut, calibration.statistics))
 
 
-def _obs(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+def _obs(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     importance = layer_importance(pruning.method, calibration.statistics)
     widths = allocate(ffn_budget(model), pruning.sparsity, importance, pruning.alignment)
     return refit(
@@ -63,7 +62,7 @@ def _obs(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, pr
     )
 
 
-def _depth(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, _progress: Progress) -> Cut:
+def _depth(model: DecoderModel, pruning: Pruning, calibration: Calibration, _progress: Progress) -> Cut:
     removals: dict[PruningMethod, Callable[[], Removal]] = {
         "tail": lambda: tail_removal(len(model.model.layers)),
         "shortgpt": lambda: shortgpt_removal(calibration.statistics),
@@ -80,7 +79,7 @@ def _depth(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, 
     )
 
 
-def _mask(model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+def _mask(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     tensors = choose_masks(model, pruning, calibration.rows, progress)
     return replace(whole(model), tensors=tensors)
 
@@ -109,14 +108,14 @@ METHODS: Mapping[PruningMethod, Method] = {
 
 
 def choose_cut(
-    model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None
+    model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None
 ) -> Cut:
     """What stays, refitted where asked. Raises BuilderError `BUDGET_IMPOSSIBLE`, `ALIGNMENT_TOO_LARGE`,
     `REFIT_SINGULAR`."""
     return METHODS[pruning.method](model, pruning, calibration, progress)
 
 
-def cut_out(model: LlamaForCausalLM, cut: Cut) -> Pruned:
+def cut_out(model: DecoderModel, cut: Cut) -> Pruned:
     """The smaller model; `model` is untouched and shares its unpruned weights with the result. Zeros of a mask count as
     gone."""
     smaller = apply_cut(model, cut)
@@ -125,7 +124,7 @@ def cut_out(model: LlamaForCausalLM, cut: Cut) -> Pruned:
 
 
 def prune(
-    model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None
+    model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None
 ) -> Pruned:
     """`choose_cut` and `cut_out`."""
     return cut_out(model, choose_cut(model, pruning, calibration, progress))

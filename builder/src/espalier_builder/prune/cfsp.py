@@ -1,11 +1,13 @@
 """CFSP: coarse-to-fine activation-aware structured pruning of FFN neurons (arXiv:2409.13199), as published and ours.
 
-Shapes: H hidden size, F FFN width. Weights are `[out, in]`: down `[H, F]`, up and gate `[F, H]`.
+Shapes: H hidden size, F FFN width. Weights are `[out, in]`: down `[H, F]`; `inputs` are up and gate `[F, H]`, or
+up alone.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -27,26 +29,22 @@ def coarse_importance(angles: tuple[float, ...], contrast: float) -> list[float]
     return [1 / (1 + math.exp(-contrast * (angle - mean))) for angle in angles]
 
 
-def cfsp_scores(down: Tensor, up: Tensor, gate: Tensor, activation: Tensor) -> Tensor:
+def cfsp_scores(down: Tensor, inputs: Sequence[Tensor], activation: Tensor) -> Tensor:
     """Score `[F]` as published ("three_w_one_wa"): each neuron's column is normalised by its own sum over H.
 
     Averaging over H afterwards cancels the weights: the order is that of `activation` `[F]` alone.
     """
     by_activation = down.abs() * activation
-    importance = (
-        by_activation / by_activation.sum(0) + up.T.abs() / up.T.abs().sum(0) + gate.T.abs() / gate.T.abs().sum(0)
-    )
+    weights = [by_activation, *(each.T.abs() for each in inputs)]
+    importance = sum((each / each.sum(0) for each in weights), start=torch.zeros_like(down))
     return (importance * activation).mean(0)
 
 
-def cfsp_rel_scores(down: Tensor, up: Tensor, gate: Tensor, activation: Tensor) -> Tensor:
+def cfsp_rel_scores(down: Tensor, inputs: Sequence[Tensor], activation: Tensor) -> Tensor:
     """Score `[F]` with each weight relative to other neurons' (normalised over F, not over H), so weights count."""
     by_activation = down.abs() * activation
-    importance = (
-        by_activation / by_activation.sum(1, keepdim=True)
-        + up.T.abs() / up.T.abs().sum(1, keepdim=True)
-        + gate.T.abs() / gate.T.abs().sum(1, keepdim=True)
-    )
+    weights = [by_activation, *(each.T.abs() for each in inputs)]
+    importance = sum((each / each.sum(1, keepdim=True) for each in weights), start=torch.zeros_like(down))
     return (importance * activation).mean(0)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
-from espalier_builder.checkpoint.llama import HEADS, KV_HEADS, WIDTHS, build_llama, ffn_widths, heads_of
+from espalier_builder.checkpoint.decoder import HEADS, KV_HEADS, WIDTHS, build_decoder, ffn_widths, heads_of
+from espalier_builder.checkpoint.family import DecoderModel, family_of
 
 _NAMED = "tensor:"
 
@@ -29,7 +29,7 @@ class Cut:
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
 
-def whole(model: LlamaForCausalLM) -> Cut:
+def whole(model: DecoderModel) -> Cut:
     """The cut that removes nothing."""
     return Cut(
         layers=tuple(range(len(model.model.layers))),
@@ -39,7 +39,7 @@ def whole(model: LlamaForCausalLM) -> Cut:
 
 
 @torch.inference_mode()
-def apply_cut(model: LlamaForCausalLM, cut: Cut) -> LlamaForCausalLM:
+def apply_cut(model: DecoderModel, cut: Cut) -> DecoderModel:
     """The smaller model. Whatever isn't cut shares memory with `model`; nothing is zeroed, all is cut out."""
     dense = model.state_dict()
     tensors = {name: tensor for name, tensor in dense.items() if not name.startswith("model.layers.")}
@@ -55,14 +55,14 @@ def apply_cut(model: LlamaForCausalLM, cut: Cut) -> LlamaForCausalLM:
         _keep_inputs(named, "self_attn.o_proj", _keep_outputs(named, ("self_attn.q_proj",), queries))
         tensors |= {target + name: value for name, value in named.items()}
     kept = [len(groups) for groups in cut.groups]
-    config = model.config.to_diff_dict() | {
+    config = family_of(model).write(model.config) | {
         "num_hidden_layers": len(cut.layers),
         "head_dim": size,
         WIDTHS: [len(neurons) for neurons in cut.neurons],
         HEADS: [query // kv * count for (query, kv), count in zip(heads, kept, strict=True)],
         KV_HEADS: kept,
     }
-    return build_llama(config, tensors | cut.tensors, "the pruned model")
+    return build_decoder(config, tensors | cut.tensors, "the pruned model")
 
 
 def save_cut(cut: Cut, file: Path) -> None:

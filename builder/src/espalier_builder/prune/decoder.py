@@ -1,4 +1,4 @@
-"""Walking calibration rows through a LLaMA one layer at a time.
+"""Walking calibration rows through a decoder one layer at a time.
 
 Shapes: N rows, T tokens a row, H hidden size, F FFN width of a layer. The hidden states of all rows lie in one
 `[N, T, H]` fp32 tensor, so a layer's weights are touched once and a layer may be changed before its output is taken.
@@ -6,13 +6,14 @@ Shapes: N rows, T tokens a row, H hidden size, F FFN width of a layer. The hidde
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+from espalier_builder.checkpoint.family import DecoderLayer, DecoderModel, embed, ffn_inputs
 
 # Tokens handled at once: bounds the temporaries of a layer (3 of [TOKENS, F] fp32).
 TOKENS = 4096
@@ -36,9 +37,9 @@ class HiddenStates:
     `bf16` runs the linear layers in bfloat16 with fp32 residuals (see `precision.py`).
     """
 
-    def __init__(self, model: LlamaForCausalLM, rows: Tensor, *, bf16: bool) -> None:
+    def __init__(self, model: DecoderModel, rows: Tensor, *, bf16: bool) -> None:
         self._bf16 = bf16
-        self.states: Tensor = model.model.embed_tokens(rows).float()
+        self.states: Tensor = embed(model, rows).float()
         positions = torch.arange(rows.shape[1], device=rows.device)[None]
         self._rotary = model.model.rotary_emb(self.states[:1], positions)
 
@@ -49,11 +50,11 @@ class HiddenStates:
     def precision(self) -> torch.autocast:
         return torch.autocast(self.states.device.type, torch.bfloat16, enabled=self._bf16)
 
-    def blocks(self, layer: LlamaDecoderLayer) -> tuple[Block, Block]:
+    def blocks(self, layer: DecoderLayer) -> tuple[Block, Block]:
         """The layer's halves, in their order."""
         return self.attention_block(layer), self.ffn_block(layer)
 
-    def attention_block(self, layer: LlamaDecoderLayer) -> Block:
+    def attention_block(self, layer: DecoderLayer) -> Block:
         """Attention: o_proj, and its inputs for states before attention."""
 
         def inner(states: Tensor) -> Tensor:
@@ -68,14 +69,15 @@ class HiddenStates:
 
         return Block("self_attn.o_proj", layer.self_attn.o_proj, inner)
 
-    def ffn_block(self, layer: LlamaDecoderLayer) -> Block:
+    def ffn_block(self, layer: DecoderLayer) -> Block:
         """The FFN: down_proj, and its inputs for states after attention."""
         mlp = layer.mlp
 
         def inner(states: Tensor) -> Tensor:
             with self.precision():
                 normed = layer.post_attention_layernorm(states)
-                product: Tensor = mlp.act_fn(mlp.gate_proj(normed)) * mlp.up_proj(normed)
+                first, *others = (linear(normed) for linear in ffn_inputs(mlp))
+                product: Tensor = math.prod(others, start=mlp.act_fn(first))
             return product.flatten(0, 1)
 
         return Block("mlp.down_proj", mlp.down_proj, inner)
@@ -86,7 +88,7 @@ class HiddenStates:
         with self.precision():
             states += nn.functional.linear(inner, weight, bias).view_as(states)
 
-    def _attention(self, layer: LlamaDecoderLayer, states: Tensor) -> Tensor:
+    def _attention(self, layer: DecoderLayer, states: Tensor) -> Tensor:
         attended: Tensor = layer.self_attn(
             hidden_states=layer.input_layernorm(states), position_embeddings=self._rotary, attention_mask=None
         )[0]

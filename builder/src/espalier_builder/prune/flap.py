@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
-from espalier_builder.checkpoint.llama import heads_of
+from espalier_builder.checkpoint.decoder import heads_of
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.prune.budget import FfnBudget, round_units
 from espalier_builder.prune.cut import Cut, channels, whole
 from espalier_builder.prune.statistics import Moments, Statistics
@@ -42,9 +42,7 @@ def standardised(scores: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def flap_cut(
-    model: LlamaForCausalLM, statistics: Statistics, budget: FfnBudget, sparsity: float, alignment: int
-) -> Cut:
+def flap_cut(model: DecoderModel, statistics: Statistics, budget: FfnBudget, sparsity: float, alignment: int) -> Cut:
     """The neurons and groups over one threshold for the whole model, widths aligned and the budget kept.
 
     The budget allows for the biases that compensation adds to every layer.
@@ -65,7 +63,7 @@ def flap_cut(
 
 
 @torch.inference_mode()
-def compensating_biases(model: LlamaForCausalLM, cut: Cut, statistics: Statistics) -> dict[str, Tensor]:
+def compensating_biases(model: DecoderModel, cut: Cut, statistics: Statistics) -> dict[str, Tensor]:
     """What the removed inputs gave on average, `W_R mean_R`, as biases of o_proj and down_proj (added to theirs)."""
     biases: dict[str, Tensor] = {}
     for index, source in enumerate(cut.layers):
@@ -85,7 +83,7 @@ def compensating_biases(model: LlamaForCausalLM, cut: Cut, statistics: Statistic
     return biases
 
 
-def _scores(model: LlamaForCausalLM, index: int, statistics: Statistics) -> LayerScores:
+def _scores(model: DecoderModel, index: int, statistics: Statistics) -> LayerScores:
     layer = model.model.layers[index]
     attention = layer.self_attn
     _, groups = heads_of(model)[index]

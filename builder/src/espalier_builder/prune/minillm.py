@@ -13,7 +13,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
+
+from espalier_builder.checkpoint.family import DecoderModel, ffn_inputs
 
 PROBES = 32
 EPSILON = 1e-3
@@ -26,7 +27,7 @@ Progress = Callable[[float], None]
 
 @torch.inference_mode()
 def weight_probe_scores(
-    model: LlamaForCausalLM, rows: Tensor, *, seed: int, probes: int = PROBES, progress: Progress = lambda _: None
+    model: DecoderModel, rows: Tensor, *, seed: int, probes: int = PROBES, progress: Progress = lambda _: None
 ) -> list[Tensor]:
     """Scores `[F]` of each layer's neurons as published, over calibration rows `[N, T]`.
 
@@ -47,12 +48,12 @@ def weight_probe_scores(
         for probe, slope in enumerate(slopes):
             gradient += slope / probes * _direction(linear.weight.shape, index, seed, probe, linear.weight.device)
         parts.append(linear.weight.abs() * gradient.abs() * norms[index])
-    return neuron_sums(parts)
+    return neuron_sums(parts, len(linears) // len(model.model.layers))
 
 
 @torch.inference_mode()
 def gate_probe_scores(
-    model: LlamaForCausalLM, rows: Tensor, *, seed: int, probes: int = PROBES, progress: Progress = lambda _: None
+    model: DecoderModel, rows: Tensor, *, seed: int, probes: int = PROBES, progress: Progress = lambda _: None
 ) -> list[Tensor]:
     """Scores `[F]` of each layer's neurons by one gate a neuron instead of all its weights (ours).
 
@@ -76,7 +77,7 @@ def probe_rows(rows: Tensor) -> Tensor:
     return rows[: max(1, PROBE_TOKENS // rows.shape[1])]
 
 
-def loss(model: LlamaForCausalLM, rows: Tensor) -> Tensor:
+def loss(model: DecoderModel, rows: Tensor) -> Tensor:
     """Mean next-token cross-entropy, a row at a time."""
     losses = []
     for row in rows:
@@ -85,18 +86,18 @@ def loss(model: LlamaForCausalLM, rows: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def neuron_sums(parts: list[Tensor]) -> list[Tensor]:
-    """Scores of weights, gate, up and down of each layer in turn, summed over each neuron's row, row and column."""
-    layers = [parts[index : index + 3] for index in range(0, len(parts), 3)]
-    return [gate.sum(1) + up.sum(1) + down.sum(0) for gate, up, down in layers]
+def neuron_sums(parts: list[Tensor], matrices: int) -> list[Tensor]:
+    """Scores of the `matrices` of each layer's FFN in turn, down_proj last, summed by neuron."""
+    layers = [parts[index : index + matrices] for index in range(0, len(parts), matrices)]
+    return [sum((each.sum(1) for each in inputs), start=down.sum(0)) for *inputs, down in layers]
 
 
-def _linears(model: LlamaForCausalLM) -> list[nn.Linear]:
+def _linears(model: DecoderModel) -> list[nn.Linear]:
     mlps = [layer.mlp for layer in model.model.layers]
-    return [linear for mlp in mlps for linear in (mlp.gate_proj, mlp.up_proj, mlp.down_proj)]
+    return [linear for mlp in mlps for linear in (*ffn_inputs(mlp), mlp.down_proj)]
 
 
-def _slope(model: LlamaForCausalLM, rows: Tensor, hooks: list[tuple[nn.Linear, Callable[[float], Hook]]]) -> float:
+def _slope(model: DecoderModel, rows: Tensor, hooks: list[tuple[nn.Linear, Callable[[float], Hook]]]) -> float:
     """The loss's slope along the direction that the hooks add, by a central difference."""
     losses = []
     for sign in (1, -1):
@@ -145,7 +146,7 @@ def _direction(shape: torch.Size, index: int, seed: int, probe: int, device: tor
     return torch.randn(shape, generator=chance).to(device)
 
 
-def _input_norms(model: LlamaForCausalLM, rows: Tensor, linears: list[nn.Linear]) -> list[Tensor]:
+def _input_norms(model: DecoderModel, rows: Tensor, linears: list[nn.Linear]) -> list[Tensor]:
     """`||X_j||_2` over all tokens of each input j of each linear layer, in one forward pass."""
     squares = [torch.zeros(linear.in_features, device=linear.weight.device) for linear in linears]
 

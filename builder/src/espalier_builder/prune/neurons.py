@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaMLP
 
-from espalier_builder.checkpoint.llama import ffn_widths, non_embedding_parameters
+from espalier_builder.checkpoint.decoder import ffn_widths, non_embedding_parameters
+from espalier_builder.checkpoint.family import DecoderModel, FeedForward, ffn_inputs
 from espalier_builder.contracts import Pruning, PruningMethod
 from espalier_builder.prune.budget import FfnBudget, allocate
 from espalier_builder.prune.cfsp import (
@@ -37,7 +36,7 @@ class Calibration:
 
 @torch.inference_mode()
 def choose_neurons(
-    model: LlamaForCausalLM, pruning: Pruning, calibration: Calibration, progress: Callable[[float], None]
+    model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Callable[[float], None]
 ) -> list[Tensor]:
     """Indices of the FFN neurons that layer l keeps, ascending. Raises what `allocate` raises."""
     importance = layer_importance(pruning.method, calibration.statistics)
@@ -47,7 +46,7 @@ def choose_neurons(
 
 
 def all_scores(
-    model: LlamaForCausalLM, method: PruningMethod, calibration: Calibration, progress: Callable[[float], None]
+    model: DecoderModel, method: PruningMethod, calibration: Calibration, progress: Callable[[float], None]
 ) -> list[Tensor]:
     """Scores `[F]` of each layer's neurons, higher is kept."""
     if method == "random":
@@ -62,9 +61,10 @@ def all_scores(
     ]
 
 
-def ffn_budget(model: LlamaForCausalLM) -> FfnBudget:
+def ffn_budget(model: DecoderModel) -> FfnBudget:
     # Gate and up row, down column, and the biases of gate and up where there are any.
-    per_neuron = 3 * model.config.hidden_size + 2 * int(model.config.mlp_bias)
+    rows = ffn_inputs(model.model.layers[0].mlp)
+    per_neuron = (len(rows) + 1) * model.config.hidden_size + sum(row.bias is not None for row in rows)
     return FfnBudget(tuple(ffn_widths(model)), non_embedding_parameters(model), per_neuron)
 
 
@@ -76,13 +76,14 @@ def layer_importance(method: PruningMethod, statistics: Statistics) -> list[floa
     return coarse_importance(statistics.angles, contrast)
 
 
-def neuron_scores(method: PruningMethod, mlp: LlamaMLP, activation: Tensor) -> Tensor:
+def neuron_scores(method: PruningMethod, mlp: FeedForward, activation: Tensor) -> Tensor:
     """Score `[F]` of each neuron, higher is kept."""
-    down, up, gate = mlp.down_proj.weight, mlp.up_proj.weight, mlp.gate_proj.weight
+    down = mlp.down_proj.weight
+    inputs = [linear.weight for linear in ffn_inputs(mlp)]
     if method == "magnitude":
-        return magnitude_scores(down, up, gate)
+        return magnitude_scores(down, inputs)
     score = cfsp_scores if method == "cfsp" else cfsp_rel_scores
-    return without_nan(score(down, up, gate, activation))
+    return without_nan(score(down, inputs, activation))
 
 
 def top(scores: Tensor, count: int) -> Tensor:

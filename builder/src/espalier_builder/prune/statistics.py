@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import HiddenStates
 
@@ -46,7 +46,7 @@ class Statistics:
 
 
 @torch.inference_mode()
-def collect_statistics(model: LlamaForCausalLM, rows: Tensor, *, bf16: bool = False) -> Statistics:
+def collect_statistics(model: DecoderModel, rows: Tensor, *, bf16: bool = False) -> Statistics:
     """One pass of `rows` `[N, T]` through the dense model. Holds `[N, T, H]` fp32 twice and one batch's FFN inputs.
 
     Raises BuilderError `STATISTICS_NOT_FINITE` naming the layer.

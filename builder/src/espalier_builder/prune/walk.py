@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+from espalier_builder.checkpoint.family import DecoderLayer, ffn_inputs
 from espalier_builder.prune.decoder import Block, HiddenStates
 from espalier_builder.recover.refit import add_gram, mirror
 
@@ -18,18 +18,18 @@ from espalier_builder.recover.refit import add_gram, mirror
 Change = Callable[[str, list[nn.Linear], Tensor], None]
 
 
-def stacks(layer: LlamaDecoderLayer) -> dict[str, list[nn.Linear]]:
+def stacks(layer: DecoderLayer) -> dict[str, list[nn.Linear]]:
     """A layer's linears, those that read the same input together, by the name of their matrix in the exported file."""
     attention, mlp = layer.self_attn, layer.mlp
     return {
         "attention.qkv": [attention.q_proj, attention.k_proj, attention.v_proj],
         "attention.output": [attention.o_proj],
-        "ffn.gate_up": [mlp.gate_proj, mlp.up_proj],
+        "ffn.gate_up": ffn_inputs(mlp),
         "ffn.down": [mlp.down_proj],
     }
 
 
-def walk_layer(stream: HiddenStates, layer: LlamaDecoderLayer, change: Change) -> None:
+def walk_layer(stream: HiddenStates, layer: DecoderLayer, change: Change) -> None:
     """Changes the layer's matrices in the order in which they are used, and takes the stream through what they became.
 
     Holds the inputs of one matrix for all rows and its Gram matrix.

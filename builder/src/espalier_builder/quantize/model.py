@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Quantization
 from espalier_builder.prune.walk import stacks
 from espalier_builder.quantize.grid import QuantizedMatrix
@@ -22,8 +22,8 @@ UNCALIBRATED: Matrices = {}
 
 
 def dequantized_copy(
-    model: LlamaForCausalLM, quantization: Quantization, matrices: Matrices = UNCALIBRATED
-) -> LlamaForCausalLM:
+    model: DecoderModel, quantization: Quantization, matrices: Matrices = UNCALIBRATED
+) -> DecoderModel:
     """A copy of `model` (fp32) with the weights of the variant that `quantization` makes of it; `model` is untouched.
 
     A tied pair of embedding and head stays tied. Raises BuilderError `WEIGHTS_NOT_FINITE`.
@@ -32,9 +32,7 @@ def dequantized_copy(
 
 
 @torch.no_grad()
-def dequantized(
-    model: LlamaForCausalLM, formats: VariantFormats, matrices: Matrices = UNCALIBRATED
-) -> LlamaForCausalLM:
+def dequantized(model: DecoderModel, formats: VariantFormats, matrices: Matrices = UNCALIBRATED) -> DecoderModel:
     """As `dequantized_copy`, for formats that are already chosen. Matrices that aren't in `matrices` are rounded."""
     result = copy.deepcopy(model)
     if formats.linear.quantized:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.walk import walk_layer
@@ -20,7 +20,7 @@ from espalier_builder.quantize.weight_format import WeightFormat
 
 @torch.inference_mode()
 def quantize_sequentially(
-    model: LlamaForCausalLM,
+    model: DecoderModel,
     rows: Tensor,
     weight_format: WeightFormat,
     *,

@@ -10,8 +10,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
 from espalier_builder.recover.lora import Ranks, attach, layer_ranks, merge
 
@@ -47,14 +47,14 @@ class Point:
 class Recovered:
     """`curve` begins before the first step; `model` is that of its lowest point. `trained`: parameters that moved."""
 
-    model: LlamaForCausalLM
+    model: DecoderModel
     curve: tuple[Point, ...]
     trained: int
 
 
 def fine_tune(
-    pruned: LlamaForCausalLM,
-    dense: LlamaForCausalLM | None,
+    pruned: DecoderModel,
+    dense: DecoderModel | None,
     training: Tensor,
     held_out: Tensor,
     importance: list[float],
@@ -99,7 +99,7 @@ def fine_tune(
 
 
 @torch.inference_mode()
-def held_out_loss(model: LlamaForCausalLM, rows: Tensor) -> float:
+def held_out_loss(model: DecoderModel, rows: Tensor) -> float:
     """Mean next-token loss over rows `[N, T]`. Raises BuilderError `TRAINING_DIVERGED`."""
     losses = [_loss(model, None, row[None]).double() for row in rows]
     loss = torch.stack(losses).mean()
@@ -108,7 +108,7 @@ def held_out_loss(model: LlamaForCausalLM, rows: Tensor) -> float:
     return loss.item()
 
 
-def _trainable(model: LlamaForCausalLM, importance: list[float], settings: FineTuning) -> list[nn.Parameter]:
+def _trainable(model: DecoderModel, importance: list[float], settings: FineTuning) -> list[nn.Parameter]:
     if settings.kind == "full":
         model.requires_grad_(True)
         return list(model.parameters())
@@ -116,7 +116,7 @@ def _trainable(model: LlamaForCausalLM, importance: list[float], settings: FineT
     return [weight for adapter in attach(model, ranks, settings.seed) for weight in (adapter.a, adapter.b)]
 
 
-def _loss(model: LlamaForCausalLM, teacher: LlamaForCausalLM | None, rows: Tensor) -> Tensor:
+def _loss(model: DecoderModel, teacher: DecoderModel | None, rows: Tensor) -> Tensor:
     logits = model(rows, use_cache=False).logits[:, :-1].float().flatten(0, 1)
     if teacher is None:
         return nn.functional.cross_entropy(logits, rows[:, 1:].flatten())

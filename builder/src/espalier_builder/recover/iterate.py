@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
 from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.checkpoint.decoder import non_embedding_parameters
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.checkpoint.folder import load_folder, read_json
-from espalier_builder.checkpoint.llama import non_embedding_parameters
 from espalier_builder.checkpoint.save import save
 from espalier_builder.contracts import digest_of_json
 from espalier_builder.failure import BuilderError
@@ -99,7 +99,7 @@ def iterate(
 
 def _one_step(
     dense: Checkpoint, current: Checkpoint, training: Tensor, held_out: Tensor, settings: Iteration, step: int
-) -> tuple[LlamaForCausalLM, dict[str, Any]]:
+) -> tuple[DecoderModel, dict[str, Any]]:
     """The next smaller model, recovered, and what came of it (losses on held-out text, nats a token)."""
     before, now = (non_embedding_parameters(each.model) for each in (dense, current))
     # Of the dense model so many parameters should be left; of the current one this share must go.

@@ -10,7 +10,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
+
+from espalier_builder.checkpoint.family import DecoderModel
 
 Ranks = Literal["importance", "uniform", "inverse"]
 
@@ -60,7 +61,7 @@ def layer_ranks(importance: list[float], mean_rank: int, rule: Ranks) -> list[in
     return ranks
 
 
-def attach(model: LlamaForCausalLM, ranks: list[int], seed: int, alpha: float = 2.0) -> list[Adapter]:
+def attach(model: DecoderModel, ranks: list[int], seed: int, alpha: float = 2.0) -> list[Adapter]:
     """Put an adapter on every linear layer of layer i, of rank `ranks[i]` and scale `alpha` whatever the rank."""
     chance = torch.Generator().manual_seed(seed)
     adapters = []
@@ -74,7 +75,7 @@ def attach(model: LlamaForCausalLM, ranks: list[int], seed: int, alpha: float = 
     return adapters
 
 
-def merge(model: LlamaForCausalLM) -> None:
+def merge(model: DecoderModel) -> None:
     """Replace every adapter by its linear layer with the adapter's weights added."""
     for layer in model.model.layers:
         for parent in (layer.self_attn, layer.mlp):

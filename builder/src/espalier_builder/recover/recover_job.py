@@ -10,7 +10,7 @@ from torch import Tensor
 
 from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.llama import non_embedding_parameters
+from espalier_builder.checkpoint.decoder import non_embedding_parameters
 from espalier_builder.checkpoint.save import save
 from espalier_builder.failure import BuilderError
 from espalier_builder.progress import OnProgress

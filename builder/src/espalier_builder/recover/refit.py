@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
-from espalier_builder.checkpoint.llama import heads_of
+from espalier_builder.checkpoint.decoder import heads_of
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.cut import Cut, channels
 from espalier_builder.prune.decoder import Block, HiddenStates
@@ -72,7 +72,7 @@ def factor(damped: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def refit(
-    dense: LlamaForCausalLM,
+    dense: DecoderModel,
     cut: Cut,
     rows: Tensor,
     *,

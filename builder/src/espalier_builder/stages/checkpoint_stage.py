@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from espalier_builder.checkpoint import checkpoint, folder, gguf_file, llama, save
+from espalier_builder.checkpoint import checkpoint, decoder, family, folder, gguf_file, opt, save
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.folder import load_folder
 from espalier_builder.checkpoint.load import load
@@ -30,7 +30,7 @@ def load_cached(path: Path, cache: StageCache) -> Checkpoint:
         save.save(loaded, work)
         (work / NOTES).write_text(json.dumps(loaded.notes), encoding="utf8")
 
-    version = code_version(checkpoint, folder, gguf_file, llama, save)
+    version = code_version(checkpoint, folder, decoder, family, gguf_file, opt, save)
     result = cache.run("checkpoint", {"gguf": digest_of_file(source)}, version, make)
     notes = tuple(json.loads((result.folder / NOTES).read_text(encoding="utf8")))
     return replace(load_folder(result.folder), name=source.stem, notes=notes)

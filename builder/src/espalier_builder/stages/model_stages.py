@@ -11,8 +11,8 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Pruning, Recipe, digest_of_bytes, digest_of_json
 from espalier_builder.evaluate import dense_logits, forward
 from espalier_builder.evaluate.dense_logits import DenseLogits, write_dense_logits
@@ -76,7 +76,7 @@ _QUANTIZING = (gptq, grid, saved_matrices, sequential)
 class DenseModel:
     """`digest` names the bytes that the model was read from."""
 
-    model: LlamaForCausalLM
+    model: DecoderModel
     digest: str
 
 
@@ -122,7 +122,7 @@ class ModelStages:
 
     def quantized(
         self,
-        pruned: LlamaForCausalLM,
+        pruned: DecoderModel,
         recipe: Recipe,
         rows: Callable[[], Tensor],
         seed: int,

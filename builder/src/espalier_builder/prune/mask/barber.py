@@ -11,8 +11,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+from espalier_builder.checkpoint.family import DecoderLayer
 from espalier_builder.prune.decoder import Block, HiddenStates
 from espalier_builder.prune.mask.pattern import Pattern
 from espalier_builder.prune.walk import stacks
@@ -22,8 +22,8 @@ Granularity = Literal["block", "layer", "row"]
 
 def barber_layer(
     stream: HiddenStates,
-    dense: LlamaDecoderLayer,
-    layer: LlamaDecoderLayer,
+    dense: DecoderLayer,
+    layer: DecoderLayer,
     granularity: Granularity,
     threshold: float,
     pattern: Pattern,

@@ -9,9 +9,8 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+from espalier_builder.checkpoint.family import DecoderLayer, DecoderModel
 from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import HiddenStates
@@ -41,7 +40,7 @@ BARBER: Mapping[Start, BarberSettings] = {
 }
 
 
-def choose_masks(model: LlamaForCausalLM, pruning: Pruning, rows: Tensor, progress: Progress) -> dict[str, Tensor]:
+def choose_masks(model: DecoderModel, pruning: Pruning, rows: Tensor, progress: Progress) -> dict[str, Tensor]:
     """The pruned weight of every linear of the layers, by its name in the checkpoint; `rows` `[N, T]` calibrate.
 
     Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`.
@@ -71,7 +70,7 @@ def pattern_of(pruning: Pruning) -> Pattern:
 
 
 @torch.no_grad()
-def magnitude_masks(model: LlamaForCausalLM, pattern: Pattern, *, everywhere: bool) -> dict[str, Tensor]:
+def magnitude_masks(model: DecoderModel, pattern: Pattern, *, everywhere: bool) -> dict[str, Tensor]:
     """The smallest weights of each matrix, or of the whole model, become zero. By tensor name, as all below."""
     linears = dict(_linears(model))
     if not everywhere:
@@ -85,7 +84,7 @@ def magnitude_masks(model: LlamaForCausalLM, pattern: Pattern, *, everywhere: bo
 
 @torch.no_grad()
 def sequential_masks(
-    model: LlamaForCausalLM, rows: Tensor, pattern: Pattern, method: Literal["wanda", "sparsegpt"], progress: Progress
+    model: DecoderModel, rows: Tensor, pattern: Pattern, method: Literal["wanda", "sparsegpt"], progress: Progress
 ) -> dict[str, Tensor]:
     """Wanda (arXiv:2306.11695: `|W| * |X_j|` within each row) or SparseGPT, first layer first, each matrix on what the
     pruned ones before it give. Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`."""
@@ -102,7 +101,7 @@ def sequential_masks(
 
 @torch.no_grad()
 def barber_masks(
-    model: LlamaForCausalLM,
+    model: DecoderModel,
     start: dict[str, Tensor],
     rows: Tensor,
     pattern: Pattern,
@@ -112,7 +111,7 @@ def barber_masks(
     """LLM-Barber from the masks and weights of `start`. Weights that come back take their dense values, the others keep
     the reconstruction of their start."""
 
-    def barber(stream: HiddenStates, index: int, layer: LlamaDecoderLayer) -> None:
+    def barber(stream: HiddenStates, index: int, layer: DecoderLayer) -> None:
         for name, linear in _named(layer):
             linear.weight.copy_(start[f"model.layers.{index}.{name}.weight"])
         dense = model.model.layers[index]
@@ -122,9 +121,9 @@ def barber_masks(
 
 
 def _walk(
-    model: LlamaForCausalLM,
+    model: DecoderModel,
     rows: Tensor,
-    through: Callable[[HiddenStates, int, LlamaDecoderLayer], None],
+    through: Callable[[HiddenStates, int, DecoderLayer], None],
     progress: Progress,
 ) -> dict[str, Tensor]:
     """`through` changes a copy of each layer. In fp32: which of two scores is higher must not hang on rounding."""
@@ -138,12 +137,12 @@ def _walk(
     return tensors
 
 
-def _named(layer: LlamaDecoderLayer) -> list[tuple[str, nn.Linear]]:
+def _named(layer: DecoderLayer) -> list[tuple[str, nn.Linear]]:
     linears = {id(linear) for stack in stacks(layer).values() for linear in stack}
     return [(name, cast(nn.Linear, module)) for name, module in layer.named_modules() if id(module) in linears]
 
 
-def _linears(model: LlamaForCausalLM) -> list[tuple[str, Tensor]]:
+def _linears(model: DecoderModel) -> list[tuple[str, Tensor]]:
     return [
         (f"model.layers.{index}.{name}.weight", linear.weight)
         for index, layer in enumerate(model.model.layers)
