@@ -57,16 +57,13 @@ chaos: setup ## kill, fill, cut and lie at every part (INJECTIONS=100 of each), 
 bench-planning: setup ## time planning for fleets of up to 100,000 devices; writes docs/measurements/planning
 	@$(ON_NODE) $(NODE) --max-old-space-size=6000 bench/planning/main.ts
 
-# Budgets go one after another: rows taken already are kept, so a run that was stopped goes on where it was.
+# Budgets go one after another: rows taken already are kept, so a run that was stopped (MINUTES=14) goes on where it was.
 BENCH_PREDICTION := .espalier/bench-prediction
 bench-prediction: setup ## predictions against measurements (SMOLLM2=FILE.gguf adds its real variants); writes docs/measurements/prediction
 	@mkdir -p $(BENCH_PREDICTION)
 	@test -d $(BENCH_PREDICTION)/graphs || $(PYTHON_ENV)/python builder/bench/prediction_graphs.py \
 		--out $(BENCH_PREDICTION)/graphs $(if $(SMOLLM2),--smollm2 $(SMOLLM2))
-	@for budget in "1 thread" "2 threads" "1 thread, half a core"; do \
-		$(ON_NODE) $(NODE) bench/prediction/run.ts --graphs $(BENCH_PREDICTION)/graphs \
-			--rows $(BENCH_PREDICTION)/rows.jsonl --budget "$$budget" --seconds 7200 || exit 1; \
-	done
+	@$(ON_NODE) $(NODE) bench/prediction/main.ts --folder $(BENCH_PREDICTION) $(if $(MINUTES),--minutes $(MINUTES))
 	@$(ON_NODE) $(NODE) bench/prediction/report.ts --graphs $(BENCH_PREDICTION)/graphs --rows $(BENCH_PREDICTION)/rows.jsonl
 
 bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=...), recorded in docs/measurements/compression.md

@@ -8,6 +8,7 @@ import {
 } from "../../coordinator/src/predict/testing/synthetic-device.ts";
 
 const kit = syntheticKit();
+const kitDigest = digestOfJson(kit);
 const mebi = 2 ** 20;
 
 /** Repeatable numbers in [0, 1) (Numerical Recipes' generator). */
@@ -43,7 +44,7 @@ export function syntheticFleet(devices: number, seed = 1): PlanDevice[] {
       deviceId,
       name: deviceId,
       labels: { kind: String(index % kinds.length) },
-      profile: syntheticProfile({ deviceId, kit, costs, cpuModel, memoryBytes }),
+      profile: syntheticProfile({ deviceId, kit, kitDigest, costs, cpuModel, memoryBytes }),
       missing: "",
       active: null,
     };

@@ -5,18 +5,27 @@ import { Budget, KitTiming } from "@espalier/shared/contracts/profile";
 import { VariantShape } from "@espalier/shared/contracts/shape";
 import { z } from "zod";
 
-/** The owner's budgets that one machine plays. */
-export const budgets = {
-  "1 thread": budget(1, null),
-  "2 threads": budget(2, null),
-  "1 thread, half a core": budget(1, 0.5),
-} satisfies Record<string, Budget>;
+/** What one machine plays: an owner's budget, and what else runs on the machine meanwhile. */
+export interface Condition {
+  budget: Budget;
+  /** A process that keeps one core busy, at the same priority. */
+  busyProcess: boolean;
+  families: readonly string[];
+}
 
-/** The quickest first. */
-export const families = ["narrow", "wide", "smollm2"] as const;
+const all = ["smollm2", "wide", "narrow"];
+const made = ["wide", "narrow"];
 
-function budget(threads: number, cpuQuota: number | null): Budget {
-  return { threads, cpuQuota, memoryBytes: null, diskBytes: null };
+export const conditions: Readonly<Record<string, Condition>> = {
+  "1 thread": condition({ threads: 1 }, all),
+  "2 threads": condition({ threads: 2 }, all),
+  "1 thread, half a core": condition({ threads: 1, cpuQuota: 0.5 }, all),
+  "1 thread, 512 MiB": condition({ threads: 1, memoryBytes: 512 * 2 ** 20 }, made),
+  "1 thread beside a busy process": { ...condition({ threads: 1 }, made), busyProcess: true },
+};
+
+function condition(budget: Pick<Budget, "threads"> & Partial<Budget>, families: readonly string[]): Condition {
+  return { budget: { cpuQuota: null, memoryBytes: null, diskBytes: null, ...budget }, busyProcess: false, families };
 }
 
 /** Room in the measured caches: for the longest prompt and its answer. */

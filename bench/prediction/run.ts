@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,17 +7,24 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import { Kit } from "@espalier/shared/contracts/kit";
-import type { Budget } from "@espalier/shared/contracts/profile";
 import { locateControlGroups } from "../../agent/src/budget/control-groups.ts";
 import { enforceBudget } from "../../agent/src/budget/enforce.ts";
 import { fillWeights } from "../../agent/src/measure/fill-weights.ts";
 import { measureKit } from "../../agent/src/measure/measure-kit.ts";
-import { type BenchVariant, budgets, contextTokens, families, type Row, readRows, readVariants } from "./pieces.ts";
+import {
+  type BenchVariant,
+  type Condition,
+  conditions,
+  contextTokens,
+  type Row,
+  readRows,
+  readVariants,
+} from "./pieces.ts";
 import type { VariantResult, VariantTask } from "./variant-process.ts";
 
 /**
- * Measures what is still missing in `--rows`, until `--seconds` are over: per family and budget the kit, then every variant
- * twice, the second time after all others, each in a process of its own under the budget. `--budget` is one of the three.
+ * Measures what is still missing in `--rows`, until `--seconds` are over: per family the kit, then every variant twice, the
+ * second time after all others, each in a process of its own under the `--budget`'s conditions.
  */
 const { values } = parseArgs({
   options: {
@@ -29,8 +36,8 @@ const { values } = parseArgs({
 });
 const graphs = required(values.graphs, "--graphs DIR");
 const rowsFile = required(values.rows, "--rows FILE");
-const budgetName = required(values.budget, `--budget ${Object.keys(budgets).join("|")}`);
-const budget = findBudget(budgetName);
+const budgetName = required(values.budget, `--budget ${Object.keys(conditions).join("|")}`);
+const { budget, busyProcess, families } = findCondition(budgetName);
 const untilMs = performance.now() + Number(values.seconds) * 1000;
 
 const rows = await readRows(rowsFile);
@@ -44,10 +51,13 @@ const enforced = await enforceBudget({
   groupName: `espalier-bench-${randomUUID()}`,
   pid: process.pid,
 });
-process.stderr.write(`${budgetName}: cpu ${enforced.enforcement.cpuQuota}\n`);
+const { cpuQuota, memory } = enforced.enforcement;
+process.stderr.write(`${budgetName}: cpu ${cpuQuota}, memory ${memory}\n`);
+const busy = busyProcess ? spawn(process.execPath, ["--eval", "for (;;);"], { stdio: "ignore" }) : null;
 try {
   for (const family of families) await measureFamily(family);
 } finally {
+  busy?.kill();
   await enforced.release();
 }
 
@@ -103,7 +113,7 @@ async function kitRow(family: string, scratch: string): Promise<Row> {
     },
   };
   const startMs = performance.now();
-  const deps = { bucket, folder: join(scratch, "kit"), threads: budget.threads, memoryBudgetBytes: null };
+  const deps = { bucket, folder: join(scratch, "kit"), threads: budget.threads, memoryBudgetBytes: budget.memoryBytes };
   const { timings } = await measureKit(deps, kitDigest, () => undefined, AbortSignal.timeout(600_000));
   const seconds = Math.round((performance.now() - startMs) / 1000);
   return { kind: "kit", family, budget: budgetName, budgetSettings: budget, seconds, timings };
@@ -127,9 +137,9 @@ async function measureApart(family: string, variant: BenchVariant): Promise<Vari
   }
 }
 
-function findBudget(wanted: string): Budget {
-  const found = Object.entries(budgets).find(([name]) => name === wanted)?.[1];
-  if (found === undefined) throw new Error(`unknown budget ${wanted}: ${Object.keys(budgets).join(", ")}`);
+function findCondition(wanted: string): Condition {
+  const found = conditions[wanted];
+  if (found === undefined) throw new Error(`unknown budget ${wanted}: ${Object.keys(conditions).join(", ")}`);
   return found;
 }
 

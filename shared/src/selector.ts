@@ -31,5 +31,10 @@ export function parseSelector(selector: string): Requirement[] {
  * @throws {EspalierError} `selector.malformed`
  */
 export function matchesSelector(selector: string, labels: Readonly<Record<string, string>>): boolean {
-  return parseSelector(selector).every(({ key, equals, value }) => ((labels[key] ?? "") === value) === equals);
+  return meets(parseSelector(selector), labels);
+}
+
+/** Whether labels meet every requirement. */
+export function meets(requirements: readonly Requirement[], labels: Readonly<Record<string, string>>): boolean {
+  return requirements.every(({ key, equals, value }) => ((labels[key] ?? "") === value) === equals);
 }

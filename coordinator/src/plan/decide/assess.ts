@@ -1,115 +1,177 @@
 import type { Kit } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
-import { fitDevice } from "../../predict/decide/device-model.ts";
-import { type PreparedKit, prepareKit } from "../../predict/decide/kit-designs.ts";
+import { createFitter } from "../../predict/decide/device-model.ts";
+import { prepareKit } from "../../predict/decide/kit-designs.ts";
 import { type RequestLengths, requestLengths } from "../../predict/decide/length-weights.ts";
-import { type PredictionResult, predictVariant } from "../../predict/decide/predict-variant.ts";
-import { featuresOf, type ShapeFeatures } from "../../predict/decide/shape-features.ts";
+import {
+  type PredictionDevice,
+  type PredictionVariant,
+  predictionWidth,
+  type Refusal,
+  writePrediction,
+} from "../../predict/decide/predict-variant.ts";
+import { featuresOf } from "../../predict/decide/shape-features.ts";
 import type { Candidate } from "./candidate.ts";
-import { type EffectiveLimit, effectiveLimits, limitNames, strictestBounds, upperEnds } from "./device-limits.ts";
+import { createClassifier } from "./device-class.ts";
+import {
+  compileObjectives,
+  type EffectiveLimit,
+  effectiveLimits,
+  limitNames,
+  type Objectives,
+  strictestBounds,
+} from "./device-limits.ts";
 import type { PlanDevice } from "./make-plan.ts";
+import { createOptions, type Options, stepOf } from "./options.ts";
 
 /** What a fleet's assessments have in common. */
 export interface AssessContext {
-  spec: Pick<RolloutSpec, "limits" | "overrides" | "promptTokens" | "outputTokens">;
-  kit: PreparedKit;
+  objectives: Objectives;
+  /** A model holds until the next device is fitted. */
+  fit: ReturnType<typeof createFitter>;
   /** Above the quality floor, best first; indices elsewhere are into it. */
   candidates: readonly Candidate[];
-  features: readonly ShapeFeatures[];
+  variants: readonly PredictionVariant[];
   lengths: RequestLengths;
-  contextTokens: number;
-  companionBytes: number;
-  /** Gives equal sets of feasible candidates as one array: a large fleet has few different ones. */
-  intern(feasible: readonly number[]): readonly number[];
+  classify: ReturnType<typeof createClassifier>;
 }
 
-/**
- * What is known of one device before the portfolio is chosen. Only numbers are kept, since a fleet has many of them; the
- * whole prediction of a variant is made again when it is asked for.
- */
+/** What is known of one device before the portfolio is chosen. */
 export interface Assessment {
   device: PlanDevice;
   /** The strictest bound by limit, in the order of `limitNames`. */
   bounds: readonly (EffectiveLimit | undefined)[];
-  /** Upper end of candidate i's prediction for limit j at `[i * limitNames.length + j]`; NaN where there is none. */
-  uppers: Float64Array;
-  /** Ascending, interned. */
-  feasible: readonly number[];
+  /** The fleet's predictions, and where this device's begin: candidate i's at `at + i * predictionWidth`; NaN where refused. */
+  predictions: Float64Array;
+  at: number;
+  options: Options;
 }
 
 export function contextOf(
-  request: Omit<AssessContext, "features" | "lengths" | "candidates" | "kit" | "intern"> & { kit: Kit },
+  request: {
+    spec: Pick<RolloutSpec, "limits" | "overrides" | "promptTokens" | "outputTokens">;
+    kit: Kit;
+    /** Tokens that an agent's KV cache has room for. */
+    contextTokens: number;
+    /** Bytes of an artifact besides its weights, while it is not built. */
+    companionBytes: number;
+  },
   candidates: readonly Candidate[],
 ): AssessContext {
   const { spec, kit, contextTokens, companionBytes } = request;
-  const features = candidates.map(({ shape }) => featuresOf(shape));
-  const interned = new Map<string, readonly number[]>();
-  const intern = (feasible: readonly number[]) => {
-    const key = feasible.join();
-    const known = interned.get(key) ?? feasible;
-    interned.set(key, known);
-    return known;
+  return {
+    objectives: compileObjectives(spec),
+    fit: createFitter(prepareKit(kit)),
+    candidates,
+    variants: candidates.map(({ artifact, shape }) => ({
+      shape: featuresOf(shape),
+      contextTokens: Math.min(contextTokens, shape.contextLength),
+      artifactBytes: artifact?.totalBytes ?? shape.weightBytes + companionBytes,
+    })),
+    lengths: requestLengths(spec),
+    classify: createClassifier(),
   };
-  const lengths = requestLengths(spec);
-  return { spec, kit: prepareKit(kit), candidates, features, lengths, contextTokens, companionBytes, intern };
 }
 
-export function assess(device: PlanDevice, context: AssessContext): Assessment {
-  const uppers = new Float64Array(context.candidates.length * limitNames.length).fill(Number.NaN);
-  const { profile } = device;
-  if (profile === null) return { device, bounds: [], uppers, feasible: context.intern([]) };
-  const bounds = strictestBounds(effectiveLimits(context.spec, device.labels, profile.budget));
-  const predict = createPredictor(device, profile, context);
-  const feasible: number[] = [];
-  for (let index = 0; index < context.candidates.length; index++) {
-    const result = predict(index);
-    if (!result.ok) continue;
-    const ends = upperEnds(result.prediction);
-    uppers.set(ends, index * limitNames.length);
-    if (ends.every((end, limit) => end <= (bounds[limit]?.allowed ?? Infinity))) feasible.push(index);
-  }
-  return { device, bounds, uppers, feasible: context.intern(feasible) };
+/** Predicts every candidate on every device. Numbers of the whole fleet lie in one array, since a fleet has many. */
+export function assessFleet(devices: readonly PlanDevice[], context: AssessContext): Assessment[] {
+  const width = context.candidates.length * predictionWidth;
+  const predictions = new Float64Array(devices.length * width);
+  const intern = createOptions();
+  const ends = new Float64Array(limitNames.length);
+  return devices.map((device, index): Assessment => {
+    const at = index * width;
+    const { profile } = device;
+    if (profile === null) {
+      predictions.fill(Number.NaN, at, at + width);
+      return { device, bounds: [], predictions, at, options: intern([], []) };
+    }
+    const bounds = strictestBounds(effectiveLimits(context.objectives, device.labels, profile.budget));
+    const allowed = Float64Array.from(bounds, (bound) => bound?.allowed ?? Infinity);
+    const side = predictionDevice(profile, context);
+    const feasible: number[] = [];
+    const near: number[] = [];
+    for (let candidate = 0; candidate < context.variants.length; candidate++) {
+      const begin = at + candidate * predictionWidth;
+      if (predict(device, side, candidate, context, predictions, begin) !== null) {
+        predictions.fill(Number.NaN, begin, begin + predictionWidth);
+        continue;
+      }
+      writeUpperEnds(predictions, begin, ends);
+      let broken = -1;
+      let count = 0;
+      for (let limit = 0; limit < ends.length; limit++) {
+        if ((ends[limit] ?? 0) <= (allowed[limit] ?? 0)) continue;
+        broken = limit;
+        count++;
+      }
+      if (count === 0) feasible.push(candidate);
+      if (count !== 1) continue;
+      const step = stepOf(ends[broken] ?? 0, allowed[broken] ?? 0);
+      if (step !== null) near.push(candidate, broken, step);
+    }
+    return { device, bounds, predictions, at, options: intern(feasible, near) };
+  });
 }
 
-/** Predictions of the candidates on one device, from a fit made once. */
-export function createPredictor(
+/** Why a candidate can't be predicted on a device; null when it can. */
+export function refusalOf(
   device: PlanDevice,
   profile: DeviceProfile,
+  candidate: number,
   context: AssessContext,
-): (index: number) => PredictionResult {
-  const { candidates, features, lengths, contextTokens } = context;
-  const model = fitDevice(context.kit, profile.measurements);
-  return (index) => {
-    const candidate = candidates[index];
-    const shape = features[index];
-    if (candidate === undefined || shape === undefined) throw new RangeError(`there is no candidate ${index}`);
-    return predictVariant({
-      model,
-      lengths,
-      measurements: profile.measurements,
-      cpuQuota: profile.budget.cpuQuota,
-      shape,
-      contextTokens: Math.min(contextTokens, candidate.shape.contextLength),
-      artifactBytes: artifactBytes(candidate, context),
-      previousArtifactBytes: runs(device, candidate) ? 0 : (device.active?.totalBytes ?? 0),
-    });
-  };
+): Refusal | null {
+  const numbers = new Float64Array(predictionWidth);
+  return predict(device, predictionDevice(profile, context), candidate, context, numbers, 0);
+}
+
+function predictionDevice({ measurements, budget }: DeviceProfile, { fit }: AssessContext): PredictionDevice {
+  return { model: fit(measurements), measurements, cpuQuota: budget.cpuQuota };
+}
+
+function predict(
+  device: PlanDevice,
+  side: PredictionDevice,
+  index: number,
+  { candidates, variants, lengths }: AssessContext,
+  into: Float64Array,
+  at: number,
+): Refusal | null {
+  const [candidate, variant] = [candidates[index], variants[index]];
+  if (candidate === undefined || variant === undefined) throw new RangeError(`there is no candidate ${index}`);
+  const previousBytes = runs(device, candidate) ? 0 : (device.active?.totalBytes ?? 0);
+  return writePrediction(side, variant, lengths, previousBytes, into, at);
 }
 
 /** All files of a candidate's artifact, built or not. */
-export function artifactBytes(
-  { artifact, shape }: Candidate,
-  { companionBytes }: Pick<AssessContext, "companionBytes">,
-): number {
-  return artifact?.totalBytes ?? shape.weightBytes + companionBytes;
+export function artifactBytes({ variants }: AssessContext, candidate: number): number {
+  return variants[candidate]?.artifactBytes ?? 0;
 }
 
 export function runs(device: PlanDevice, { artifact }: Candidate): boolean {
   return artifact !== null && device.active?.artifactDigest === artifact.digest;
 }
 
-/** Of a candidate's prediction in the table of an assessment; NaN where it can't be predicted. */
-export function upperEnd(uppers: Float64Array, candidate: number, limit: (typeof limitNames)[number]): number {
-  return uppers[candidate * limitNames.length + limitNames.indexOf(limit)] ?? Number.NaN;
+/** Upper end of a candidate's prediction for a limit; NaN where it can't be predicted. */
+export function upperEnd(
+  { predictions, at }: Pick<Assessment, "predictions" | "at">,
+  candidate: number,
+  limit: (typeof limitNames)[number],
+): number {
+  const ends = new Float64Array(limitNames.length);
+  writeUpperEnds(predictions, at + candidate * predictionWidth, ends);
+  return ends[limitNames.indexOf(limit)] ?? Number.NaN;
 }
+
+/** Predictions come in the order of the limits; a download whose rate is unknown breaks none. */
+function writeUpperEnds(predictions: Float64Array, begin: number, ends: Float64Array): void {
+  for (let limit = 0; limit < ends.length; limit++) {
+    const value = predictions[begin + 2 * limit] ?? Number.NaN;
+    ends[limit] = value * (1 + (predictions[begin + 2 * limit + 1] ?? Number.NaN));
+  }
+  const isPredicted = !Number.isNaN(ends[0]);
+  if (isPredicted && Number.isNaN(ends[downloadLimit])) ends[downloadLimit] = 0;
+}
+
+const downloadLimit = limitNames.indexOf("downloadSeconds");

@@ -1,7 +1,7 @@
-import type { VariantPrediction, Violation } from "@espalier/shared/contracts/plan";
+import type { Violation } from "@espalier/shared/contracts/plan";
 import type { Budget } from "@espalier/shared/contracts/profile";
 import type { Limits, RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
-import { matchesSelector } from "@espalier/shared/selector";
+import { meets, parseSelector, type Requirement } from "@espalier/shared/selector";
 
 /** One bound on a device and who set it. Times in ms or s, sizes in bytes. */
 export interface EffectiveLimit {
@@ -10,20 +10,38 @@ export interface EffectiveLimit {
   allowed: number;
 }
 
+/** In the order in which predictions are written. */
 export const limitNames = ["tpotP90Ms", "ttftP90Ms", "peakMemoryBytes", "diskBytes", "downloadSeconds"] as const;
 
+/** What a rollout asks of devices, its selectors read once for a whole fleet. */
+export interface Objectives {
+  limits: Limits;
+  overrides: readonly { requirements: readonly Requirement[]; limits: Limits }[];
+}
+
+/** @throws {EspalierError} `selector.malformed` */
+export function compileObjectives({ limits, overrides }: Pick<RolloutSpec, "limits" | "overrides">): Objectives {
+  return {
+    limits,
+    overrides: overrides.map((override) => ({
+      requirements: parseSelector(override.selector),
+      limits: override.limits,
+    })),
+  };
+}
+
 /**
- * The limits that hold on one device: the spec's, replaced limit by limit by every override whose selector matches
+ * The limits that hold on one device: the objectives, replaced limit by limit by every override whose selector matches
  * (later ones win), and beside them the owner's budget, which no override lifts.
  */
 export function effectiveLimits(
-  spec: Pick<RolloutSpec, "limits" | "overrides">,
+  { limits: common, overrides }: Objectives,
   labels: Readonly<Record<string, string>>,
   budget: Budget,
 ): EffectiveLimit[] {
-  const objective: Limits = { ...spec.limits };
-  for (const override of spec.overrides) {
-    if (matchesSelector(override.selector, labels)) Object.assign(objective, override.limits);
+  const objective: Limits = { ...common };
+  for (const { requirements, limits } of overrides) {
+    if (meets(requirements, labels)) Object.assign(objective, limits);
   }
   const limits: EffectiveLimit[] = [];
   for (const limit of limitNames) {
@@ -39,13 +57,12 @@ export function effectiveLimits(
 
 /** The strictest bound per limit, whoever set it, in the order of `limitNames`. */
 export function strictestBounds(limits: readonly EffectiveLimit[]): (EffectiveLimit | undefined)[] {
-  return limitNames.map((name) => {
-    let strictest: EffectiveLimit | undefined;
-    for (const bound of limits) {
-      if (bound.limit === name && bound.allowed < (strictest?.allowed ?? Infinity)) strictest = bound;
-    }
-    return strictest;
-  });
+  const strictest: (EffectiveLimit | undefined)[] = limitNames.map(() => undefined);
+  for (const bound of limits) {
+    const at = limitNames.indexOf(bound.limit);
+    if (bound.allowed < (strictest[at]?.allowed ?? Infinity)) strictest[at] = bound;
+  }
+  return strictest;
 }
 
 /** The strictest bound per limit, as the contract has it. */
@@ -55,21 +72,16 @@ export function strictestLimits(bounds: readonly (EffectiveLimit | undefined)[])
   return strictest;
 }
 
-/** Upper ends of a prediction in the order of `limitNames`; a download whose rate is unknown breaks no limit. */
-export function upperEnds(prediction: VariantPrediction): number[] {
-  const { tpotMs, ttftMs, peakMemoryBytes, diskBytes, downloadSeconds } = prediction;
-  return [tpotMs, ttftMs, peakMemoryBytes, diskBytes, downloadSeconds].map((quantity) =>
-    quantity === null ? 0 : quantity.value * (1 + quantity.relativeUncertainty),
-  );
-}
-
-/** Every bound that the upper ends `ends` (in the order of `limitNames`) break. */
-export function violations(ends: ArrayLike<number>, bounds: readonly (EffectiveLimit | undefined)[]): Violation[] {
+/** Every bound that a prediction breaks. @param upperEnd of a limit; NaN breaks nothing */
+export function violations(
+  bounds: readonly (EffectiveLimit | undefined)[],
+  upperEnd: (limit: Violation["limit"]) => number,
+): Violation[] {
   const broken: Violation[] = [];
-  for (let index = 0; index < bounds.length; index++) {
-    const bound = bounds[index];
-    const predicted = ends[index] ?? 0;
-    if (bound !== undefined && predicted > bound.allowed) broken.push({ ...bound, predicted });
+  for (const bound of bounds) {
+    if (bound === undefined) continue;
+    const predicted = upperEnd(bound.limit);
+    if (predicted > bound.allowed) broken.push({ ...bound, predicted });
   }
   return broken;
 }

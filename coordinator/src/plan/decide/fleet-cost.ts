@@ -38,22 +38,22 @@ function denseCost(
   if (dense === undefined) return null;
   const total = { plan: { tpotMs: 0, bytes: 0 }, dense: { tpotMs: 0, bytes: 0 }, compared: 0, downloadBytes: 0 };
   const indices = new Map(context.candidates.map(({ recipeDigest }, at) => [recipeDigest, at]));
-  assessments.forEach(({ device, uppers }, at) => {
+  assessments.forEach((assessment, at) => {
     const choice = planned[at]?.choice;
     const chosen = choice ? indices.get(choice.recipeDigest) : undefined;
     if (chosen === undefined) return;
-    if (!runs(device, dense)) total.downloadBytes += artifactBytes(dense, context);
-    if (Number.isNaN(upperEnd(uppers, index, "tpotP90Ms"))) return;
+    if (!runs(assessment.device, dense)) total.downloadBytes += artifactBytes(context, index);
+    if (Number.isNaN(upperEnd(assessment, index, "tpotP90Ms"))) return;
     total.compared++;
-    total.plan.tpotMs += upperEnd(uppers, chosen, "tpotP90Ms");
-    total.plan.bytes += upperEnd(uppers, chosen, "peakMemoryBytes");
-    total.dense.tpotMs += upperEnd(uppers, index, "tpotP90Ms");
-    total.dense.bytes += upperEnd(uppers, index, "peakMemoryBytes");
+    total.plan.tpotMs += upperEnd(assessment, chosen, "tpotP90Ms");
+    total.plan.bytes += upperEnd(assessment, chosen, "peakMemoryBytes");
+    total.dense.tpotMs += upperEnd(assessment, index, "tpotP90Ms");
+    total.dense.bytes += upperEnd(assessment, index, "peakMemoryBytes");
   });
   const mean = (sum: number) => (total.compared === 0 ? 0 : sum / total.compared);
   return {
     variantName: dense.name,
-    fits: assessments.filter(({ feasible }) => feasible.includes(index)).length,
+    fits: assessments.filter(({ options }) => options.feasible.includes(index)).length,
     downloadBytes: total.downloadBytes,
     compared: total.compared,
     tpotP90Ms: { plan: mean(total.plan.tpotMs), dense: mean(total.dense.tpotMs) },

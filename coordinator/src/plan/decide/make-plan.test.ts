@@ -5,7 +5,7 @@ import type { Plan } from "@espalier/shared/contracts/plan";
 import { ordinaryCosts, syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
 import { qualityOf, syntheticCandidates } from "../testing/synthetic-candidates.ts";
 import { type Candidate, compareCandidates } from "./candidate.ts";
-import { effectiveLimits } from "./device-limits.ts";
+import { compileObjectives, effectiveLimits } from "./device-limits.ts";
 import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
 
 const kit = syntheticKit();
@@ -199,18 +199,16 @@ test("disk must hold the running variant and the new one, but no variant twice",
 });
 
 test("later overrides win limit by limit, and none lifts the owner's budget", () => {
-  const limits = effectiveLimits(
-    {
-      limits: { tpotP90Ms: 10, peakMemoryBytes: 500 },
-      overrides: [
-        { selector: "tier=slow", limits: { tpotP90Ms: 20, ttftP90Ms: 30 } },
-        { selector: "tier=slow", limits: { tpotP90Ms: 25, peakMemoryBytes: 900 } },
-        { selector: "tier=other", limits: { tpotP90Ms: 1 } },
-      ],
-    },
-    { tier: "slow" },
-    { threads: 1, memoryBytes: 700, diskBytes: null, cpuQuota: null },
-  );
+  const objectives = compileObjectives({
+    limits: { tpotP90Ms: 10, peakMemoryBytes: 500 },
+    overrides: [
+      { selector: "tier=slow", limits: { tpotP90Ms: 20, ttftP90Ms: 30 } },
+      { selector: "tier=slow", limits: { tpotP90Ms: 25, peakMemoryBytes: 900 } },
+      { selector: "tier=other", limits: { tpotP90Ms: 1 } },
+    ],
+  });
+  const budget = { threads: 1, memoryBytes: 700, diskBytes: null, cpuQuota: null };
+  const limits = effectiveLimits(objectives, { tier: "slow" }, budget);
   assert.deepEqual(limits, [
     { limit: "tpotP90Ms", origin: "objective", allowed: 25 },
     { limit: "ttftP90Ms", origin: "objective", allowed: 30 },

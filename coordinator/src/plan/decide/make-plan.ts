@@ -3,9 +3,10 @@ import type { Kit } from "@espalier/shared/contracts/kit";
 import type { Plan, PlannedVariant } from "@espalier/shared/contracts/plan";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
-import { alternatives } from "./alternatives.ts";
-import { assess, contextOf } from "./assess.ts";
+import { alternatives, type Kind } from "./alternatives.ts";
+import { type Assessment, assessFleet, contextOf } from "./assess.ts";
 import { type Candidate, compareCandidates, floorBreaches, klUpperBound } from "./candidate.ts";
+import { limitNames } from "./device-limits.ts";
 import { fleetCost } from "./fleet-cost.ts";
 import { planDevice } from "./plan-device.ts";
 import { choosePortfolio, type DemandGroup, type Portfolio } from "./portfolio.ts";
@@ -47,16 +48,14 @@ export function makePlan(request: PlanRequest): Plan {
   const ranked = [...request.candidates].sort(compareCandidates);
   const aboveFloor = ranked.filter((c) => floorBreaches(c.quality, c.dense, request.spec.qualityFloor).length === 0);
   const context = contextOf(request, aboveFloor);
-  const assessments = [...request.devices].sort(byId).map((device) => assess(device, context));
+  const assessments = assessFleet([...request.devices].sort(byId), context);
+  const kinds = kindsOf(assessments);
+  const losses = aboveFloor.map(({ quality }) => klUpperBound(quality));
+  const weightBytes = aboveFloor.map(({ shape }) => shape.weightBytes);
   const choose = (feasible: readonly (readonly number[])[], atMost: number): Portfolio =>
-    choosePortfolio({
-      losses: aboveFloor.map(({ quality }) => klUpperBound(quality)),
-      weightBytes: aboveFloor.map(({ shape }) => shape.weightBytes),
-      groups: demandGroups(feasible),
-      maxVariants: atMost,
-    });
+    choosePortfolio({ losses, weightBytes, groups: demandGroups(kinds, feasible), maxVariants: atMost });
   const portfolio = choose(
-    assessments.map(({ feasible }) => feasible),
+    kinds.map(({ options }) => options.feasible),
     maxVariants,
   );
   const planned = assessments.map((assessment) => planDevice(assessment, context, portfolio, maxVariants));
@@ -69,7 +68,7 @@ export function makePlan(request: PlanRequest): Plan {
     checkIndex: request.checkIndex,
     variants: frontier.filter((variant) => variant.devices > 0),
     devices: planned,
-    alternatives: alternatives(assessments, context, portfolio, maxVariants, choose),
+    alternatives: alternatives(kinds, limitedBy(assessments), aboveFloor, portfolio, maxVariants, choose),
     cost: fleetCost(assessments, planned, context, request.buildSeconds),
     frontier,
     notes: notes(portfolio, ranked, aboveFloor),
@@ -91,15 +90,35 @@ function toVariant(candidate: Candidate, devices: number): PlannedVariant {
   };
 }
 
-/** Devices with the same options count together; equal ones are one array. */
-function demandGroups(feasible: readonly (readonly number[])[]): DemandGroup[] {
-  const devices = new Map<readonly number[], number>();
-  for (const options of feasible) devices.set(options, (devices.get(options) ?? 0) + 1);
-  return [...devices]
-    .filter(([options]) => options.length > 0)
-    .map(([options, count]) => ({ key: options.join(), group: { feasible: options, devices: count } }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .map(({ group }) => group);
+/** In the order of first appearance. */
+function kindsOf(assessments: readonly Assessment[]): Kind[] {
+  const kinds: Kind[] = [];
+  for (const { options } of assessments) {
+    const kind = kinds[options.id];
+    if (kind === undefined) kinds[options.id] = { options, devices: 1 };
+    else kind.devices++;
+  }
+  return kinds;
+}
+
+function limitedBy(assessments: readonly Assessment[]): boolean[] {
+  const limited = limitNames.map(() => false);
+  for (const { bounds } of assessments) {
+    for (let limit = 0; limit < bounds.length; limit++) if (bounds[limit] !== undefined) limited[limit] = true;
+  }
+  return limited;
+}
+
+/** Kinds that may run the same candidates count together, in an order that doesn't depend on the devices'. */
+function demandGroups(kinds: readonly Kind[], feasible: readonly (readonly number[])[]): DemandGroup[] {
+  const groups = new Map<string, DemandGroup>();
+  kinds.forEach(({ devices }, kind) => {
+    const options = feasible[kind] ?? [];
+    if (options.length === 0) return;
+    const key = options.join();
+    groups.set(key, { feasible: options, devices: devices + (groups.get(key)?.devices ?? 0) });
+  });
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
 }
 
 function notes(portfolio: Portfolio, ranked: readonly Candidate[], aboveFloor: readonly Candidate[]): string[] {

@@ -1,8 +1,8 @@
 import type { PlannedDevice, Violation } from "@espalier/shared/contracts/plan";
-import { type AssessContext, type Assessment, artifactBytes, createPredictor, runs, upperEnd } from "./assess.ts";
+import { predictionWidth, readPrediction } from "../../predict/decide/predict-variant.ts";
+import { type AssessContext, type Assessment, artifactBytes, refusalOf, runs, upperEnd } from "./assess.ts";
 import type { Candidate } from "./candidate.ts";
-import { deviceClass } from "./device-class.ts";
-import { limitNames, strictestLimits, violations } from "./device-limits.ts";
+import { strictestLimits, violations } from "./device-limits.ts";
 import { bestFeasible, type Portfolio } from "./portfolio.ts";
 import { explainLack, explainQuality, explainViolation } from "./reason.ts";
 
@@ -18,16 +18,16 @@ export function planDevice(
   portfolio: Portfolio,
   maxVariants: number,
 ): PlannedDevice {
-  const { device, bounds, feasible } = assessment;
+  const { device, bounds, options } = assessment;
   const { candidates } = context;
   const { profile } = device;
-  const index = bestFeasible(portfolio.chosen, feasible);
+  const index = bestFeasible(portfolio.chosen, options.feasible);
   const candidate = index === undefined ? undefined : candidates[index];
   const better = betterRuledOut(assessment, candidates, index ?? candidates.length);
   const planned = {
     deviceId: device.deviceId,
     name: device.name,
-    deviceClass: profile === null ? "unmeasured" : deviceClass(profile),
+    deviceClass: profile === null ? "unmeasured" : context.classify(profile),
     limits: strictestLimits(bounds),
     active:
       device.active === null
@@ -39,13 +39,11 @@ export function planDevice(
     const reason = explainNone(assessment, context, better, maxVariants);
     return { ...planned, choice: null, downloadBytes: 0, ladder: [], reason };
   }
-  const predict = createPredictor(device, profile, context);
-  const result = predict(index);
-  if (!result.ok) throw new Error(`${candidate.name} was feasible and can't be predicted: ${result.message}`);
+  const prediction = readPrediction(assessment.predictions, assessment.at + index * predictionWidth);
   return {
     ...planned,
-    choice: { recipeDigest: candidate.recipeDigest, variantName: candidate.name, prediction: result.prediction },
-    downloadBytes: runs(device, candidate) ? 0 : artifactBytes(candidate, context),
+    choice: { recipeDigest: candidate.recipeDigest, variantName: candidate.name, prediction },
+    downloadBytes: runs(device, candidate) ? 0 : artifactBytes(context, index),
     ladder: ladder(assessment, candidates, index),
     reason: explainChoice(candidate, index, assessment, context, better, maxVariants),
   };
@@ -55,36 +53,27 @@ export function planDevice(
  * What the device steps down to when its variant fails in practice: feasible candidates that are smaller and faster by
  * prediction, best quality first, each smaller than the one before.
  */
-function ladder(
-  { uppers, feasible }: Assessment,
-  candidates: readonly Candidate[],
-  from: number,
-): PlannedDevice["ladder"] {
-  const end = (index: number, limit: (typeof limitNames)[number]) => upperEnd(uppers, index, limit);
+function ladder(assessment: Assessment, candidates: readonly Candidate[], from: number): PlannedDevice["ladder"] {
   const steps: PlannedDevice["ladder"] = [];
-  let last = from;
-  for (const index of feasible) {
+  let tpotP90Ms = upperEnd(assessment, from, "tpotP90Ms");
+  let peakMemoryBytes = upperEnd(assessment, from, "peakMemoryBytes");
+  for (const index of assessment.options.feasible) {
     const candidate = candidates[index];
     if (index <= from || candidate === undefined) continue;
-    const smaller = end(index, "peakMemoryBytes") < end(last, "peakMemoryBytes");
-    if (!smaller || !(end(index, "tpotP90Ms") < end(last, "tpotP90Ms"))) continue;
-    steps.push({
-      recipeDigest: candidate.recipeDigest,
-      variantName: candidate.name,
-      tpotP90Ms: end(index, "tpotP90Ms"),
-      peakMemoryBytes: Math.round(end(index, "peakMemoryBytes")),
-    });
-    last = index;
+    const [ms, bytes] = [upperEnd(assessment, index, "tpotP90Ms"), upperEnd(assessment, index, "peakMemoryBytes")];
+    if (!(bytes < peakMemoryBytes && ms < tpotP90Ms)) continue;
+    const { recipeDigest, name } = candidate;
+    steps.push({ recipeDigest, variantName: name, tpotP90Ms: ms, peakMemoryBytes: Math.round(bytes) });
+    [tpotP90Ms, peakMemoryBytes] = [ms, bytes];
     if (steps.length === longestLadder) break;
   }
   return steps;
 }
 
-function betterRuledOut({ uppers, bounds }: Assessment, candidates: readonly Candidate[], before: number): RuledOut[] {
+function betterRuledOut(assessment: Assessment, candidates: readonly Candidate[], before: number): RuledOut[] {
   const better: RuledOut[] = [];
   for (let index = 0; index < before; index++) {
-    const at = index * limitNames.length;
-    const broken = violations(uppers.subarray(at, at + limitNames.length), bounds);
+    const broken = violations(assessment.bounds, (limit) => upperEnd(assessment, index, limit));
     if (broken.length > 0) better.push({ index, variantName: candidates[index]?.name ?? "", violations: broken });
   }
   return better;
@@ -104,7 +93,7 @@ function explainChoice(
   const name = context.candidates[next]?.name ?? "";
   const broken = better.find((other) => other.index === next)?.violations[0];
   if (broken !== undefined) return `${quality}; the next better, ${explainViolation(name, broken)}.`;
-  if (assessment.feasible.includes(next))
+  if (assessment.options.feasible.includes(next))
     return `${quality}; the next better, ${name}, fits but is not among the ${maxVariants} variants that serve the fleet best.`;
   return `${quality}; the next better, ${name}, can't be predicted: ${problemOf(assessment, context, next)}.`;
 }
@@ -115,11 +104,11 @@ function explainNone(
   better: readonly RuledOut[],
   maxVariants: number,
 ): string {
-  const { device, feasible } = assessment;
+  const { device, options } = assessment;
   const { candidates } = context;
   if (device.profile === null) return `Not planned: ${device.missing}.`;
   if (candidates.length === 0) return "No variant is above the quality floor.";
-  const fits = feasible[0];
+  const fits = options.feasible[0];
   if (fits !== undefined) {
     return `Only ${candidates[fits]?.name ?? "a variant"} or lesser ones fit, and none is among the ${maxVariants} variants that serve the fleet best.`;
   }
@@ -131,6 +120,5 @@ function explainNone(
 
 function problemOf({ device }: Assessment, context: AssessContext, index: number): string {
   if (device.profile === null) return device.missing;
-  const result = createPredictor(device, device.profile, context)(index);
-  return result.ok ? "not measured" : result.message;
+  return refusalOf(device, device.profile, index, context)?.message ?? "not measured";
 }

@@ -1,4 +1,5 @@
-import type { KitRun } from "./device-model.ts";
+import type { KitGraph } from "@espalier/shared/contracts/kit";
+import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { totalHeads } from "./layer-cost.ts";
 
 /**
@@ -14,31 +15,60 @@ export interface AttentionCost {
   tokens: number;
 }
 
-/** From the graph timed at the longest context; null where none went beyond what its siblings were timed at. */
-export function fitAttention(runs: readonly KitRun[]): AttentionCost | null {
+/** Which points of which timing tell the cost of attention; indices into a device's timings and their points. */
+export interface AttentionLayout {
+  timing: number;
+  heads: number;
+  decode: { short: number; long: number; tokens: number };
+  prefill: { piece: number; long: number; pieces: number; pairs: number };
+  tokens: number;
+}
+
+/** The graph timed at the longest context; null where none went beyond what its siblings were timed at. */
+export function attentionLayout(
+  graphs: readonly { graph: KitGraph; timing: number }[],
+  timings: readonly KitTiming[],
+): AttentionLayout | null {
   let longest = 0;
-  let run: KitRun | null = null;
-  for (const candidate of runs) {
-    for (const { contextTokens } of candidate.timing.decode) {
+  let found: (typeof graphs)[number] | null = null;
+  for (const candidate of graphs) {
+    for (const { contextTokens } of timings[candidate.timing]?.decode ?? []) {
       if (contextTokens < longest) continue;
-      run = contextTokens > longest ? candidate : null;
+      found = contextTokens > longest ? candidate : null;
       longest = contextTokens;
     }
   }
-  if (run === null) return null;
-  const decode = [...run.timing.decode].sort((a, b) => a.contextTokens - b.contextTokens);
-  const prefill = [...run.timing.prefill].sort((a, b) => a.promptTokens - b.promptTokens);
-  const [shortDecode, longDecode] = decode.slice(-2);
-  const [piece, longPrefill] = prefill.slice(-2);
+  const timing = found === null ? undefined : timings[found.timing];
+  if (found === null || timing === undefined) return null;
+  const decode = timing.decode.map(({ contextTokens }, point) => ({ tokens: contextTokens, point }));
+  const prefill = timing.prefill.map(({ promptTokens }, point) => ({ tokens: promptTokens, point }));
+  const [shortDecode, longDecode] = decode.sort((a, b) => a.tokens - b.tokens).slice(-2);
+  const [piece, longPrefill] = prefill.sort((a, b) => a.tokens - b.tokens).slice(-2);
   if (!shortDecode || !longDecode || !piece || !longPrefill) return null;
-  const heads = totalHeads(run.graph.shape);
-  const decodeTokens = longDecode.contextTokens - shortDecode.contextTokens;
-  const pieces = longPrefill.promptTokens / piece.promptTokens;
-  const pairs = pairsWithEarlierPieces(longPrefill.promptTokens, piece.promptTokens);
   return {
-    decodeMs: Math.max(0, longDecode.ms.median - shortDecode.ms.median) / decodeTokens / heads,
-    prefillMs: Math.max(0, longPrefill.ms.median - pieces * piece.ms.median) / pairs / heads,
+    timing: found.timing,
+    heads: totalHeads(found.graph.shape),
+    decode: { short: shortDecode.point, long: longDecode.point, tokens: longDecode.tokens - shortDecode.tokens },
+    prefill: {
+      piece: piece.point,
+      long: longPrefill.point,
+      pieces: longPrefill.tokens / piece.tokens,
+      pairs: pairsWithEarlierPieces(longPrefill.tokens, piece.tokens),
+    },
     tokens: longest,
+  };
+}
+
+/** @param timings of a device that the layout describes */
+export function fitAttention(layout: AttentionLayout, timings: readonly KitTiming[]): AttentionCost {
+  const { heads, decode, prefill, tokens } = layout;
+  const timing = timings[layout.timing];
+  const decodeMs = (point: number) => timing?.decode[point]?.ms.median ?? 0;
+  const prefillMs = (point: number) => timing?.prefill[point]?.ms.median ?? 0;
+  return {
+    decodeMs: Math.max(0, decodeMs(decode.long) - decodeMs(decode.short)) / decode.tokens / heads,
+    prefillMs: Math.max(0, prefillMs(prefill.long) - prefill.pieces * prefillMs(prefill.piece)) / prefill.pairs / heads,
+    tokens,
   };
 }
 

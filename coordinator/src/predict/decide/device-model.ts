@@ -1,10 +1,8 @@
-import type { KitGraph } from "@espalier/shared/contracts/kit";
 import type { KitTiming, Measurements, Sample } from "@espalier/shared/contracts/profile";
 import { type AttentionCost, fitAttention } from "./attention-cost.ts";
-import type { KitFormat, PreparedKit } from "./kit-designs.ts";
-import { kvCacheBytes } from "./layer-cost.ts";
-import { fitNonNegative, type LinearModel, type Measured } from "./least-squares.ts";
-import type { ShapeFeatures } from "./shape-features.ts";
+import type { PreparedKit } from "./kit-designs.ts";
+import { type Design, emptyModel, fitNonNegative, type LinearModel } from "./least-squares.ts";
+import type { FormatLayout, SeriesLayout, TimedGraph, TimingLayout } from "./timing-layout.ts";
 
 /**
  * What a run costs as a function of a shape, at one context or prompt length.
@@ -20,8 +18,7 @@ export interface CostModel {
 
 /** A device's costs with one weight format, fitted from its own timings of the measurement kit. Times in ms. */
 export interface FormatModel {
-  /** Any measured shape: hidden size, heads and vocabulary must match for a prediction to mean something. */
-  reference: ShapeFeatures;
+  layout: FormatLayout;
   /** Ascending in `tokens`. */
   decode: readonly CostModel[];
   /** Ascending in `tokens`; the agent processes longer prompts in pieces of the longest. */
@@ -30,16 +27,11 @@ export interface FormatModel {
   attention: AttentionCost | null;
   /** How far the 90th percentile of repeated runs lay above their median, typically. */
   relativeExcessP90: number;
-  /** Peak growth of resident memory by loading and running, without the KV cache: `[1, weightBytes]` or `[weightBytes]`. */
+  /** What the two below are explained by. */
+  byWeights: "weights" | "bytes";
+  /** Peak growth of resident memory by loading and running, without the KV cache. */
   peakGrowth: LinearModel;
-  /** Time to load: features as `peakGrowth`'s. */
   loadMs: LinearModel;
-}
-
-/** One graph of the kit and what the device timed on it. */
-export interface KitRun {
-  graph: KitGraph;
-  timing: KitTiming;
 }
 
 /** Relative standard error given to a resident-memory reading: page granularity and allocator slack (ours). */
@@ -47,115 +39,143 @@ const memoryReadingError = 0.02;
 /** Relative standard error given to one load (ours: they are timed once). */
 const loadReadingError = 0.1;
 
-/** The model of a format by its key, fitted when first asked for; null for a format not timed at two depths at least. */
+/** The model of a format by its key; null for a format not timed at two depths at least. */
 export type DeviceModel = (formatKey: string) => FormatModel | null;
 
-export function fitDevice(kit: PreparedKit, measurements: Measurements): DeviceModel {
-  const timings = new Map<string, KitTiming>();
-  for (const timing of measurements.kit?.timings ?? []) timings.set(timing.graphId, timing);
-  let attention: AttentionCost | null | undefined;
-  const models = new Map<string, FormatModel | null>();
-  return (key) => {
-    const known = models.get(key);
-    if (known !== undefined) return known;
-    attention ??= fitAttention(
-      kit.formats.flatMap((format) => runsOf(format, timings).filter((run) => run !== undefined)),
-    );
-    const format = kit.formats.find((candidate) => candidate.key === key);
-    const model = format === undefined ? null : fitFormat(format, runsOf(format, timings), attention);
-    models.set(key, model);
-    return model;
+/** Fits one device. */
+export function fitDevice(kit: PreparedKit, measurements: Pick<Measurements, "kit">): DeviceModel {
+  return createFitter(kit)(measurements);
+}
+
+/** Fits one device after another into the same memory: a model holds until the next device is fitted. */
+export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements, "kit">) => DeviceModel {
+  const slots = new Map<TimingLayout, ReadonlyMap<string, Slot | null>>();
+  return ({ kit: measured }) => {
+    const timings = measured?.timings ?? [];
+    const layout = kit.layoutOf(timings);
+    let formats = slots.get(layout);
+    if (formats === undefined) {
+      formats = new Map(layout.formats.map((format) => [format.format.key, createSlot(format)]));
+      slots.set(layout, formats);
+    }
+    const attention = layout.attention === null ? null : fitAttention(layout.attention, timings);
+    for (const slot of formats.values()) if (slot !== null) fill(slot, timings, attention);
+    return (key) => {
+      const slot = formats.get(key);
+      return slot?.fitted ? slot.model : null;
+    };
   };
 }
 
-/** By graph of the format, undefined where the device timed none. */
-function runsOf({ graphs }: KitFormat, timings: ReadonlyMap<string, KitTiming>): (KitRun | undefined)[] {
-  return graphs.map((graph) => {
-    const timing = timings.get(graph.id);
-    return timing === undefined ? undefined : { graph, timing };
+/** Where the numbers of one format go. */
+interface Slot {
+  model: FormatModel;
+  fitted: boolean;
+  decode: readonly SeriesLayout[];
+  prefill: readonly SeriesLayout[];
+  byWeights: Design;
+  /** One for each sample of the format. */
+  excesses: Float64Array;
+}
+
+/** Null where the timed graphs determine no model. */
+function createSlot(layout: FormatLayout): Slot | null {
+  const { decode, prefill, byWeights, samples } = layout;
+  const peakGrowth = byWeights === null ? null : emptyModel(byWeights.design);
+  const loadMs = byWeights === null ? null : emptyModel(byWeights.design);
+  if (byWeights === null || peakGrowth === null || loadMs === null) return null;
+  if (decode.length === 0 || prefill.length === 0) return null;
+  return {
+    model: {
+      layout,
+      decode: emptySeries(decode),
+      prefill: emptySeries(prefill),
+      attention: null,
+      relativeExcessP90: 0,
+      byWeights: byWeights.kind,
+      peakGrowth,
+      loadMs,
+    },
+    fitted: false,
+    decode,
+    prefill,
+    byWeights: byWeights.design,
+    excesses: new Float64Array(samples),
+  };
+}
+
+function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
+  return series.flatMap(({ kind, tokens, design }) => {
+    const model = emptyModel(design);
+    return model === null ? [] : [{ kind, tokens, model }];
   });
 }
 
-function fitFormat(
-  format: KitFormat,
-  runs: readonly (KitRun | undefined)[],
-  attention: AttentionCost | null,
-): FormatModel | null {
-  const decode = fitSeries(format, runs, "decode");
-  const prefill = fitSeries(format, runs, "prefill");
-  const peakGrowth = fitByWeights(format, runs, peakGrowthOf, memoryReadingError);
-  const loadMs = fitByWeights(format, runs, ({ timing }) => timing.loadMs, loadReadingError);
-  if (peakGrowth === null || loadMs === null || decode.length === 0 || prefill.length === 0) return null;
-  const excesses = runs.flatMap((run) =>
-    run === undefined ? [] : [...run.timing.decode, ...run.timing.prefill].map(({ ms }) => ms.p90 / ms.median - 1),
-  );
-  const relativeExcessP90 = Math.max(0, median(excesses));
-  return { reference: format.reference, decode, prefill, attention, relativeExcessP90, peakGrowth, loadMs };
-}
-
-/** One model per length that enough graphs were timed at. */
-function fitSeries(format: KitFormat, runs: readonly (KitRun | undefined)[], what: "decode" | "prefill"): CostModel[] {
-  /** By length: which graphs (as bits), and what they took. */
-  const byLength = new Map<number, { timed: number; measured: Measured[] }>();
-  runs.forEach((run, index) => {
-    for (const point of run?.timing[what] ?? []) {
-      const tokens = "contextTokens" in point ? point.contextTokens : point.promptTokens;
-      const atLength = byLength.get(tokens) ?? { timed: 0, measured: [] };
-      atLength.timed |= 1 << index;
-      atLength.measured.push(observed(point.ms));
-      byLength.set(tokens, atLength);
-    }
-  });
-  const models: CostModel[] = [];
-  for (const [tokens, { timed, measured }] of byLength) {
-    for (const kind of ["columns", "parameters"] as const) {
-      const model = fitNonNegative(format.design(kind, timed), measured);
-      if (model === null) continue;
-      models.push({ kind, tokens, model });
-      break;
-    }
+function fill(slot: Slot, timings: readonly KitTiming[], attention: AttentionCost | null): void {
+  const { model, byWeights, excesses } = slot;
+  const { timed } = model.layout;
+  let samples = 0;
+  for (let n = 0; n < timed.length; n++) {
+    const graph = timed[n];
+    const timing = graph === undefined ? undefined : timings[graph.timing];
+    if (graph === undefined || timing === undefined) continue;
+    setReading(model.peakGrowth, n, peakGrowthOf(graph, timing), memoryReadingError);
+    setReading(model.loadMs, n, timing.loadMs, loadReadingError);
+    for (const { ms } of timing.decode) excesses[samples++] = ms.p90 / ms.median - 1;
+    for (const { ms } of timing.prefill) excesses[samples++] = ms.p90 / ms.median - 1;
   }
-  return models.sort((a, b) => a.tokens - b.tokens);
+  model.attention = attention;
+  model.relativeExcessP90 = Math.max(0, medianOfSorted(excesses.sort()));
+  slot.fitted =
+    fitNonNegative(byWeights, model.peakGrowth) &&
+    fitNonNegative(byWeights, model.loadMs) &&
+    fitSeries(model.decode, slot.decode, (timing, point) => timings[timing]?.decode[point]?.ms) &&
+    fitSeries(model.prefill, slot.prefill, (timing, point) => timings[timing]?.prefill[point]?.ms);
 }
 
-/** Standard error of a median of n normal values: 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
-function observed(sample: Sample): Measured {
-  const sigma = (sample.relativeSpread * sample.median) / 1.349;
-  return { value: sample.median, standardError: (1.2533 * sigma) / Math.sqrt(sample.repetitions) };
+function fitSeries(
+  models: readonly CostModel[],
+  series: readonly SeriesLayout[],
+  sampleAt: (timing: number, point: number) => Sample | undefined,
+): boolean {
+  for (let length = 0; length < series.length; length++) {
+    const [model, layout] = [models[length]?.model, series[length]];
+    if (model === undefined || layout === undefined) return false;
+    for (let n = 0; n < layout.places.length; n++) {
+      const place = layout.places[n];
+      const sample = place === undefined ? undefined : sampleAt(place.timing, place.point);
+      if (sample === undefined) return false;
+      model.values[n] = sample.median;
+      model.errors[n] = standardError(sample);
+    }
+    if (!fitNonNegative(layout.design, model)) return false;
+  }
+  return true;
+}
+
+function setReading({ values, errors }: LinearModel, n: number, read: number, relativeError: number): void {
+  const value = Math.max(1, read);
+  values[n] = value;
+  errors[n] = relativeError * value;
+}
+
+/** Of a median of n normal values: 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
+function standardError({ relativeSpread, median, repetitions }: Sample): number {
+  const sigma = (relativeSpread * median) / 1.349;
+  return (1.2533 * sigma) / Math.sqrt(repetitions);
 }
 
 /**
  * While a graph loads, weights may be in memory twice (as mapped and as packed for the kernels), so the peak grows with
  * the weights too, and is fitted as a whole. The cache of a kit's run is known and taken out.
  */
-function peakGrowthOf({ graph, timing }: KitRun): number {
+function peakGrowthOf({ cacheBytesPerToken }: TimedGraph, timing: KitTiming): number {
   let longest = timing.cacheTokens;
   for (const { contextTokens } of timing.decode) longest = Math.max(longest, contextTokens + 1);
-  return timing.loadedMemoryBytes + timing.runningMemoryBytes - kvCacheBytes(graph.shape, longest);
+  return timing.loadedMemoryBytes + timing.runningMemoryBytes - cacheBytesPerToken * longest;
 }
 
-/** A quantity that grows with the bytes of the weights, from an intercept where the runs determine one. */
-function fitByWeights(
-  format: KitFormat,
-  runs: readonly (KitRun | undefined)[],
-  read: (run: KitRun) => number,
-  relativeError: number,
-): LinearModel | null {
-  let timed = 0;
-  const measured: Measured[] = [];
-  runs.forEach((run, index) => {
-    if (run === undefined) return;
-    timed |= 1 << index;
-    const value = Math.max(1, read(run));
-    measured.push({ value, standardError: relativeError * value });
-  });
-  return (
-    fitNonNegative(format.design("weights", timed), measured) ?? fitNonNegative(format.design("bytes", timed), measured)
-  );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
+function medianOfSorted(sorted: Float64Array): number {
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? 0;
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;

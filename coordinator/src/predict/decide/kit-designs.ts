@@ -1,6 +1,8 @@
 import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
+import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { type Design, designOf } from "./least-squares.ts";
 import { featuresOf, measuredFormatKey, type ShapeFeatures } from "./shape-features.ts";
+import { layOutTimings, type TimingLayout } from "./timing-layout.ts";
 
 /** What costs are explained by: `columns` and `parameters` as in CostModel; `weights` [1, bytes], `bytes` [bytes]. */
 export type FeatureKind = "columns" | "parameters" | "weights" | "bytes";
@@ -8,6 +10,8 @@ export type FeatureKind = "columns" | "parameters" | "weights" | "bytes";
 /** What fitting a device needs of a kit's graphs, computed once for a whole fleet. */
 export interface PreparedKit {
   formats: readonly KitFormat[];
+  /** Where these timings hold what a fit needs. */
+  layoutOf(timings: readonly KitTiming[]): TimingLayout;
 }
 
 /** The graphs of one format, in the kit's order. */
@@ -20,13 +24,21 @@ export interface KitFormat {
 }
 
 export function prepareKit(kit: Kit): PreparedKit {
+  const formats = [...Map.groupBy(kit.graphs, ({ shape }) => measuredFormatKey(shape))].flatMap(([key, graphs]) => {
+    const reference = graphs[0]?.shape;
+    return reference === undefined ? [] : [{ key, graphs, reference: featuresOf(reference), design: designs(graphs) }];
+  });
+  /** The one used last comes first. */
+  const layouts: TimingLayout[] = [];
   return {
-    formats: [...Map.groupBy(kit.graphs, ({ shape }) => measuredFormatKey(shape))].flatMap(([key, graphs]) => {
-      const reference = graphs[0]?.shape;
-      return reference === undefined
-        ? []
-        : [{ key, graphs, reference: featuresOf(reference), design: designs(graphs) }];
-    }),
+    formats,
+    layoutOf(timings) {
+      const known = layouts.findIndex((layout) => layout.describes(timings));
+      if (known === 0 && layouts[0] !== undefined) return layouts[0];
+      const layout = layouts.splice(known, known === -1 ? 0 : 1)[0] ?? layOutTimings(formats, timings);
+      layouts.unshift(layout);
+      return layout;
+    },
   };
 }
 
@@ -47,13 +59,5 @@ function designs(graphs: readonly KitGraph[]): KitFormat["design"] {
 }
 
 function graphFeatures(kind: FeatureKind, { shape, weightsBytes }: KitGraph): readonly number[] {
-  switch (kind) {
-    case "columns":
-    case "parameters":
-      return featuresOf(shape)[kind];
-    case "weights":
-      return [1, weightsBytes];
-    case "bytes":
-      return [weightsBytes];
-  }
+  return featuresOf({ ...shape, weightBytes: weightsBytes })[kind];
 }

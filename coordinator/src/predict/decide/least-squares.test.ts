@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { designOf, estimate, fitNonNegative } from "./least-squares.ts";
+import { designOf, emptyModel, fitNonNegative, varianceOf } from "./least-squares.ts";
 
 const observe = (features: number[], value: number, standardError = 0) => ({ features, value, standardError });
-const fit = (observations: readonly ReturnType<typeof observe>[]) =>
-  fitNonNegative(designOf(observations.map(({ features }) => features)), observations);
+const fit = (observations: readonly ReturnType<typeof observe>[]) => {
+  const design = designOf(observations.map(({ features }) => features));
+  const model = emptyModel(design);
+  observations.forEach(({ value, standardError }, n) => {
+    model?.values.set([value], n);
+    model?.errors.set([standardError], n);
+  });
+  return model !== null && fitNonNegative(design, model) ? model : null;
+};
 
 test("exact observations give the coefficients they were made from", () => {
   const exact = [observe([1, 2, 30], 68), observe([1, 4, 60], 130), observe([1, 4, 20], 50)];
@@ -42,6 +49,6 @@ test("the error of a line through two points grows with the distance from them, 
   // y(x) = y1 + (x - 1) / 2 * (y2 - y1), so se(x)^2 = (1 - t)^2 + t^2 with t = (x - 1) / 2.
   for (const x of [1, 2, 3, 9]) {
     const t = (x - 1) / 2;
-    assert.ok(Math.abs(estimate(model, [1, x]).standardError - Math.hypot(1 - t, t)) < 1e-9);
+    assert.ok(Math.abs(Math.sqrt(varianceOf(model, [1, x])) - Math.hypot(1 - t, t)) < 1e-9);
   }
 });

@@ -1,31 +1,28 @@
-/** One measured value; `standardError` is in the unit of `value`. */
-export interface Measured {
-  value: number;
-  standardError: number;
-}
-
 /** Which observations explain a value by which features. Many devices time the same graphs, so what follows from it is kept. */
 export interface Design {
   features: number;
   observations: number;
-  /**
-   * `P [features, observations]` such that `P * values` are the coefficients of least squares when only the features whose bits
-   * are set in `mask` may be non-zero; null where the observations don't determine them.
-   */
+  /** Of least squares when only the features whose bits are set in `mask` may be non-zero; null where undetermined. */
   projection(mask: number): Projection | null;
   /** `[observations]`: an observation's residual counts divided by it. */
   scales: readonly number[];
   rows: readonly (readonly number[])[];
 }
 
-type Projection = readonly (readonly number[])[];
+/** `P [features, observations]` such that `P * values` are the coefficients. */
+export interface Projection {
+  rows: readonly Float64Array[];
+  /** `[observations]`: square of each one's weight in an estimate for `features`; kept by the array's identity. */
+  squaredLeverage(features: readonly number[]): Float64Array;
+}
 
 /** `value = sum(coefficients[i] * features[i])`; the errors of the measured values become the estimate's by `projection`. */
 export interface LinearModel {
-  coefficients: readonly number[];
+  readonly coefficients: Float64Array;
   projection: Projection;
-  /** Standard errors of the measured values. */
-  errors: readonly number[];
+  /** What was measured, and its standard errors: one for each observation of the design. */
+  readonly values: Float64Array;
+  readonly errors: Float64Array;
 }
 
 /**
@@ -36,63 +33,106 @@ export function designOf(rows: readonly (readonly number[])[]): Design {
   const features = rows[0]?.length ?? 0;
   const units = Array.from({ length: features }, (_, i) => Math.max(...rows.map((row) => Math.abs(row[i] ?? 0))));
   const scales = rows.map((row) => Math.max(...row.map((value, i) => Math.abs(value) / (units[i] || 1))));
-  const known = new Map<number, Projection | null>();
+  const known: (Projection | null | undefined)[] = [];
   return {
     features,
     observations: rows.length,
     scales,
     rows,
     projection(mask) {
-      const before = known.get(mask);
+      const before = known[mask];
       if (before !== undefined) return before;
       const made = project(rows, units, scales, mask);
-      known.set(mask, made);
+      known[mask] = made;
       return made;
     },
+  };
+}
+
+/** A model of nothing yet, to be filled with measured values and fitted. @returns null when the design determines none */
+export function emptyModel(design: Design): LinearModel | null {
+  const { features, observations } = design;
+  const projection = features === 0 ? null : design.projection((1 << features) - 1);
+  if (projection === null) return null;
+  return {
+    coefficients: new Float64Array(features),
+    projection,
+    values: new Float64Array(observations),
+    errors: new Float64Array(observations),
   };
 }
 
 /**
  * Weighted least squares with coefficients that can't be negative (a cost never is). With at most a handful of features,
  * every set of non-zero coefficients is tried and the feasible one of least residual wins, which is exact (Lawson and
- * Hanson's problem).
+ * Hanson's problem). Sets `coefficients` and `projection` of a model whose values and errors are set.
  *
- * @param measured one value for each observation of the design
- * @returns null when the observations don't determine the coefficients (fewer independent ones than features)
+ * @returns false when no coefficients do, e.g. for negative values
  */
-export function fitNonNegative(design: Design, measured: readonly Measured[]): LinearModel | null {
+export function fitNonNegative(design: Design, model: LinearModel): boolean {
+  const { values, coefficients } = model;
   const all = (1 << design.features) - 1;
-  if (all === 0 || design.projection(all) === null) return null;
-  const errors = measured.map(({ standardError }) => standardError);
-  let best: LinearModel | null = null;
+  let best: Projection | null = null;
   let least = Infinity;
   for (let mask = all; mask > 0; mask--) {
     const projection = design.projection(mask);
-    const coefficients = projection?.map((row) => dotValues(row, measured));
-    if (!projection || coefficients === undefined || coefficients.some((coefficient) => coefficient < 0)) continue;
-    const model = { coefficients, projection, errors };
-    // Nothing negative without the constraint: no other set can have less residual.
-    if (mask === all) return model;
-    const residual = measured.reduce((sum, { value }, n) => {
-      const error = (dot(coefficients, design.rows[n] ?? []) - value) / (design.scales[n] ?? 1);
-      return sum + error * error;
-    }, 0);
-    if (residual < least * (1 - 1e-12)) {
-      best = model;
-      least = residual;
+    if (projection === null || !setNonNegative(coefficients, projection, values)) continue;
+    if (mask === all) {
+      // Nothing negative without the constraint: no other set can have less residual.
+      model.projection = projection;
+      return true;
     }
+    let residual = 0;
+    for (let n = 0; n < values.length; n++) {
+      const error = (dot(coefficients, design.rows[n] ?? []) - (values[n] ?? 0)) / (design.scales[n] ?? 1);
+      residual += error * error;
+    }
+    if (residual >= least * (1 - 1e-12)) continue;
+    best = projection;
+    least = residual;
   }
-  return best;
+  if (best === null) return false;
+  model.projection = best;
+  return setNonNegative(coefficients, best, values);
 }
 
-export function estimate({ coefficients, projection, errors }: LinearModel, features: readonly number[]): Measured {
+export function estimateOf({ coefficients }: LinearModel, features: readonly number[]): number {
+  return dot(coefficients, features);
+}
+
+/** Square of an estimate's standard error. */
+export function varianceOf({ projection, errors }: LinearModel, features: readonly number[]): number {
+  const squares = projection.squaredLeverage(features);
   let variance = 0;
-  for (let n = 0; n < errors.length; n++) {
-    let weight = 0;
-    for (let i = 0; i < features.length; i++) weight += (features[i] ?? 0) * (projection[i]?.[n] ?? 0);
-    variance += (weight * (errors[n] ?? 0)) ** 2;
+  for (let n = 0; n < errors.length; n++) variance += (squares[n] ?? 0) * (errors[n] ?? 0) * (errors[n] ?? 0);
+  return variance;
+}
+
+/** False, with coefficients half set, when one would be negative. */
+function setNonNegative(coefficients: Float64Array, { rows }: Projection, values: Float64Array): boolean {
+  for (let i = 0; i < rows.length; i++) {
+    const coefficient = dot(rows[i] ?? [], values);
+    if (coefficient < 0) return false;
+    coefficients[i] = coefficient;
   }
-  return { value: dot(coefficients, features), standardError: Math.sqrt(variance) };
+  return true;
+}
+
+function projectionOf(rows: readonly Float64Array[]): Projection {
+  const known = new Map<readonly number[], Float64Array>();
+  return {
+    rows,
+    squaredLeverage(features) {
+      const before = known.get(features);
+      if (before !== undefined) return before;
+      const made = Float64Array.from(
+        rows[0] ?? [],
+        (_, n) => rows.reduce((sum, row, i) => sum + (features[i] ?? 0) * (row[n] ?? 0), 0) ** 2,
+      );
+      known.set(features, made);
+      return made;
+    },
+  };
 }
 
 function project(
@@ -109,10 +149,12 @@ function project(
   );
   const inverse = invert(normal);
   if (inverse === null) return null;
-  return units.map((unit, column) => {
-    const i = columns.indexOf(column);
-    return scaled.map((row, n) => (i === -1 ? 0 : dot(inverse[i] ?? [], row) / at(scales, n) / unit));
-  });
+  return projectionOf(
+    units.map((unit, column) => {
+      const i = columns.indexOf(column);
+      return Float64Array.from(scaled, (row, n) => (i === -1 ? 0 : dot(inverse[i] ?? [], row) / at(scales, n) / unit));
+    }),
+  );
 }
 
 /** Gauss-Jordan with pivoting of a small symmetric matrix; null when it is singular to working precision. */
@@ -139,15 +181,9 @@ function invert(matrix: readonly (readonly number[])[]): number[][] | null {
   return work.map((row) => row.slice(size));
 }
 
-function dot(a: readonly number[], b: readonly number[]): number {
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
-  return sum;
-}
-
-function dotValues(row: readonly number[], measured: readonly Measured[]): number {
-  let sum = 0;
-  for (let n = 0; n < row.length; n++) sum += (row[n] ?? 0) * (measured[n]?.value ?? 0);
   return sum;
 }
 

@@ -1,5 +1,5 @@
 import { pairsWithEarlierPieces } from "./attention-cost.ts";
-import type { CostModel, FormatModel } from "./device-model.ts";
+import type { FormatLayout } from "./timing-layout.ts";
 
 /** How a cost at some length is made of the costs at the measured lengths. */
 export interface LengthWeights {
@@ -15,8 +15,7 @@ export interface LengthWeights {
 export interface RequestLengths {
   /** Tokens after the first. */
   steps: number;
-  decode(model: Pick<FormatModel, "decode" | "attention">): LengthWeights;
-  prefill(model: Pick<FormatModel, "prefill">): LengthWeights;
+  of(layout: FormatLayout): { decode: LengthWeights; prefill: LengthWeights };
 }
 
 /** The first token comes from prefill; token i after it is decoded with `promptTokens + i` tokens in the cache. */
@@ -29,23 +28,21 @@ export function requestLengths({
 }): RequestLengths {
   const steps = Math.max(1, outputTokens - 1);
   const contexts = Array.from({ length: steps }, (_, index) => promptTokens + index + 1);
-  const known = new Map<string, LengthWeights>();
-  const kept = (kind: string, series: readonly CostModel[], make: (measured: number[]) => LengthWeights) => {
-    let key = kind;
-    for (const { tokens } of series) key += ` ${tokens}`;
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const made = make(series.map(({ tokens }) => tokens));
-    known.set(key, made);
-    return made;
-  };
+  const known = new Map<FormatLayout, { decode: LengthWeights; prefill: LengthWeights }>();
   return {
     steps,
-    decode: ({ decode, attention }) =>
-      kept(attention === null ? "line" : "attention", decode, (measured) =>
-        decodeWeights(measured, contexts, attention !== null),
-      ),
-    prefill: ({ prefill }) => kept("prefill", prefill, (measured) => prefillWeights(measured, promptTokens)),
+    of(layout) {
+      const before = known.get(layout);
+      if (before !== undefined) return before;
+      const { decode, prefill, attentionKnown } = layout;
+      const lengths = (series: FormatLayout["decode"]) => series.map(({ tokens }) => tokens);
+      const made = {
+        decode: decodeWeights(lengths(decode), contexts, attentionKnown),
+        prefill: prefillWeights(lengths(prefill), promptTokens),
+      };
+      known.set(layout, made);
+      return made;
+    },
   };
 }
 

@@ -1,9 +1,9 @@
 import type { Prediction, VariantPrediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import type { CostModel, DeviceModel, FormatModel } from "./device-model.ts";
-import { estimate } from "./least-squares.ts";
+import { estimateOf, varianceOf } from "./least-squares.ts";
 import type { LengthWeights, RequestLengths } from "./length-weights.ts";
-import { type ShapeFeatures, shapeDifference } from "./shape-features.ts";
+import type { ShapeFeatures } from "./shape-features.ts";
 
 /** No prediction claims to be nearer than this, however calm the measurements were (ours: the repeat-measurement floor). */
 export const uncertaintyFloor = 0.05;
@@ -20,91 +20,145 @@ const loadUncertainty = 0.5;
 /** One-sided 95 % quantile of the normal distribution. */
 const oneSided95 = 1.645;
 
-export interface PredictionRequest {
+/** A device's side of a prediction. */
+export interface PredictionDevice {
   /** From `fitDevice`. */
   model: DeviceModel;
-  /** For the prompt and output length that is predicted for. */
-  lengths: RequestLengths;
   measurements: Pick<Measurements, "baseMemoryBytes" | "downloadBytesPerSecond">;
   /** In cores, null without one. */
   cpuQuota: number | null;
+}
+
+/** A variant's side. */
+export interface PredictionVariant {
   shape: ShapeFeatures;
   /** Tokens that the agent's KV cache has room for. */
   contextTokens: number;
   /** All files of the artifact. */
   artifactBytes: number;
+}
+
+export interface PredictionRequest extends PredictionDevice, PredictionVariant {
+  /** For the prompt and output length that is predicted for. */
+  lengths: RequestLengths;
   /** Bytes of the variant that stays on disk for rollback, 0 if none. */
   previousArtifactBytes: number;
 }
 
-export type PredictionResult =
-  | { ok: true; prediction: VariantPrediction }
-  | { ok: false; problem: "format-not-measured" | "shape-differs" | "memory-not-measured"; message: string };
+export interface Refusal {
+  problem: "format-not-measured" | "shape-differs" | "memory-not-measured";
+  message: string;
+}
+
+export type PredictionResult = { ok: true; prediction: VariantPrediction } | ({ ok: false } & Refusal);
+
+/** The order in which `writePrediction` writes, of each its value and its relative uncertainty; NaN for what isn't known. */
+export const quantities = [
+  "tpotMs",
+  "ttftMs",
+  "peakMemoryBytes",
+  "diskBytes",
+  "downloadSeconds",
+  "loadMs",
+] as const satisfies readonly (keyof VariantPrediction)[];
+/** Numbers that one prediction takes. */
+export const predictionWidth = 2 * quantities.length;
 
 /**
  * Predicts what a variant costs on a device from the device's own timings of the measurement kit. Times in ms at the
  * median; `value * (1 + relativeUncertainty)` is the upper end for the 90th percentile.
  */
 export function predictVariant(request: PredictionRequest): PredictionResult {
-  const { shape, measurements, cpuQuota, lengths } = request;
-  const model = request.model(shape.formatKey);
+  const numbers = new Float64Array(predictionWidth);
+  const refusal = writePrediction(request, request, request.lengths, request.previousArtifactBytes, numbers, 0);
+  return refusal === null ? { ok: true, prediction: readPrediction(numbers, 0) } : { ok: false, ...refusal };
+}
+
+/** `predictVariant` for whole fleets: the numbers go to `into[at]` and after; null, or why there are none. */
+export function writePrediction(
+  device: PredictionDevice,
+  variant: PredictionVariant,
+  lengths: RequestLengths,
+  previousArtifactBytes: number,
+  into: Float64Array,
+  at: number,
+): Refusal | null {
+  const { measurements, cpuQuota } = device;
+  const { shape, artifactBytes } = variant;
+  const model = device.model(shape.formatKey);
   if (model === null) {
-    return refuse(
-      "format-not-measured",
-      `the device has not timed weights in format ${shape.formatKey}; measure it with a kit that has it`,
-    );
+    return {
+      problem: "format-not-measured",
+      message: `the device has not timed weights in format ${shape.formatKey}; measure it with a kit that has it`,
+    };
   }
-  const difference = shapeDifference(model.reference, shape);
-  if (difference !== null) return refuse("shape-differs", `the kit was made for another shape: ${difference}`);
+  const difference = model.layout.differenceFrom(shape);
+  if (difference !== null) {
+    return { problem: "shape-differs", message: `the kit was made for another shape: ${difference}` };
+  }
   if (measurements.baseMemoryBytes === null) {
-    return refuse("memory-not-measured", "the device has not reported its memory without a model");
+    return { problem: "memory-not-measured", message: "the device has not reported its memory without a model" };
   }
+  const { decode, prefill } = lengths.of(model.layout);
+  writeTime(model, model.decode, decode, model.attention?.decodeMs, shape, into, at);
+  writeTime(model, model.prefill, prefill, model.attention?.prefillMs, shape, into, at + 2);
+  if (cpuQuota !== null) {
+    addStall(cpuQuota, lengths.steps, into, at);
+    addStall(cpuQuota, 1, into, at + 2);
+  }
+  const byWeights = shape[model.byWeights];
+  const cacheBytes = shape.cacheBytesPerToken * variant.contextTokens;
+  const peakBytes =
+    measurements.baseMemoryBytes + tokenizerBytes(shape) + estimateOf(model.peakGrowth, byWeights) + cacheBytes;
+  into[at + 4] = peakBytes;
+  into[at + 5] = Math.max(
+    uncertaintyFloor,
+    (oneSided95 * Math.sqrt(varianceOf(model.peakGrowth, byWeights))) / peakBytes,
+  );
+  // While a variant is put together its chunks and its files are both there.
+  into[at + 6] = 2 * artifactBytes + previousArtifactBytes;
+  into[at + 7] = 0.01;
   const rate = measurements.downloadBytesPerSecond;
+  const known = rate !== null && rate.median > 0;
+  into[at + 8] = known ? artifactBytes / rate.median : Number.NaN;
+  into[at + 9] = known ? Math.max(uncertaintyFloor, rate.relativeSpread) : Number.NaN;
+  into[at + 10] = estimateOf(model.loadMs, byWeights);
+  into[at + 11] = loadUncertainty;
+  return null;
+}
+
+/** The prediction whose numbers begin at `from[at]`. */
+export function readPrediction(from: Float64Array, at: number): VariantPrediction {
+  const quantity = (index: number): Prediction => ({
+    value: from[at + 2 * index] ?? Number.NaN,
+    relativeUncertainty: from[at + 2 * index + 1] ?? Number.NaN,
+  });
   return {
-    ok: true,
-    prediction: {
-      tpotMs: withStall(
-        predictTime(model, model.decode, lengths.decode(model), model.attention?.decodeMs, shape),
-        cpuQuota,
-        lengths.steps,
-      ),
-      ttftMs: withStall(
-        predictTime(model, model.prefill, lengths.prefill(model), model.attention?.prefillMs, shape),
-        cpuQuota,
-        1,
-      ),
-      peakMemoryBytes: predictMemory(model, request, measurements.baseMemoryBytes),
-      // While a variant is put together its chunks and its files are both there.
-      diskBytes: { value: 2 * request.artifactBytes + request.previousArtifactBytes, relativeUncertainty: 0.01 },
-      downloadSeconds:
-        rate === null || rate.median <= 0
-          ? null
-          : {
-              value: request.artifactBytes / rate.median,
-              relativeUncertainty: Math.max(uncertaintyFloor, rate.relativeSpread),
-            },
-      loadMs: {
-        value: estimate(model.loadMs, byWeights(model.loadMs, shape)).value,
-        relativeUncertainty: loadUncertainty,
-      },
-    },
+    tpotMs: quantity(0),
+    ttftMs: quantity(1),
+    peakMemoryBytes: quantity(2),
+    diskBytes: quantity(3),
+    downloadSeconds: Number.isNaN(from[at + 8]) ? null : quantity(4),
+    loadMs: quantity(5),
   };
 }
 
 /** A short request under a quota may meet one whole stall more than the median one, shared by its `steps`. */
-function withStall(prediction: Prediction, cpuQuota: number | null, steps: number): Prediction {
-  const stallMs = cpuQuota === null ? 0 : quotaPeriodMs * Math.max(0, 1 - cpuQuota);
-  const share = prediction.value === 0 ? 0 : stallMs / steps / prediction.value;
-  return { ...prediction, relativeUncertainty: prediction.relativeUncertainty + share };
+function addStall(cpuQuota: number, steps: number, numbers: Float64Array, at: number): void {
+  const value = numbers[at] ?? 0;
+  const stallMs = quotaPeriodMs * Math.max(0, 1 - cpuQuota);
+  if (value > 0) numbers[at + 1] = (numbers[at + 1] ?? 0) + stallMs / steps / value;
 }
 
-function predictTime(
+function writeTime(
   format: FormatModel,
   series: readonly CostModel[],
   lengths: LengthWeights,
   attentionMs: number | undefined,
   shape: ShapeFeatures,
-): Prediction {
+  into: Float64Array,
+  at: number,
+): void {
   const attention = (attentionMs ?? 0) * shape.heads * lengths.attention;
   let value = attention;
   let variance = 0;
@@ -114,36 +168,27 @@ function predictTime(
     const costModel = series[index];
     if (weight === 0 || costModel === undefined) continue;
     const { kind, model } = costModel;
-    const cost = estimate(model, shape[kind]);
-    value += weight * cost.value;
-    variance += (weight * cost.standardError) ** 2;
+    // Written out: this runs for every length, variant and device of a fleet, and a call would box what it returns.
+    const features = shape[kind];
+    const { coefficients, errors, projection } = model;
+    const squares = projection.squaredLeverage(features);
+    let cost = 0;
+    for (let i = 0; i < coefficients.length; i++) cost += (coefficients[i] ?? 0) * (features[i] ?? 0);
+    let square = 0;
+    for (let n = 0; n < errors.length; n++) square += (squares[n] ?? 0) * (errors[n] ?? 0) * (errors[n] ?? 0);
+    value += weight * cost;
+    variance += weight * weight * square;
     if (kind === "parameters") systematic = singleWidthUncertainty;
   }
   value = Math.max(0, value);
   const reach = Math.max(series.at(-1)?.tokens ?? 1, format.attention?.tokens ?? 1);
   systematic += Math.max(0, Math.log2(lengths.longest / reach)) * extrapolationUncertainty;
   const error = value === 0 ? 0 : (oneSided95 * Math.sqrt(variance) + attentionUncertainty * attention) / value;
-  const uncertainty = (1 + format.relativeExcessP90) * (1 + error + systematic) - 1;
-  return { value, relativeUncertainty: Math.max(uncertaintyFloor, uncertainty) };
+  into[at] = value;
+  into[at + 1] = Math.max(uncertaintyFloor, (1 + format.relativeExcessP90) * (1 + error + systematic) - 1);
 }
 
 /** Memory of a loaded tokenizer (ours: SmolLM2's 49,152 entries take 45 to 60 MB of JavaScript objects). */
 export function tokenizerBytes({ shape }: ShapeFeatures): number {
   return 1000 * shape.vocabularySize;
-}
-
-function predictMemory(model: FormatModel, request: PredictionRequest, baseBytes: number): Prediction {
-  const { shape } = request;
-  const growth = estimate(model.peakGrowth, byWeights(model.peakGrowth, shape));
-  const cacheBytes = shape.cacheBytesPerToken * request.contextTokens;
-  const value = baseBytes + tokenizerBytes(shape) + growth.value + cacheBytes;
-  return { value, relativeUncertainty: Math.max(uncertaintyFloor, (oneSided95 * growth.standardError) / value) };
-}
-
-function byWeights({ coefficients }: FormatModel["peakGrowth"], { shape }: ShapeFeatures): number[] {
-  return coefficients.length === 1 ? [shape.weightBytes] : [1, shape.weightBytes];
-}
-
-function refuse(problem: Extract<PredictionResult, { ok: false }>["problem"], message: string): PredictionResult {
-  return { ok: false, problem, message };
 }

@@ -10,6 +10,10 @@ export interface ShapeFeatures {
   columns: readonly number[];
   /** `[1, sum of the layers' parameters]` */
   parameters: readonly number[];
+  /** `[1, bytes of the weights]` */
+  weights: readonly number[];
+  /** `[bytes of the weights]` */
+  bytes: readonly number[];
   heads: number;
   cacheBytesPerToken: number;
   /** Distinct pairs of heads and KV heads. */
@@ -28,6 +32,8 @@ export function featuresOf(shape: VariantShape): ShapeFeatures {
     formatKey: measuredFormatKey(shape),
     columns: [1, layers.length, layers.reduce((sum, layer) => sum + ffnColumns(shape, layer), 0)],
     parameters: [1, layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0)],
+    weights: [1, shape.weightBytes],
+    bytes: [shape.weightBytes],
     heads: totalHeads(shape),
     cacheBytesPerToken: kvCacheBytes(shape, 1),
     headKinds: [...new Set(layers.map((layer) => `${layer.heads}/${layer.kvHeads}`))],

@@ -1,4 +1,4 @@
-import { digestOfJson } from "@espalier/shared/contracts/digest";
+import { type Digest, digestOfJson } from "@espalier/shared/contracts/digest";
 import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile, KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import { formatKey, type VariantShape, type WeightFormat } from "@espalier/shared/contracts/shape";
@@ -132,6 +132,8 @@ export function syntheticTimings(kit: Kit, costs: TrueCosts, relativeSpread = 0.
 export interface SyntheticDevice {
   deviceId: string;
   kit: Kit;
+  /** Of `kit`, where it is known. */
+  kitDigest?: Digest;
   costs?: TrueCosts;
   cpuModel?: string;
   memoryBytes?: number | null;
@@ -144,6 +146,7 @@ export function syntheticProfile(device: SyntheticDevice): DeviceProfile {
   const {
     deviceId,
     kit,
+    kitDigest = digestOfJson(kit),
     costs = ordinaryCosts,
     cpuModel = "Test CPU",
     memoryBytes = null,
@@ -179,7 +182,7 @@ export function syntheticProfile(device: SyntheticDevice): DeviceProfile {
       memoryBandwidthBytesPerSecond: rate,
       diskWriteBytesPerSecond: rate,
       downloadBytesPerSecond: rate,
-      kit: { kitDigest: digestOfJson(kit), timings: syntheticTimings(kit, costs) },
+      kit: { kitDigest, timings: syntheticTimings(kit, costs) },
       baseMemoryBytes: costs.baseMemoryBytes,
       variants: [],
     },

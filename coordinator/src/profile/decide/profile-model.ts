@@ -26,7 +26,7 @@ export function profileModel(input: {
 }): ModelProfile {
   const { modelName, profile, contextTokens, device } = input;
   const { shape } = profile;
-  const formats = device?.model.reference.shape ?? shape;
+  const formats = device?.model.layout.format.reference.shape ?? shape;
   const cost = device === null ? null : nearest(device.model.decode, contextTokens);
   const embeddingParameters = shape.vocabularySize * shape.hiddenSize;
   // A tied pair is stored once: `embeddingBytes` says which it is.
