@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import pickle
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import ffn_widths, heads_of
@@ -136,6 +137,70 @@ def test_a_truncated_file_is_refused_by_its_name(folder: Path) -> None:
     error = refusal(folder)
     assert error.code == "CHECKPOINT_TRUNCATED"
     assert "model.safetensors" in str(error)
+
+
+@pytest.fixture
+def sharded(folder: Path) -> Path:
+    """The same checkpoint in two shards and their index, as larger models come."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    shards = {"model-00001-of-00002.safetensors": names[:12], "model-00002-of-00002.safetensors": names[12:]}
+    for shard, held in shards.items():
+        save_file({name: tensors[name].bfloat16() for name in held}, folder / shard)
+    index = {"weight_map": {name: shard for shard, held in shards.items() for name in held}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_shards_make_one_fp32_model(sharded: Path) -> None:
+    dense = tiny_checkpoint().model.state_dict()
+    loaded = load(sharded).model.state_dict()
+    assert loaded.keys() == dense.keys()
+    assert all(torch.equal(loaded[name], dense[name].bfloat16().float()) for name in dense)
+
+
+def test_a_truncated_or_missing_shard_is_refused_by_its_name(sharded: Path) -> None:
+    second = sharded / "model-00002-of-00002.safetensors"
+    second.write_bytes(second.read_bytes()[:-10])
+    assert refusal(sharded).code == "CHECKPOINT_TRUNCATED"
+    assert second.name in str(refusal(sharded))
+    second.unlink()
+    assert refusal(sharded).code == "CHECKPOINT_TRUNCATED"
+    assert second.name in str(refusal(sharded))
+
+
+def test_a_broken_weight_is_refused_with_the_name_of_its_shard(sharded: Path) -> None:
+    second = sharded / "model-00002-of-00002.safetensors"
+    tensors = load_file(second)
+    name = max(tensors)
+    tensors[name].view(-1)[-1] = float("nan")
+    save_file(tensors, second)
+    error = refusal(sharded)
+    assert error.code == "TENSOR_NOT_FINITE"
+    assert f"{second}: tensor {name}" in str(error)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells a process's peak memory")
+def test_loading_holds_the_fp32_model_and_at_most_a_shard_beside_it(tmp_path: Path) -> None:
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=512, hidden_size=512, intermediate_size=2048, num_hidden_layers=8))
+    model.bfloat16().save_pretrained(tmp_path, max_shard_size="20MB")
+    tiny_tokenizer().save_pretrained(tmp_path)
+    sizes = [shard.stat().st_size for shard in tmp_path.glob("*.safetensors")]
+    assert len(sizes) > 3
+    del model
+    # Pages that malloc kept from before would hide what loading takes.
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = peak_memory_bytes()
+    loaded = load(tmp_path)
+    assert loaded.model.dtype == torch.float32
+    assert peak_memory_bytes() - before < 2 * sum(sizes) + 1.5 * max(sizes)
+
+
+def peak_memory_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def test_a_missing_tensor_and_a_wrong_shape_are_named(folder: Path) -> None:

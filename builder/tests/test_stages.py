@@ -13,12 +13,17 @@ import torch
 from espalier_builder.artifact.report import EvaluationText
 from espalier_builder.contracts import Pruning, Quantization, Recipe, digest_of_bytes, recipe_digest
 from espalier_builder.evaluate.model import evaluate_model
+from espalier_builder.failure import memory_failure
 from espalier_builder.prune.apply import prune
+from espalier_builder.prune.decoder import BATCH_TOKENS
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
+from espalier_builder.stages import model_stages
 from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.fitting_batches import in_batches_that_fit
+from espalier_builder.stages.model_stages import DenseModel, ModelStages
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import evaluation_windows
 from tiny_llama import tiny_checkpoint
@@ -59,7 +64,10 @@ def test_a_stage_killed_midway_is_made_again(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
+from espalier_builder.stages import model_stages
 from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.fitting_batches import in_batches_that_fit
+from espalier_builder.stages.model_stages import DenseModel, ModelStages
 
 def make(folder):
     (folder / "result").write_text("half")
@@ -72,6 +80,55 @@ StageCache(Path(sys.argv[1])).run("stage", {}, "v1", make)
     result = StageCache(tmp_path).run("stage", {}, "v1", lambda folder: (folder / "result").write_text("whole"))
     assert (result.folder / "result").read_text() == "whole"
     assert not result.cost.cached
+
+
+class SmallGpu:
+    """Stands in for a GPU that holds so many tokens at once: tests have none, and none that is always too small."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self.tried: list[int] = []
+
+    def work(self) -> str:
+        self.tried.append(BATCH_TOKENS.get())
+        if self.tried[-1] > self.tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore words")
+        return "done"
+
+
+def test_work_that_exceeds_the_gpu_is_done_again_in_smaller_batches() -> None:
+    gpu = SmallGpu(tokens=300)
+    assert in_batches_that_fit(gpu.work) == "done"
+    assert gpu.tried == [4096, 1024, 256]
+    assert BATCH_TOKENS.get() == 4096
+
+
+def test_a_gpu_on_which_nothing_fits_is_a_clear_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gpu = SmallGpu(tokens=1)
+    monkeypatch.setattr(model_stages, "collect_statistics", lambda *_, **__: gpu.work())
+    asked = request(())
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        ModelStages(StageCache(tmp_path), DenseModel(asked.checkpoint.model, asked.model_digest)).calibration(
+            asked.rows, 0
+        )
+    assert gpu.tried == [4096, 1024, 256, 64]
+    assert [path.name for path in tmp_path.rglob("*")] == ["unfinished"]
+    failure = memory_failure(caught.value)
+    assert failure is not None
+    assert failure.code == "OUT_OF_MEMORY"
+    assert "Tried to allocate 2.00 GiB." in str(failure)
+    assert memory_failure(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
+def test_smaller_batches_give_the_same_statistics() -> None:
+    asked = request(())
+    whole = collect_statistics(asked.checkpoint.model, asked.rows)
+    token = BATCH_TOKENS.set(32)
+    try:
+        parts = collect_statistics(asked.checkpoint.model, asked.rows)
+    finally:
+        BATCH_TOKENS.reset(token)
+    assert torch.allclose(torch.stack(parts.activation_norms), torch.stack(whole.activation_norms), rtol=1e-5)
 
 
 def request(candidates: tuple[Recipe, ...]) -> SensitivityRequest:

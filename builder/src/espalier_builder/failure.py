@@ -19,3 +19,18 @@ class BuilderError(Exception):
     def within(self, place: str) -> BuilderError:
         """The same failure, with the place where it happened (a layer, a matrix) in front."""
         return BuilderError(self.code, f"{place}: {self.message}", self.remedy)
+
+
+_MEMORY_WORDS = ("out of memory", "DefaultCPUAllocator", "not enough memory")
+
+
+def memory_failure(error: RuntimeError | MemoryError) -> BuilderError | None:
+    """`OUT_OF_MEMORY` for what PyTorch's allocators raise, on a GPU or not; None for anything else."""
+    text = str(error)
+    if not isinstance(error, MemoryError) and not any(word in text for word in _MEMORY_WORDS):
+        return None
+    return BuilderError(
+        "OUT_OF_MEMORY",
+        f"this model needs more memory than there is ({(text or 'malloc failed').splitlines()[0]})",
+        "use a shorter --sequence-length, --device cpu instead of a small GPU, or a larger machine",
+    )

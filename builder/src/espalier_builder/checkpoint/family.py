@@ -70,7 +70,9 @@ def ffn_inputs(mlp: FeedForward) -> list[nn.Linear]:
 
 def embed(model: DecoderModel, tokens: Tensor) -> Tensor:
     """The states `[B, T, H]` that enter the first layer, for token ids `[B, T]` from position 0 on."""
-    states: Tensor = getattr(model.model, "embed", model.model.embed_tokens)(tokens)
+    states: Tensor = getattr(model.model, "embed", model.model.embed_tokens)(
+        tokens.to(model.model.embed_tokens.weight.device)
+    )
     return states
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from espalier_builder.artifact.file_tree import file_tree
 from espalier_builder.command.progress_bar import progress_bar
 from espalier_builder.contracts import Recipe, digest_of_json, recipe_name
-from espalier_builder.failure import BuilderError
+from espalier_builder.failure import BuilderError, memory_failure
 from espalier_builder.process import keep_freed_memory
 
 
@@ -32,7 +32,10 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
     keep_freed_memory()
     if options.command not in ("worker", "compare", "iterate"):
         _require_free(options.out)
-    return verbs[options.command](options)
+    try:
+        return verbs[options.command](options)
+    except (RuntimeError, MemoryError) as error:
+        raise memory_failure(error) or error from error
 
 
 # PyTorch takes seconds to import: after the options were found to make sense.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderLayer, DecoderModel, embed, ffn_inputs
 
-# Tokens handled at once: bounds the temporaries of a layer (3 of [TOKENS, F] fp32).
-TOKENS = 4096
+# Tokens handled at once: bounds the temporaries of a layer (3 of [tokens, F] fp32). Lowered where a GPU is too small.
+BATCH_TOKENS: ContextVar[int] = ContextVar("BATCH_TOKENS", default=4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,12 @@ class HiddenStates:
     def __init__(self, model: DecoderModel, rows: Tensor, *, bf16: bool) -> None:
         self._bf16 = bf16
         self.states: Tensor = embed(model, rows).float()
-        positions = torch.arange(rows.shape[1], device=rows.device)[None]
+        positions = torch.arange(rows.shape[1], device=self.states.device)[None]
         self._rotary = model.model.rotary_emb(self.states[:1], positions)
 
     def batches(self) -> Iterator[Tensor]:
         """Views `[n, T, H]` of the states; what is written into them stays."""
-        yield from self.states.split(max(1, TOKENS // self.states.shape[1]))
+        yield from self.states.split(max(1, BATCH_TOKENS.get() // self.states.shape[1]))
 
     def precision(self) -> torch.autocast:
         return torch.autocast(self.states.device.type, torch.bfloat16, enabled=self._bf16)

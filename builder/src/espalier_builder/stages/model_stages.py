@@ -44,6 +44,7 @@ from espalier_builder.quantize.weight_format import linear_format
 from espalier_builder.recover import refit, surgeon
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
+from espalier_builder.stages.fitting_batches import in_batches_that_fit
 from espalier_builder.text.windows import EvaluationWindows
 
 Progress = Callable[[float], None]
@@ -93,7 +94,8 @@ class ModelStages:
         bf16 = bf16_is_fast()
 
         def make(folder: Path) -> None:
-            _write_statistics(collect_statistics(self._dense.model, rows, bf16=bf16), folder)
+            statistics = in_batches_that_fit(lambda: collect_statistics(self._dense.model, rows, bf16=bf16))
+            _write_statistics(statistics, folder)
 
         inputs = {"model": self._dense.digest, "rows": digest_of_rows(rows), "bf16": bf16, "engines": ENGINES}
         result = self._cache.run("statistics", inputs, code_version(statistics, decoder), make)
@@ -106,7 +108,8 @@ class ModelStages:
             return cut_out(self._dense.model, whole(self._dense.model))
 
         def make(folder: Path) -> None:
-            save_cut(choose_cut(self._dense.model, pruning, calibration, progress), folder / TENSORS)
+            cut = in_batches_that_fit(lambda: choose_cut(self._dense.model, pruning, calibration, progress))
+            save_cut(cut, folder / TENSORS)
 
         inputs = {
             "model": self._dense.digest,
@@ -137,7 +140,9 @@ class ModelStages:
         calibration, weight_format, bf16 = rows(), linear_format(recipe.quantization), bf16_is_fast()
 
         def make(folder: Path) -> None:
-            matrices = quantize_sequentially(pruned, calibration, weight_format, bf16=bf16, progress=progress)
+            matrices = in_batches_that_fit(
+                lambda: quantize_sequentially(pruned, calibration, weight_format, bf16=bf16, progress=progress)
+            )
             save_matrices(matrices, folder / TENSORS)
 
         inputs = {

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from espalier_builder.contracts import Recipe
 from espalier_builder.device import choose_device
-from espalier_builder.failure import BuilderError
+from espalier_builder.failure import BuilderError, memory_failure
 from espalier_builder.jobs import Model, run_build, run_kit, run_profile_job, run_sensitivity_job
 from espalier_builder.process import keep_freed_memory
 from espalier_builder.progress import OnProgress
@@ -43,7 +43,9 @@ def main() -> None:
         outcome = {"reason": f"{error.code}: {error}", "final": True}
     except Exception as error:
         traceback.print_exc()
-        outcome = {"reason": f"{type(error).__name__}: {error}", "final": False}
+        # Another builder may have more memory.
+        known = memory_failure(error) if isinstance(error, RuntimeError | MemoryError) else None
+        outcome = {"reason": f"{known.code if known else type(error).__name__}: {known or error}", "final": False}
     (folder / OUTCOME_FILE).write_text(json.dumps(outcome), encoding="utf8")
 
 
