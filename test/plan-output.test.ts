@@ -53,6 +53,7 @@ function plan() {
     contextTokens: 2048,
     companionBytes: 3e6,
     buildSeconds: 75,
+    corrections: [],
     checkIndex: "0123456789abcdef",
   });
 }

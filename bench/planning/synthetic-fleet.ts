@@ -70,6 +70,7 @@ export function planRequest(devices: readonly PlanDevice[], spec: Partial<PlanRe
     contextTokens: 2048,
     companionBytes: 3e6,
     buildSeconds: null,
+    corrections: [],
     checkIndex: "",
   };
 }

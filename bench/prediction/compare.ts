@@ -1,6 +1,7 @@
 import type { Kit } from "@espalier/shared/contracts/kit";
 import type { Prediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
+import { factorsFor } from "../../coordinator/src/predict/decide/corrections.ts";
 import { fitDevice } from "../../coordinator/src/predict/decide/device-model.ts";
 import { prepareKit } from "../../coordinator/src/predict/decide/kit-designs.ts";
 import { requestLengths } from "../../coordinator/src/predict/decide/length-weights.ts";
@@ -45,6 +46,7 @@ export function compare(
         lengths: requestLengths({ promptTokens, outputTokens }),
         measurements: { baseMemoryBytes: (first.baseBytes + second.baseBytes) / 2, downloadBytesPerSecond: null },
         cpuQuota: budgetSettings.cpuQuota,
+        factors: factorsFor([], ""),
         shape: features,
         contextTokens: room,
         artifactBytes: weightsBytes,

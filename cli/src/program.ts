@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { auditCommand } from "./commands/audit.ts";
 import { backupCommands } from "./commands/backup.ts";
 import { completionCommand } from "./commands/completion.ts";
+import { correctionCommand } from "./commands/correction.ts";
 import { deviceCommand } from "./commands/device.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { importCommands } from "./commands/imports.ts";
@@ -42,6 +43,7 @@ export function createProgram(): Command {
     tokenCommand,
     importCommands,
     planCommand,
+    correctionCommand,
     rolloutCommand,
     variantCommand,
     operatorCommand,

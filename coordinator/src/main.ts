@@ -46,6 +46,7 @@ import { accountMethods } from "./operator/account-methods.ts";
 import { diagnoseMethods } from "./operator/diagnose-methods.ts";
 import { statusMethods } from "./operator/status-methods.ts";
 import { type CoordinatorOptions, isLoopback, readOptions } from "./options.ts";
+import { correctionMethods } from "./plan/correction-methods.ts";
 import { planMethods } from "./plan/operator-methods.ts";
 import { createPlanner } from "./plan/planner.ts";
 import { profileMethods } from "./profile/operator-methods.ts";
@@ -258,6 +259,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
       ...importMethods({ store, blobs, folder, now }),
       ...variantMethods({ store, blobs }),
       ...profileMethods({ store, blobs, builds }),
+      ...correctionMethods({ store, now }),
       ...planMethods({ store, builds, planner, measurer, isOnline, now }),
       ...rolloutMethods({ store, engine, planner, isOnline, now }),
     },

@@ -1,4 +1,5 @@
 import type { Plan, PlannedDevice, Prediction } from "@espalier/shared/contracts/plan";
+import { renderCorrections } from "./correction.ts";
 import { renderTable } from "./print.ts";
 import { bytes, milliseconds, percent, unknown } from "./quantities.ts";
 
@@ -11,7 +12,7 @@ export function renderPlan(plan: Plan): string {
     renderClasses(plan),
     renderDevices(plan),
     renderFrontier(plan),
-    renderCost(plan) + notes + index,
+    renderCost(plan) + renderCorrections(plan.corrections) + notes + index,
   ].join("\n");
 }
 

@@ -16,6 +16,8 @@ import type { LabelDeviceRequest__Output } from "@espalier/shared/generated/espa
 import type { LabelDeviceResponse } from "@espalier/shared/generated/espalier/v1/LabelDeviceResponse";
 import type { ListAuditRequest__Output } from "@espalier/shared/generated/espalier/v1/ListAuditRequest";
 import type { ListAuditResponse } from "@espalier/shared/generated/espalier/v1/ListAuditResponse";
+import type { ListCorrectionsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListCorrectionsRequest";
+import type { ListCorrectionsResponse } from "@espalier/shared/generated/espalier/v1/ListCorrectionsResponse";
 import type { ListDevicesRequest__Output } from "@espalier/shared/generated/espalier/v1/ListDevicesRequest";
 import type { ListDevicesResponse } from "@espalier/shared/generated/espalier/v1/ListDevicesResponse";
 import type { ListEventsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListEventsRequest";
@@ -38,6 +40,8 @@ import type { ProfileModelRequest__Output } from "@espalier/shared/generated/esp
 import type { ReadmitDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceRequest";
 import type { ReadmitDeviceResponse } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
 import type { ReadVariantFileRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadVariantFileRequest";
+import type { ResetCorrectionsRequest__Output } from "@espalier/shared/generated/espalier/v1/ResetCorrectionsRequest";
+import type { ResetCorrectionsResponse } from "@espalier/shared/generated/espalier/v1/ResetCorrectionsResponse";
 import type { RevokeDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeDeviceRequest";
 import type { RevokeDeviceResponse } from "@espalier/shared/generated/espalier/v1/RevokeDeviceResponse";
 import type { RevokeOperatorRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeOperatorRequest";
@@ -85,6 +89,10 @@ export interface VariantMethods {
 export interface PlanMethods {
   plan: ServerStream<PlanRequest__Output, PlanEvent>;
 }
+export interface CorrectionMethods {
+  listCorrections: Unary<ListCorrectionsRequest__Output, ListCorrectionsResponse>;
+  resetCorrections: Unary<ResetCorrectionsRequest__Output, ResetCorrectionsResponse>;
+}
 export interface ProfileMethods {
   profileModel: ServerStream<ProfileModelRequest__Output, ProfileModelEvent>;
 }
@@ -106,6 +114,7 @@ export type OperatorMethods = StatusMethods &
   ImportMethods &
   VariantMethods &
   PlanMethods &
+  CorrectionMethods &
   ProfileMethods &
   RolloutMethods;
 
@@ -134,6 +143,8 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     ListVariants: serveUnary(methods.listVariants, entrance("ListVariants"), log),
     ReadVariantFile: serveStream(methods.readVariantFile, entrance("ReadVariantFile"), log),
     Plan: serveStream(methods.plan, entrance("Plan"), log),
+    ListCorrections: serveUnary(methods.listCorrections, entrance("ListCorrections"), log),
+    ResetCorrections: serveUnary(methods.resetCorrections, entrance("ResetCorrections"), log),
     StartRollout: serveUnary(methods.startRollout, entrance("StartRollout"), log),
     GetRollout: serveUnary(methods.getRollout, entrance("GetRollout"), log),
     ListRollouts: serveUnary(methods.listRollouts, entrance("ListRollouts"), log),

@@ -67,6 +67,9 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
   // Changes nothing that devices run, but measures them and puts the builders to work.
   Plan: { role: "operator", subject: specName },
 
+  ListCorrections: reads,
+  ResetCorrections: { role: "operator", subject: ({ hardwareClass }) => hardwareClass || "all classes" },
+
   StartRollout: {
     role: "operator",
     subject: (request) => `${specName(request)}${request.dryRun ? " (dry run)" : ""}`,

@@ -1,3 +1,4 @@
+import type { ClassCorrection } from "@espalier/shared/contracts/correction";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
 import type { Candidate } from "./decide/candidate.ts";
 import type { PlanDevice } from "./decide/make-plan.ts";
@@ -8,12 +9,19 @@ const digits = 16;
 
 /**
  * Names what a plan was made from: specification, candidates with their quality, and each device's labels, measurements and
- * active variant. It changes exactly when planning again could give something else.
+ * active variant, and corrections. It changes exactly when planning again could give something else.
  */
 export function checkIndexOf(
   { spec, settings }: ResolvedSpec,
-  candidates: readonly Candidate[],
-  devices: readonly PlanDevice[],
+  {
+    candidates,
+    devices,
+    corrections,
+  }: {
+    candidates: readonly Candidate[];
+    devices: readonly PlanDevice[];
+    corrections: readonly ClassCorrection[];
+  },
 ): string {
   const facts = {
     spec: JSON.parse(JSON.stringify(spec)),
@@ -30,6 +38,10 @@ export function checkIndexOf(
         active: active?.artifactDigest ?? null,
       }))
       .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1)),
+    corrections: corrections.map(({ hardwareClass, quantities }) => ({
+      hardwareClass,
+      factors: quantities.map(({ quantity, factor }) => ({ quantity, factor })),
+    })),
   };
   return digestOfJson(facts).slice("sha256:".length, "sha256:".length + digits);
 }

@@ -17,6 +17,7 @@ import type { Store } from "../store/open.ts";
 import { findProfile } from "../store/profiles.ts";
 import { findVariant, findVariantByBuild, listVariants } from "../store/variants.ts";
 import { checkIndexOf } from "./check-index.ts";
+import { presentCorrections } from "./corrections.ts";
 import { type Candidate, floorBreaches } from "./decide/candidate.ts";
 import { exportedQuality } from "./decide/exported-quality.ts";
 import { makePlan, type PlanDevice } from "./decide/make-plan.ts";
@@ -114,6 +115,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
     const tree = await readDocument(blobs, settings.model.digest, FileTree);
     const kit = await readDocument(blobs, inputs.kit.digest, Kit);
     const devices = await devicesOf(inputs);
+    const corrections = await presentCorrections(store.db);
     return makePlan({
       spec,
       modelDigest: settings.model.digest,
@@ -122,7 +124,8 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
       candidates,
       devices,
       buildSeconds: typicalBuildSeconds(await listVariants(store.db, { modelDigest: settings.model.digest })),
-      checkIndex: checkIndexOf(inputs.resolved, candidates, devices),
+      corrections,
+      checkIndex: checkIndexOf(inputs.resolved, { candidates, devices, corrections }),
       contextTokens: servedContextTokens,
       companionBytes: companionBytes(tree, kit),
     });
@@ -130,7 +133,12 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
 
   return {
     plan: async (inputs) => planWith(inputs, await candidatesOf(inputs)),
-    checkIndex: async (inputs) => checkIndexOf(inputs.resolved, await candidatesOf(inputs), await devicesOf(inputs)),
+    checkIndex: async (inputs) =>
+      checkIndexOf(inputs.resolved, {
+        candidates: await candidatesOf(inputs),
+        devices: await devicesOf(inputs),
+        corrections: await presentCorrections(store.db),
+      }),
     async planAgain(inputs, previous) {
       const candidates = await candidatesOf(inputs);
       const built = await planWith(

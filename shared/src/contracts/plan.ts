@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ClassCorrection } from "./correction.ts";
 import { Digest } from "./digest.ts";
 import { Quality } from "./quality.ts";
 import { Recipe } from "./recipe.ts";
@@ -39,6 +40,8 @@ export const PlannedDevice = z.strictObject({
   deviceId: z.string(),
   name: z.string(),
   deviceClass: z.string(),
+  /** Which correction its predictions have; empty in plans made before there were any. */
+  hardwareClass: z.string().default(""),
   limits: Limits,
   choice: z.strictObject({ recipeDigest: Digest, variantName: z.string(), prediction: VariantPrediction }).nullable(),
   /** One sentence with numbers. */
@@ -124,6 +127,8 @@ export const Plan = z.strictObject({
   devices: z.array(PlannedDevice),
   /** Names the state that the plan was made from: an apply with another one is refused. */
   checkIndex: z.string().default(""),
+  /** Of the planned devices' classes: predictions have them in. */
+  corrections: z.array(ClassCorrection).default([]),
   alternatives: z.array(PlanAlternative).default([]),
   cost: PlanCost.nullable().default(null),
   /** Quality of every candidate, chosen or not, best first. */

@@ -25,6 +25,8 @@ import type { LabelDeviceRequest as _espalier_v1_LabelDeviceRequest, LabelDevice
 import type { LabelDeviceResponse as _espalier_v1_LabelDeviceResponse, LabelDeviceResponse__Output as _espalier_v1_LabelDeviceResponse__Output } from './espalier/v1/LabelDeviceResponse.ts';
 import type { ListAuditRequest as _espalier_v1_ListAuditRequest, ListAuditRequest__Output as _espalier_v1_ListAuditRequest__Output } from './espalier/v1/ListAuditRequest.ts';
 import type { ListAuditResponse as _espalier_v1_ListAuditResponse, ListAuditResponse__Output as _espalier_v1_ListAuditResponse__Output } from './espalier/v1/ListAuditResponse.ts';
+import type { ListCorrectionsRequest as _espalier_v1_ListCorrectionsRequest, ListCorrectionsRequest__Output as _espalier_v1_ListCorrectionsRequest__Output } from './espalier/v1/ListCorrectionsRequest.ts';
+import type { ListCorrectionsResponse as _espalier_v1_ListCorrectionsResponse, ListCorrectionsResponse__Output as _espalier_v1_ListCorrectionsResponse__Output } from './espalier/v1/ListCorrectionsResponse.ts';
 import type { ListDevicesRequest as _espalier_v1_ListDevicesRequest, ListDevicesRequest__Output as _espalier_v1_ListDevicesRequest__Output } from './espalier/v1/ListDevicesRequest.ts';
 import type { ListDevicesResponse as _espalier_v1_ListDevicesResponse, ListDevicesResponse__Output as _espalier_v1_ListDevicesResponse__Output } from './espalier/v1/ListDevicesResponse.ts';
 import type { ListEventsRequest as _espalier_v1_ListEventsRequest, ListEventsRequest__Output as _espalier_v1_ListEventsRequest__Output } from './espalier/v1/ListEventsRequest.ts';
@@ -48,6 +50,8 @@ import type { ProfileModelRequest as _espalier_v1_ProfileModelRequest, ProfileMo
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
 import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from './espalier/v1/ReadmitDeviceRequest.ts';
 import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from './espalier/v1/ReadmitDeviceResponse.ts';
+import type { ResetCorrectionsRequest as _espalier_v1_ResetCorrectionsRequest, ResetCorrectionsRequest__Output as _espalier_v1_ResetCorrectionsRequest__Output } from './espalier/v1/ResetCorrectionsRequest.ts';
+import type { ResetCorrectionsResponse as _espalier_v1_ResetCorrectionsResponse, ResetCorrectionsResponse__Output as _espalier_v1_ResetCorrectionsResponse__Output } from './espalier/v1/ResetCorrectionsResponse.ts';
 import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from './espalier/v1/RevokeDeviceRequest.ts';
 import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from './espalier/v1/RevokeDeviceResponse.ts';
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from './espalier/v1/RevokeOperatorRequest.ts';
@@ -90,6 +94,8 @@ export interface ProtoGrpcType {
       LabelDeviceResponse: MessageTypeDefinition<_espalier_v1_LabelDeviceResponse, _espalier_v1_LabelDeviceResponse__Output>
       ListAuditRequest: MessageTypeDefinition<_espalier_v1_ListAuditRequest, _espalier_v1_ListAuditRequest__Output>
       ListAuditResponse: MessageTypeDefinition<_espalier_v1_ListAuditResponse, _espalier_v1_ListAuditResponse__Output>
+      ListCorrectionsRequest: MessageTypeDefinition<_espalier_v1_ListCorrectionsRequest, _espalier_v1_ListCorrectionsRequest__Output>
+      ListCorrectionsResponse: MessageTypeDefinition<_espalier_v1_ListCorrectionsResponse, _espalier_v1_ListCorrectionsResponse__Output>
       ListDevicesRequest: MessageTypeDefinition<_espalier_v1_ListDevicesRequest, _espalier_v1_ListDevicesRequest__Output>
       ListDevicesResponse: MessageTypeDefinition<_espalier_v1_ListDevicesResponse, _espalier_v1_ListDevicesResponse__Output>
       ListEventsRequest: MessageTypeDefinition<_espalier_v1_ListEventsRequest, _espalier_v1_ListEventsRequest__Output>
@@ -113,6 +119,8 @@ export interface ProtoGrpcType {
       ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
       ReadmitDeviceRequest: MessageTypeDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceRequest__Output>
       ReadmitDeviceResponse: MessageTypeDefinition<_espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceResponse__Output>
+      ResetCorrectionsRequest: MessageTypeDefinition<_espalier_v1_ResetCorrectionsRequest, _espalier_v1_ResetCorrectionsRequest__Output>
+      ResetCorrectionsResponse: MessageTypeDefinition<_espalier_v1_ResetCorrectionsResponse, _espalier_v1_ResetCorrectionsResponse__Output>
       RevokeDeviceRequest: MessageTypeDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceRequest__Output>
       RevokeDeviceResponse: MessageTypeDefinition<_espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceResponse__Output>
       RevokeOperatorRequest: MessageTypeDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorRequest__Output>

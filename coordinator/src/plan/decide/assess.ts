@@ -1,6 +1,8 @@
+import type { ClassCorrection } from "@espalier/shared/contracts/correction";
 import type { Kit } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
+import { type CorrectionFactors, factorsFor } from "../../predict/decide/corrections.ts";
 import { createFitter } from "../../predict/decide/device-model.ts";
 import { prepareKit } from "../../predict/decide/kit-designs.ts";
 import { type RequestLengths, requestLengths } from "../../predict/decide/length-weights.ts";
@@ -35,6 +37,7 @@ export interface AssessContext {
   variants: readonly PredictionVariant[];
   lengths: RequestLengths;
   classify: ReturnType<typeof createClassifier>;
+  factorsOf(hardwareClass: string): CorrectionFactors;
 }
 
 /** What is known of one device before the portfolio is chosen. */
@@ -56,10 +59,13 @@ export function contextOf(
     contextTokens: number;
     /** Bytes of an artifact besides its weights, while it is not built. */
     companionBytes: number;
+    corrections: readonly ClassCorrection[];
   },
   candidates: readonly Candidate[],
 ): AssessContext {
-  const { spec, kit, contextTokens, companionBytes } = request;
+  const { spec, kit, contextTokens, companionBytes, corrections } = request;
+  const factors = new Map(corrections.map((c) => [c.hardwareClass, factorsFor(corrections, c.hardwareClass)]));
+  const uncorrected = factorsFor([], "");
   return {
     objectives: compileObjectives(spec),
     fit: createFitter(prepareKit(kit)),
@@ -71,6 +77,7 @@ export function contextOf(
     })),
     lengths: requestLengths(spec),
     classify: createClassifier(),
+    factorsOf: (hardwareClass) => factors.get(hardwareClass) ?? uncorrected,
   };
 }
 
@@ -126,8 +133,10 @@ export function refusalOf(
   return predict(device, predictionDevice(profile, context), candidate, context, numbers, 0);
 }
 
-function predictionDevice({ measurements, budget }: DeviceProfile, { fit }: AssessContext): PredictionDevice {
-  return { model: fit(measurements), measurements, cpuQuota: budget.cpuQuota };
+function predictionDevice(profile: DeviceProfile, { fit, classify, factorsOf }: AssessContext): PredictionDevice {
+  const { measurements, budget } = profile;
+  const factors = factorsOf(classify(profile).hardwareClass);
+  return { model: fit(measurements), measurements, cpuQuota: budget.cpuQuota, factors };
 }
 
 function predict(

@@ -5,11 +5,19 @@ import type { DeviceProfile } from "@espalier/shared/contracts/profile";
  * stays readable and its values are as few as there are kinds of devices.
  */
 export function deviceClass({ inventory, budget }: Pick<DeviceProfile, "inventory" | "budget">): string {
-  return withBudget(processorName(inventory), inventory, budget);
+  return withCapacities(hardwareName(processorName(inventory), inventory, budget), budget);
 }
 
-/** `deviceClass` for many devices of few processors. */
-export function createClassifier(): typeof deviceClass {
+/** Without memory and disk: what devices are alike in speed. */
+export function hardwareClass({ inventory, budget }: Pick<DeviceProfile, "inventory" | "budget">): string {
+  return hardwareName(processorName(inventory), inventory, budget);
+}
+
+/** Both for many devices of few processors. */
+export function createClassifier(): (profile: Pick<DeviceProfile, "inventory" | "budget">) => {
+  hardwareClass: string;
+  deviceClass: string;
+} {
   const names = new Map<string, string>();
   return ({ inventory, budget }) => {
     let name = names.get(inventory.cpuModel);
@@ -17,7 +25,8 @@ export function createClassifier(): typeof deviceClass {
       name = processorName(inventory);
       names.set(inventory.cpuModel, name);
     }
-    return withBudget(name, inventory, budget);
+    const hardware = hardwareName(name, inventory, budget);
+    return { hardwareClass: hardware, deviceClass: withCapacities(hardware, budget) };
   };
 }
 
@@ -31,10 +40,17 @@ function processorName({ cpuModel }: DeviceProfile["inventory"]): string {
     .slice(0, 40);
 }
 
-function withBudget(processor: string, inventory: DeviceProfile["inventory"], budget: DeviceProfile["budget"]): string {
-  let name = `${processor || inventory.architecture}-${inventory.logicalCores}c-${budget.threads}t`;
-  if (budget.cpuQuota !== null) name += `-quota${budget.cpuQuota}`;
-  if (budget.memoryBytes !== null) name += `-mem${Math.round(budget.memoryBytes / 2 ** 20)}m`;
-  if (budget.diskBytes !== null) name += `-disk${Math.round(budget.diskBytes / 2 ** 20)}m`;
-  return name;
+function hardwareName(
+  processor: string,
+  { architecture, logicalCores }: DeviceProfile["inventory"],
+  { threads, cpuQuota }: DeviceProfile["budget"],
+): string {
+  const quota = cpuQuota === null ? "" : `-quota${cpuQuota}`;
+  return `${processor || architecture}-${logicalCores}c-${threads}t${quota}`;
+}
+
+function withCapacities(hardware: string, { memoryBytes, diskBytes }: DeviceProfile["budget"]): string {
+  const memory = memoryBytes === null ? "" : `-mem${Math.round(memoryBytes / 2 ** 20)}m`;
+  const disk = diskBytes === null ? "" : `-disk${Math.round(diskBytes / 2 ** 20)}m`;
+  return `${hardware}${memory}${disk}`;
 }

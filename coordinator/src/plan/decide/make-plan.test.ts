@@ -45,6 +45,7 @@ function plan(
     contextTokens: 2048,
     companionBytes: 3e6,
     buildSeconds: null,
+    corrections: [],
     checkIndex: "",
     ...other,
   });

@@ -1,6 +1,7 @@
+import type { ClassCorrection } from "@espalier/shared/contracts/correction";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import type { Kit } from "@espalier/shared/contracts/kit";
-import type { Plan, PlannedVariant } from "@espalier/shared/contracts/plan";
+import type { Plan, PlannedDevice, PlannedVariant } from "@espalier/shared/contracts/plan";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { alternatives, type Kind } from "./alternatives.ts";
@@ -35,6 +36,8 @@ export interface PlanRequest {
   companionBytes: number;
   /** What a build of this model typically took; null before the first. */
   buildSeconds: number | null;
+  /** How predictions are corrected by what devices measured before. */
+  corrections: readonly ClassCorrection[];
   /** Names the state that all this was read from. */
   checkIndex: string;
 }
@@ -68,6 +71,7 @@ export function makePlan(request: PlanRequest): Plan {
     checkIndex: request.checkIndex,
     variants: frontier.filter((variant) => variant.devices > 0),
     devices: planned,
+    corrections: correctionsAmong(request.corrections, planned),
     alternatives: alternatives(kinds, limitedBy(assessments), aboveFloor, portfolio, maxVariants, choose),
     cost: fleetCost(assessments, planned, context, request.buildSeconds),
     frontier,
@@ -88,6 +92,14 @@ function toVariant(candidate: Candidate, devices: number): PlannedVariant {
     weightBytes: shape.weightBytes,
     devices,
   };
+}
+
+function correctionsAmong(
+  corrections: readonly ClassCorrection[],
+  planned: readonly PlannedDevice[],
+): ClassCorrection[] {
+  const present = new Set(planned.map(({ hardwareClass }) => hardwareClass));
+  return corrections.filter(({ hardwareClass }) => present.has(hardwareClass));
 }
 
 /** In the order of first appearance. */

@@ -27,7 +27,7 @@ export function planDevice(
   const planned = {
     deviceId: device.deviceId,
     name: device.name,
-    deviceClass: profile === null ? "unmeasured" : context.classify(profile),
+    ...(profile === null ? { deviceClass: "unmeasured", hardwareClass: "" } : context.classify(profile)),
     limits: strictestLimits(bounds),
     active:
       device.active === null

@@ -25,6 +25,7 @@ function plan(devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]>
     contextTokens: 2048,
     companionBytes: 3e6,
     buildSeconds: null,
+    corrections: [],
     checkIndex: "",
   });
 }

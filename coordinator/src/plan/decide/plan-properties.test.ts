@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type ClassCorrection, CorrectedQuantity } from "@espalier/shared/contracts/correction";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
 import type { Plan } from "@espalier/shared/contracts/plan";
 import type { Limits } from "@espalier/shared/contracts/rollout-spec";
@@ -65,8 +66,18 @@ function randomRequest(seed: number): PlanRequest {
     contextTokens: 2048,
     companionBytes: 3e6,
     buildSeconds: null,
+    corrections: next() < 0.5 ? [randomCorrection(next)] : [],
     checkIndex: "",
   };
+}
+
+/** Of the class that all these devices are of. */
+function randomCorrection(next: () => number): ClassCorrection {
+  const quantities = CorrectedQuantity.options.map((quantity) => {
+    const factor = 0.5 + 1.5 * next();
+    return { quantity, factor, medianRatio: factor, devices: 5, bounded: false };
+  });
+  return { hardwareClass: "test-2c-1t", quantities };
 }
 
 const served = ({ devices }: Plan) => devices.filter(({ choice }) => choice !== null).length;

@@ -13,6 +13,7 @@ import {
   trueDecodeMs,
   truePrefillMs,
 } from "../testing/synthetic-device.ts";
+import { factorsFor } from "./corrections.ts";
 import { fitDevice } from "./device-model.ts";
 import { prepareKit } from "./kit-designs.ts";
 import { kvCacheBytes } from "./layer-cost.ts";
@@ -23,7 +24,7 @@ import { featuresOf } from "./shape-features.ts";
 const kit = syntheticKit();
 const { measurements } = syntheticProfile({ deviceId: "d", kit });
 
-interface Asked extends Partial<Pick<PredictionRequest, "cpuQuota" | "previousArtifactBytes">> {
+interface Asked extends Partial<Pick<PredictionRequest, "cpuQuota" | "factors" | "previousArtifactBytes">> {
   kit?: Kit;
   measurements?: Measurements;
   shape?: VariantShape;
@@ -37,6 +38,7 @@ function requestFor({ promptTokens = 64, ...asked }: Asked = {}): PredictionRequ
     lengths: requestLengths({ promptTokens, outputTokens: 24 }),
     measurements: measured,
     cpuQuota: asked.cpuQuota ?? null,
+    factors: asked.factors ?? factorsFor([], ""),
     shape: featuresOf(asked.shape ?? shapeOf(formats.q8b128, 30, 1536)),
     contextTokens: 2048,
     artifactBytes: 150e6,
@@ -186,4 +188,14 @@ test("one graph timed at a long context tells the cost of attention for all form
 test("columns that pad a quantization block cost as if they were there", () => {
   const tpot = (ffnSize: number) => predict({ shape: shapeOf(formats.q4b128a, 30, ffnSize) }).tpotMs.value;
   assert.ok(Math.abs(tpot(1184) - tpot(1152) - (tpot(1280) - tpot(1152)) * ((2 / 3) * 0.25 + 1 / 3)) < 1e-9);
+});
+
+test("corrections scale what they correct, and nothing else", () => {
+  const plain = predict();
+  const corrected = predict({ factors: { tpotMs: 1.2, ttftMs: 0.8, peakMemoryBytes: 1.1 } });
+  near(corrected.tpotMs.value, 1.2 * plain.tpotMs.value, 1e-12);
+  near(corrected.ttftMs.value, 0.8 * plain.ttftMs.value, 1e-12);
+  near(corrected.peakMemoryBytes.value, 1.1 * plain.peakMemoryBytes.value, 1e-12);
+  assert.equal(corrected.tpotMs.relativeUncertainty, plain.tpotMs.relativeUncertainty);
+  assert.deepEqual([corrected.diskBytes, corrected.loadMs], [plain.diskBytes, plain.loadMs]);
 });

@@ -1,5 +1,6 @@
 import type { Prediction, VariantPrediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
+import type { CorrectionFactors } from "./corrections.ts";
 import type { CostModel, DeviceModel, FormatModel } from "./device-model.ts";
 import { estimateOf, varianceOf } from "./least-squares.ts";
 import type { LengthWeights, RequestLengths } from "./length-weights.ts";
@@ -27,6 +28,8 @@ export interface PredictionDevice {
   measurements: Pick<Measurements, "baseMemoryBytes" | "downloadBytesPerSecond">;
   /** In cores, null without one. */
   cpuQuota: number | null;
+  /** What predictions are multiplied by. */
+  factors: CorrectionFactors;
 }
 
 /** A variant's side. */
@@ -83,7 +86,7 @@ export function writePrediction(
   into: Float64Array,
   at: number,
 ): Refusal | null {
-  const { measurements, cpuQuota } = device;
+  const { measurements, cpuQuota, factors } = device;
   const { shape, artifactBytes } = variant;
   const model = device.model(shape.formatKey);
   if (model === null) {
@@ -102,6 +105,8 @@ export function writePrediction(
   const { decode, prefill } = lengths.of(model.layout);
   writeTime(model, model.decode, decode, model.attention?.decodeMs, shape, into, at);
   writeTime(model, model.prefill, prefill, model.attention?.prefillMs, shape, into, at + 2);
+  into[at] = (into[at] ?? 0) * factors.tpotMs;
+  into[at + 2] = (into[at + 2] ?? 0) * factors.ttftMs;
   if (cpuQuota !== null) {
     addStall(cpuQuota, lengths.steps, into, at);
     addStall(cpuQuota, 1, into, at + 2);
@@ -110,7 +115,7 @@ export function writePrediction(
   const cacheBytes = shape.cacheBytesPerToken * variant.contextTokens;
   const peakBytes =
     measurements.baseMemoryBytes + tokenizerBytes(shape) + estimateOf(model.peakGrowth, byWeights) + cacheBytes;
-  into[at + 4] = peakBytes;
+  into[at + 4] = peakBytes * factors.peakMemoryBytes;
   into[at + 5] = Math.max(
     uncertaintyFloor,
     (oneSided95 * Math.sqrt(varianceOf(model.peakGrowth, byWeights))) / peakBytes,

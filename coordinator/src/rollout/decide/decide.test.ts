@@ -87,6 +87,7 @@ function planOf(variants: PlannedVariant[]): Plan {
     checkIndex: "",
     variants,
     devices: [],
+    corrections: [],
     alternatives: [],
     cost: null,
     frontier: variants,
@@ -341,6 +342,7 @@ describe("canaries", () => {
     deviceId,
     name: deviceId,
     deviceClass,
+    hardwareClass: "",
     limits: {},
     choice: served
       ? {

@@ -3,6 +3,7 @@ import type { VariantTiming } from "@espalier/shared/contracts/profile";
 import type { Proof } from "@espalier/shared/contracts/proof";
 import type { Limits, RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import type { GateResult, Verdict } from "@espalier/shared/contracts/rollout-state";
+import { timesTheSame } from "../../predict/decide/same-lengths.ts";
 
 /** One active device of a class: what was allowed, what was predicted, what it measured. */
 export interface Observed {
@@ -21,9 +22,6 @@ interface Ratio {
   measured: number;
   allowed: number;
 }
-
-/** A timing of other lengths than the spec's says nothing about its limits; real prompts vary a little (ours: 25 %). */
-const lengthTolerance = 0.25;
 
 /** Times per token closer than this differ by how the system hands threads over, not by the model (ours). */
 const resolutionMs = 0.25;
@@ -124,11 +122,10 @@ export function probeGate(subject: string, devices: readonly Observed[], minAgre
   return { ...base, verdict: worst.agreement < minAgreement ? "fail" : "pass", measured: worst.agreement, message };
 }
 
-function comparableTiming({ proof }: Observed, { promptTokens, outputTokens }: Lengths): VariantTiming | null {
+/** Null where the timing says nothing about the spec's limits. */
+function comparableTiming({ proof }: Observed, spec: Lengths): VariantTiming | null {
   const timing = proof?.timing ?? null;
-  if (timing === null) return null;
-  const near = (measured: number, wanted: number) => Math.abs(measured / wanted - 1) <= lengthTolerance;
-  return near(timing.promptTokens, promptTokens) && near(timing.outputTokens, outputTokens) ? timing : null;
+  return timing !== null && timesTheSame(timing, spec) ? timing : null;
 }
 
 function ratio(name: string, what: string, measured: number | undefined, allowed: number | undefined): Ratio[] {

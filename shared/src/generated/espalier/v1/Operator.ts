@@ -20,6 +20,8 @@ import type { LabelDeviceRequest as _espalier_v1_LabelDeviceRequest, LabelDevice
 import type { LabelDeviceResponse as _espalier_v1_LabelDeviceResponse, LabelDeviceResponse__Output as _espalier_v1_LabelDeviceResponse__Output } from '../../espalier/v1/LabelDeviceResponse.ts';
 import type { ListAuditRequest as _espalier_v1_ListAuditRequest, ListAuditRequest__Output as _espalier_v1_ListAuditRequest__Output } from '../../espalier/v1/ListAuditRequest.ts';
 import type { ListAuditResponse as _espalier_v1_ListAuditResponse, ListAuditResponse__Output as _espalier_v1_ListAuditResponse__Output } from '../../espalier/v1/ListAuditResponse.ts';
+import type { ListCorrectionsRequest as _espalier_v1_ListCorrectionsRequest, ListCorrectionsRequest__Output as _espalier_v1_ListCorrectionsRequest__Output } from '../../espalier/v1/ListCorrectionsRequest.ts';
+import type { ListCorrectionsResponse as _espalier_v1_ListCorrectionsResponse, ListCorrectionsResponse__Output as _espalier_v1_ListCorrectionsResponse__Output } from '../../espalier/v1/ListCorrectionsResponse.ts';
 import type { ListDevicesRequest as _espalier_v1_ListDevicesRequest, ListDevicesRequest__Output as _espalier_v1_ListDevicesRequest__Output } from '../../espalier/v1/ListDevicesRequest.ts';
 import type { ListDevicesResponse as _espalier_v1_ListDevicesResponse, ListDevicesResponse__Output as _espalier_v1_ListDevicesResponse__Output } from '../../espalier/v1/ListDevicesResponse.ts';
 import type { ListEventsRequest as _espalier_v1_ListEventsRequest, ListEventsRequest__Output as _espalier_v1_ListEventsRequest__Output } from '../../espalier/v1/ListEventsRequest.ts';
@@ -41,6 +43,8 @@ import type { ProfileModelRequest as _espalier_v1_ProfileModelRequest, ProfileMo
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from '../../espalier/v1/ReadVariantFileRequest.ts';
 import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from '../../espalier/v1/ReadmitDeviceRequest.ts';
 import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from '../../espalier/v1/ReadmitDeviceResponse.ts';
+import type { ResetCorrectionsRequest as _espalier_v1_ResetCorrectionsRequest, ResetCorrectionsRequest__Output as _espalier_v1_ResetCorrectionsRequest__Output } from '../../espalier/v1/ResetCorrectionsRequest.ts';
+import type { ResetCorrectionsResponse as _espalier_v1_ResetCorrectionsResponse, ResetCorrectionsResponse__Output as _espalier_v1_ResetCorrectionsResponse__Output } from '../../espalier/v1/ResetCorrectionsResponse.ts';
 import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from '../../espalier/v1/RevokeDeviceRequest.ts';
 import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeDeviceResponse__Output as _espalier_v1_RevokeDeviceResponse__Output } from '../../espalier/v1/RevokeDeviceResponse.ts';
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from '../../espalier/v1/RevokeOperatorRequest.ts';
@@ -149,6 +153,15 @@ export interface OperatorClient extends grpc.Client {
   listAudit(argument: _espalier_v1_ListAuditRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
   listAudit(argument: _espalier_v1_ListAuditRequest, callback: grpc.requestCallback<_espalier_v1_ListAuditResponse__Output>): grpc.ClientUnaryCall;
   
+  ListCorrections(argument: _espalier_v1_ListCorrectionsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  ListCorrections(argument: _espalier_v1_ListCorrectionsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  ListCorrections(argument: _espalier_v1_ListCorrectionsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  ListCorrections(argument: _espalier_v1_ListCorrectionsRequest, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  listCorrections(argument: _espalier_v1_ListCorrectionsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  listCorrections(argument: _espalier_v1_ListCorrectionsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  listCorrections(argument: _espalier_v1_ListCorrectionsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  listCorrections(argument: _espalier_v1_ListCorrectionsRequest, callback: grpc.requestCallback<_espalier_v1_ListCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  
   ListDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
   ListDevices(argument: _espalier_v1_ListDevicesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
   ListDevices(argument: _espalier_v1_ListDevicesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListDevicesResponse__Output>): grpc.ClientUnaryCall;
@@ -232,6 +245,15 @@ export interface OperatorClient extends grpc.Client {
   readmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
   readmitDevice(argument: _espalier_v1_ReadmitDeviceRequest, callback: grpc.requestCallback<_espalier_v1_ReadmitDeviceResponse__Output>): grpc.ClientUnaryCall;
   
+  ResetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  ResetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  ResetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  ResetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  resetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  resetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  resetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  resetCorrections(argument: _espalier_v1_ResetCorrectionsRequest, callback: grpc.requestCallback<_espalier_v1_ResetCorrectionsResponse__Output>): grpc.ClientUnaryCall;
+  
   RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
   RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
   RevokeDevice(argument: _espalier_v1_RevokeDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeDeviceResponse__Output>): grpc.ClientUnaryCall;
@@ -298,6 +320,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   ListAudit: grpc.handleUnaryCall<_espalier_v1_ListAuditRequest__Output, _espalier_v1_ListAuditResponse>;
   
+  ListCorrections: grpc.handleUnaryCall<_espalier_v1_ListCorrectionsRequest__Output, _espalier_v1_ListCorrectionsResponse>;
+  
   ListDevices: grpc.handleUnaryCall<_espalier_v1_ListDevicesRequest__Output, _espalier_v1_ListDevicesResponse>;
   
   ListEvents: grpc.handleUnaryCall<_espalier_v1_ListEventsRequest__Output, _espalier_v1_ListEventsResponse>;
@@ -319,6 +343,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   ReadVariantFile: grpc.handleServerStreamingCall<_espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData>;
   
   ReadmitDevice: grpc.handleUnaryCall<_espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse>;
+  
+  ResetCorrections: grpc.handleUnaryCall<_espalier_v1_ResetCorrectionsRequest__Output, _espalier_v1_ResetCorrectionsResponse>;
   
   RevokeDevice: grpc.handleUnaryCall<_espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse>;
   
@@ -344,6 +370,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ImportModel: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
   LabelDevice: MethodDefinition<_espalier_v1_LabelDeviceRequest, _espalier_v1_LabelDeviceResponse, _espalier_v1_LabelDeviceRequest__Output, _espalier_v1_LabelDeviceResponse__Output>
   ListAudit: MethodDefinition<_espalier_v1_ListAuditRequest, _espalier_v1_ListAuditResponse, _espalier_v1_ListAuditRequest__Output, _espalier_v1_ListAuditResponse__Output>
+  ListCorrections: MethodDefinition<_espalier_v1_ListCorrectionsRequest, _espalier_v1_ListCorrectionsResponse, _espalier_v1_ListCorrectionsRequest__Output, _espalier_v1_ListCorrectionsResponse__Output>
   ListDevices: MethodDefinition<_espalier_v1_ListDevicesRequest, _espalier_v1_ListDevicesResponse, _espalier_v1_ListDevicesRequest__Output, _espalier_v1_ListDevicesResponse__Output>
   ListEvents: MethodDefinition<_espalier_v1_ListEventsRequest, _espalier_v1_ListEventsResponse, _espalier_v1_ListEventsRequest__Output, _espalier_v1_ListEventsResponse__Output>
   ListModels: MethodDefinition<_espalier_v1_ListModelsRequest, _espalier_v1_ListModelsResponse, _espalier_v1_ListModelsRequest__Output, _espalier_v1_ListModelsResponse__Output>
@@ -355,6 +382,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ProfileModel: MethodDefinition<_espalier_v1_ProfileModelRequest, _espalier_v1_ProfileModelEvent, _espalier_v1_ProfileModelRequest__Output, _espalier_v1_ProfileModelEvent__Output>
   ReadVariantFile: MethodDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_FileData, _espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData__Output>
   ReadmitDevice: MethodDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse__Output>
+  ResetCorrections: MethodDefinition<_espalier_v1_ResetCorrectionsRequest, _espalier_v1_ResetCorrectionsResponse, _espalier_v1_ResetCorrectionsRequest__Output, _espalier_v1_ResetCorrectionsResponse__Output>
   RevokeDevice: MethodDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse__Output>
   RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorResponse, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse__Output>
   StartRollout: MethodDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
