@@ -17,6 +17,7 @@ import { publishedFiles, publishFiles } from "./data-folder/published-files.ts";
 import { createDecommissionDevice } from "./devices/decommission-device.ts";
 import { storeDownloadProbe } from "./devices/download-probe.ts";
 import { eventMethods } from "./devices/event-methods.ts";
+import { createKeepMeasured } from "./devices/keep-measured.ts";
 import { createDeviceMeasurer } from "./devices/measure-device.ts";
 import { deviceMethods } from "./devices/operator-methods.ts";
 import { createReadmitDevice } from "./devices/readmit-device.ts";
@@ -196,7 +197,16 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   const telemetry = new FleetTelemetry({ staleAfterMs: telemetryStaleAfterMs });
   const classes = createDeviceClasses({ store });
   running.defer(hub.onDeviceChanged(classes.deviceChanged));
-  const ingest = startTelemetryIngest({ connection: broker.connection, telemetry, classOf: classes.classOf, log });
+  const keepMeasured = createKeepMeasured({ store, measurer, isOnline, now, log });
+  running.defer(() => keepMeasured.stop());
+  running.defer(hub.onDeviceChanged(keepMeasured.deviceChanged));
+  const ingest = startTelemetryIngest({
+    connection: broker.connection,
+    telemetry,
+    classOf: classes.classOf,
+    onSnapshot: keepMeasured.snapshotCame,
+    log,
+  });
   running.defer(() => ingest.stop());
 
   // Doors

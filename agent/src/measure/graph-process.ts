@@ -13,6 +13,8 @@ export interface GraphTask {
   threads: number;
   /** Time a long context and prompt too. */
   long: boolean;
+  /** What it should take at most, loading apart; on a device too slow for it repetitions are fewer. */
+  limitMs: number;
 }
 
 /**
@@ -27,7 +29,8 @@ process.once("message", async (task: GraphTask) => {
   const contextTokens = kitContextTokens(task.graph.contextLength, task.long);
   const { folder, graph, threads } = task;
   const runtime = await loadRuntime({ folder, graph, dataFiles: [task.weightsFile], threads, contextTokens, log });
-  const timing = await timeGraph(task.graphId, runtime, memory, bytesBeforeLoad, AbortSignal.timeout(120_000));
+  const { graphId, limitMs } = task;
+  const timing = await timeGraph({ graphId, runtime, memory, bytesBeforeLoad, limitMs }, AbortSignal.timeout(120_000));
   await runtime.close();
   process.send?.(timing);
   process.disconnect?.();

@@ -4,9 +4,14 @@ import { isEnough, summarize } from "./sample.ts";
 
 test("median, 90th percentile and spread are those of the order statistics", () => {
   const sample = summarize([5, 1, 4, 2, 3]);
-  assert.deepEqual(sample, { median: 3, p90: 4.6, relativeSpread: 2 / 3, repetitions: 5 });
-  assert.deepEqual(summarize([7]), { median: 7, p90: 7, relativeSpread: 0, repetitions: 1 });
+  assert.deepEqual(sample, { median: 3, p90: 4.6, relativeSpread: 2 / 3, repetitions: 5, outliers: 0 });
+  assert.deepEqual(summarize([7]), { median: 7, p90: 7, relativeSpread: 0, repetitions: 1, outliers: 0 });
   assert.throws(() => summarize([]), RangeError);
+});
+
+test("values far from the middle half are counted as outliers", () => {
+  assert.equal(summarize([10, 10.2, 9.9, 10.1, 30]).outliers, 1);
+  assert.equal(summarize([10, 10.2, 9.9, 10.1, 10.3]).outliers, 0);
 });
 
 test("a point is done when its spread is small or its time is up, and never without a value", () => {

@@ -19,7 +19,14 @@ export function summarize(values: readonly number[]): Sample {
     p90: quantile(sorted, 0.9),
     relativeSpread: median === 0 ? 0 : interquartile / Math.abs(median),
     repetitions: values.length,
+    outliers: values.filter((value) => isOutlier(value, quantile(sorted, 0.25), quantile(sorted, 0.75))).length,
   };
+}
+
+/** Further from the middle half than one and a half times its width (Tukey 1977). */
+function isOutlier(value: number, lower: number, upper: number): boolean {
+  const reach = 1.5 * (upper - lower);
+  return value < lower - reach || value > upper + reach;
 }
 
 export interface RepeatPolicy {

@@ -14,6 +14,8 @@ const longPromptTokens = 1024;
 const policy = { minRepetitions: 6, maxMs: 800, relativeSpread: 0.04 };
 const decodePolicy = { minRepetitions: 5, maxMs: 1200, relativeSpread: 0.04 };
 const longPolicy = { minRepetitions: 3, maxMs: 4000, relativeSpread: 0.04 };
+/** What all points but the long ones take at most where there is time. */
+const unhurriedMs = decodePrompts.length * decodePolicy.maxMs + prefillLengths.length * policy.maxMs;
 /** Few, so that a slow device, where one run takes longer than all should, stops soon. */
 const batch = 3;
 
@@ -28,15 +30,19 @@ export function kitContextTokens(contextLength: number, long: boolean): number {
  * stalls of a CPU quota), prefill as single runs.
  */
 export async function timeGraph(
-  graphId: string,
-  runtime: Runtime,
-  memory: ProcessMemory,
-  bytesBeforeLoad: number,
+  {
+    graphId,
+    runtime,
+    memory,
+    bytesBeforeLoad,
+    limitMs,
+  }: { graphId: string; runtime: Runtime; memory: ProcessMemory; bytesBeforeLoad: number; limitMs: number },
   signal: AbortSignal,
 ): Promise<KitTiming> {
+  const hurry = Math.min(1, limitMs / unhurriedMs);
   const loadedBytes = memory.residentBytes();
   const point = (contextTokens: number, newTokens: number): Promise<Sample> =>
-    repeat(policy, () => runtime.timeSteps({ contextTokens, newTokens, repetitions: batch }, signal));
+    repeat(hurried(policy, hurry), () => runtime.timeSteps({ contextTokens, newTokens, repetitions: batch }, signal));
   const decode: KitTiming["decode"] = [];
   for (const promptTokens of decodePrompts) {
     if (promptTokens + decodeOutputs > runtime.contextTokens) continue;
@@ -44,13 +50,13 @@ export async function timeGraph(
     const request = async () => [(await timeRequest(runtime, prompt, decodeOutputs, signal)).tpotMs];
     await request();
     const contextTokens = promptTokens + decodeOutputs / 2;
-    decode.push({ contextTokens, ms: await repeat(decodePolicy, request) });
+    decode.push({ contextTokens, ms: await repeat(hurried(decodePolicy, hurry), request) });
   }
   const prefill: KitTiming["prefill"] = [];
   for (const promptTokens of prefillLengths)
     if (promptTokens <= runtime.contextTokens) prefill.push({ promptTokens, ms: await point(0, promptTokens) });
   if (longPromptTokens + decodeOutputs <= runtime.contextTokens) {
-    const { first, next } = await timeLong(runtime, signal);
+    const { first, next } = await timeLong(runtime, hurried(longPolicy, hurry), signal);
     decode.push({ contextTokens: longPromptTokens + decodeOutputs / 2, ms: next });
     prefill.push({ promptTokens: longPromptTokens, ms: first });
   }
@@ -66,15 +72,23 @@ export async function timeGraph(
 }
 
 /** Requests with a long prompt: time to the first token, and per token after it. */
-async function timeLong(runtime: Runtime, signal: AbortSignal): Promise<{ first: Sample; next: Sample }> {
+async function timeLong(
+  runtime: Runtime,
+  until: RepeatPolicy,
+  signal: AbortSignal,
+): Promise<{ first: Sample; next: Sample }> {
   const prompt = Array.from({ length: longPromptTokens }, (_, i) => i % runtime.vocabularySize);
   const next: number[] = [];
-  const first = await repeat(longPolicy, async () => {
+  const first = await repeat(until, async () => {
     const { ttftMs, tpotMs } = await timeRequest(runtime, prompt, decodeOutputs, signal);
     next.push(tpotMs);
     return [ttftMs];
   });
   return { first, next: summarize(next) };
+}
+
+function hurried(until: RepeatPolicy, share: number): RepeatPolicy {
+  return { ...until, maxMs: until.maxMs * share };
 }
 
 async function repeat(until: RepeatPolicy, run: () => Promise<number[]>): Promise<Sample> {

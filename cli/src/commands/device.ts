@@ -17,6 +17,7 @@ import { startProgress } from "../output/progress.ts";
 import { ago, bytes, labelText, milliseconds, time, unknown } from "../output/quantities.ts";
 import { showOne, withClient } from "../session.ts";
 import { confirm } from "./confirm.ts";
+import { addProfileList } from "./device-profiles.ts";
 import { addEventList } from "./events.ts";
 import { readLabelChanges } from "./labels.ts";
 import { addList } from "./list-command.ts";
@@ -107,6 +108,7 @@ export function deviceCommand(program: Command): void {
     },
     (name) => ({ device: name }),
   );
+  addProfileList(device);
   addExamples(
     device
       .command("label <device> <changes...>")

@@ -5,6 +5,7 @@ import type { Measurements } from "@espalier/shared/contracts/profile";
 import { hasCode } from "@espalier/shared/errors";
 import { toDocument } from "@espalier/shared/grpc";
 import { enrollDevice, openSession, startTestEndpoints, testHello } from "../grpc/testing/test-endpoints.ts";
+import { syntheticKit, syntheticProfile } from "../predict/testing/synthetic-device.ts";
 import { findProfile } from "../store/profiles.ts";
 import { createDeviceMeasurer } from "./measure-device.ts";
 import { mergeMeasurements } from "./merge-measurements.ts";
@@ -69,6 +70,7 @@ test("the standard suite fetches the kit first and ends in the device's profile"
   );
   const profile = await findProfile(endpoints.store.db, deviceId);
   assert.equal(profile?.measuredAtMs, 7);
+  assert.deepEqual([profile?.version, profile?.reason], [1, "never measured before"]);
   assert.equal(profile?.measurements.memoryBandwidthBytesPerSecond?.median, 1e9);
 });
 
@@ -96,20 +98,13 @@ test("a device that nobody enrolled is refused by name", async (t) => {
 
 test("measuring again replaces what was measured and keeps the rest, unless the budget changed", () => {
   const [a, b] = [digestOfBytes("a"), digestOfBytes("b")];
-  const budget = { threads: 1, memoryBytes: null, diskBytes: null, cpuQuota: null };
-  const before = {
-    schemaVersion: 1,
-    deviceId: "d",
-    measuredAtMs: 1,
-    inventory: {} as never,
-    budget,
-    enforcement: {} as never,
-    measurements: measured({ variants: [timing(a, 1), timing(b, 1)] }),
-  } as const;
+  const profile = syntheticProfile({ deviceId: "d", kit: syntheticKit() });
+  const { inventory, budget } = profile;
+  const before = { ...profile, measurements: measured({ variants: [timing(a, 1), timing(b, 1)] }) };
   const now = measured({ memoryBandwidthBytesPerSecond: null, variants: [timing(b, 2)] });
-  const merged = mergeMeasurements(before, budget, now);
+  const merged = mergeMeasurements(before, { inventory, budget }, now);
   assert.equal(merged.memoryBandwidthBytesPerSecond?.median, 1e9);
   assert.deepEqual(merged.variants, [timing(a, 1), timing(b, 2)]);
-  assert.deepEqual(mergeMeasurements(before, { ...budget, threads: 2 }, now), now);
-  assert.deepEqual(mergeMeasurements(null, budget, now), now);
+  assert.deepEqual(mergeMeasurements(before, { inventory, budget: { ...budget, threads: 2 } }, now), now);
+  assert.deepEqual(mergeMeasurements(null, { inventory, budget }, now), now);
 });

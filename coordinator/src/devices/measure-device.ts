@@ -9,6 +9,7 @@ import { findDevice } from "../store/devices.ts";
 import { recordEvent } from "../store/events.ts";
 import type { Store } from "../store/open.ts";
 import { findProfile, saveProfile } from "../store/profiles.ts";
+import { staleReason } from "./decide/stale-profile.ts";
 import { mergeMeasurements } from "./merge-measurements.ts";
 
 /** How a measurement of a device stands; the last of a run is `succeeded`, `failed` or `cancelled`. */
@@ -26,9 +27,10 @@ export interface MeasureProgress {
 export interface DeviceMeasurer {
   /**
    * The standard suite: memory bandwidth, disk, download and the kit's graphs.
+   * @param reason kept in the profile
    * @throws {EspalierError} `device.unknown`, `device.offline`; the signal's reason
    */
-  withKit(deviceId: string, kitDigest: Digest, signal: AbortSignal): AsyncIterable<MeasureProgress>;
+  withKit(deviceId: string, kitDigest: Digest, signal: AbortSignal, reason?: string): AsyncIterable<MeasureProgress>;
   /** Times a built variant by the serving path without activating it. */
   withVariant(
     deviceId: string,
@@ -63,6 +65,7 @@ export function createDeviceMeasurer(parts: {
     deviceId: string,
     items: MeasurementItem[],
     signal: AbortSignal,
+    reason?: string,
   ): AsyncGenerator<MeasureProgress> {
     if ((await findDevice(store.db, deviceId)) === null) {
       throw new EspalierError("device.unknown", `there is no device ${deviceId}`, { fields: { deviceId } });
@@ -81,14 +84,22 @@ export function createDeviceMeasurer(parts: {
         };
         await before;
       }
-      for await (const update of hub.measure(deviceId, items, signal)) yield await applied(deviceId, update);
+      let startedAtMs: number | null = null;
+      for await (const update of hub.measure(deviceId, items, signal)) {
+        if (update.state !== "STATE_WAITING") startedAtMs ??= now();
+        yield await applied(deviceId, update, { reason, measuringMs: now() - (startedAtMs ?? now()) });
+      }
     } finally {
       resolve();
       if (lastRun.get(deviceId) === promise) lastRun.delete(deviceId);
     }
   }
 
-  async function applied(deviceId: string, update: MeasurementUpdate__Output): Promise<MeasureProgress> {
+  async function applied(
+    deviceId: string,
+    update: MeasurementUpdate__Output,
+    run: { reason: string | undefined; measuringMs: number },
+  ): Promise<MeasureProgress> {
     const { message, fraction } = update;
     const state = stateNames[update.state];
     const progress = { deviceId, state, message, fraction, measurements: null };
@@ -97,11 +108,15 @@ export function createDeviceMeasurer(parts: {
       return { ...progress, state: "failed", message: "the device reported success without measurements" };
     }
     const measurements = fromDocument(update.measurements, Measurements);
-    await keep(deviceId, measurements);
+    await keep(deviceId, measurements, run);
     return { ...progress, measurements };
   }
 
-  async function keep(deviceId: string, measurements: Measurements): Promise<void> {
+  async function keep(
+    deviceId: string,
+    measurements: Measurements,
+    { reason, measuringMs }: { reason: string | undefined; measuringMs: number },
+  ): Promise<void> {
     await store.inTransaction(async (transaction) => {
       const device = await findDevice(transaction, deviceId);
       if (device === null || device.inventory === null || device.budget === null || device.enforcement === null) return;
@@ -110,18 +125,28 @@ export function createDeviceMeasurer(parts: {
         schemaVersion: 1,
         deviceId,
         measuredAtMs: now(),
+        version: (before?.version ?? 0) + 1,
+        reason:
+          reason ??
+          (before === null ? "never measured before" : (staleReason(before, device) ?? "somebody or a plan asked")),
+        measuringSeconds: measuringMs / 1000,
         inventory: device.inventory,
         budget: device.budget,
         enforcement: device.enforcement,
-        measurements: mergeMeasurements(before, device.budget, measurements),
+        measurements: mergeMeasurements(before, device, measurements),
       };
       await saveProfile(transaction, profile);
-      await recordEvent(transaction, { atMs: now(), deviceId, kind: "device.measured", message: "measured" });
+      await recordEvent(transaction, {
+        atMs: now(),
+        deviceId,
+        kind: "device.measured",
+        message: `measured: ${profile.reason}`,
+      });
     });
   }
 
   return {
-    async *withKit(deviceId, kitDigest, signal) {
+    async *withKit(deviceId, kitDigest, signal, reason) {
       await parts.putArtifact(kitDigest);
       const digests = await parts.putDownloadProbe();
       const items: MeasurementItem[] = [
@@ -130,7 +155,7 @@ export function createDeviceMeasurer(parts: {
         { download: { digests } },
         { kit: { kitDigest } },
       ];
-      yield* run(deviceId, items, signal);
+      yield* run(deviceId, items, signal, reason);
     },
     async *withVariant(deviceId, variant, signal) {
       await parts.putArtifact(variant.artifactDigest);

@@ -13,7 +13,7 @@ import { setLabels } from "../store/device-changes.ts";
 import { findDeviceByIdOrName, listDevices, type StoredDevice } from "../store/devices.ts";
 import { recordEvent } from "../store/events.ts";
 import type { Store } from "../store/open.ts";
-import { findProfile } from "../store/profiles.ts";
+import { findProfile, listProfileHistory } from "../store/profiles.ts";
 import { findTree, listTrees, type StoredTree } from "../store/trees.ts";
 import { listVariants } from "../store/variants.ts";
 import type { DecommissionDevice } from "./decommission-device.ts";
@@ -78,6 +78,17 @@ export function deviceMethods(parts: {
         return next;
       });
       return { labels };
+    },
+    async listProfiles({ device }) {
+      const [found] = await select("", device);
+      if (device === "" || found === undefined) {
+        throw new EspalierError("device.unknown", `no device is called ${device}`, {
+          fields: { device },
+          remedy: "see `espalier device list`",
+        });
+      }
+      const profiles = await listProfileHistory(store.db, found.id);
+      return { profiles: profiles.map((profile) => toDocument("DeviceProfile", profile)) };
     },
     revokeDevice: async ({ device }, { operator }) => ({ deviceId: await revoke(device, operator) }),
     readmitDevice: ({ device }, { operator }) => readmit(device, operator),

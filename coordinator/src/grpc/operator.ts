@@ -26,6 +26,8 @@ import type { ListModelsRequest__Output } from "@espalier/shared/generated/espal
 import type { ListModelsResponse } from "@espalier/shared/generated/espalier/v1/ListModelsResponse";
 import type { ListOperatorsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListOperatorsRequest";
 import type { ListOperatorsResponse } from "@espalier/shared/generated/espalier/v1/ListOperatorsResponse";
+import type { ListProfilesRequest__Output } from "@espalier/shared/generated/espalier/v1/ListProfilesRequest";
+import type { ListProfilesResponse } from "@espalier/shared/generated/espalier/v1/ListProfilesResponse";
 import type { ListRolloutsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListRolloutsRequest";
 import type { ListRolloutsResponse } from "@espalier/shared/generated/espalier/v1/ListRolloutsResponse";
 import type { ListVariantsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListVariantsRequest";
@@ -73,6 +75,7 @@ export interface DeviceMethods {
   readmitDevice: Unary<ReadmitDeviceRequest__Output, ReadmitDeviceResponse>;
   decommissionDevice: Unary<DecommissionDeviceRequest__Output, DecommissionDeviceResponse>;
   measureDevices: ServerStream<MeasureDevicesRequest__Output, MeasureDevicesEvent>;
+  listProfiles: Unary<ListProfilesRequest__Output, ListProfilesResponse>;
 }
 export interface EventMethods {
   listEvents: Unary<ListEventsRequest__Output, ListEventsResponse>;
@@ -132,6 +135,7 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     ListDevices: serveUnary(methods.listDevices, entrance("ListDevices"), log),
     LabelDevice: serveUnary(methods.labelDevice, entrance("LabelDevice"), log),
     ListEvents: serveUnary(methods.listEvents, entrance("ListEvents"), log),
+    ListProfiles: serveUnary(methods.listProfiles, entrance("ListProfiles"), log),
     RevokeDevice: serveUnary(methods.revokeDevice, entrance("RevokeDevice"), log),
     ReadmitDevice: serveUnary(methods.readmitDevice, entrance("ReadmitDevice"), log),
     DecommissionDevice: serveUnary(methods.decommissionDevice, entrance("DecommissionDevice"), log),

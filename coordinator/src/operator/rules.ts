@@ -49,6 +49,7 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
     subject: ({ device, set, remove }) => [device, pairs(set), ...remove.map((key) => `${key}-`)].join(" ").trim(),
   },
   ListEvents: reads,
+  ListProfiles: reads,
   RevokeDevice: { role: "operator", subject: ({ device }) => device },
   ReadmitDevice: { role: "operator", subject: ({ device }) => device },
   DecommissionDevice: { role: "operator", subject: ({ device }) => device },

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { FileTree } from "@espalier/shared/contracts/files";
 import { Kit } from "@espalier/shared/contracts/kit";
 import { Manifest } from "@espalier/shared/contracts/manifest";
@@ -11,6 +10,7 @@ import { matchesSelector } from "@espalier/shared/selector";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { readDocument } from "../blobs/read-tree.ts";
 import { composeBuild } from "../builds/compose-job.ts";
+import { staleReason } from "../devices/decide/stale-profile.ts";
 import { listDevices, type StoredDevice } from "../store/devices.ts";
 import type { StoredKit } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
@@ -163,16 +163,14 @@ export function selectDevices(
   return devices.filter(({ labels }) => matchesSelector(selector, labels));
 }
 
-/** Whether a profile still says what the device does: timed with this kit, under the budget it has now. */
+/** Whether a profile still says what the device does: timed with this kit, by the hardware and budget that it has now. */
 export function isMeasured(
-  device: Pick<StoredDevice, "budget">,
+  device: Pick<StoredDevice, "budget" | "inventory">,
   profile: DeviceProfile | null,
   kit: Pick<StoredKit, "digest">,
 ): boolean {
   return (
-    profile !== null &&
-    profile.measurements.kit?.kitDigest === kit.digest &&
-    (device.budget === null || isDeepStrictEqual(device.budget, profile.budget))
+    profile !== null && profile.measurements.kit?.kitDigest === kit.digest && staleReason(profile, device) === null
   );
 }
 

@@ -183,6 +183,7 @@ export async function setCertificate(db: Queries, deviceId: string, serial: stri
 export async function clearDevice(transaction: StoreTransaction, deviceId: string): Promise<void> {
   await transaction.deleteFrom("assignments").where("deviceId", "=", deviceId).execute();
   await transaction.deleteFrom("profiles").where("deviceId", "=", deviceId).execute();
+  await transaction.deleteFrom("profileHistory").where("deviceId", "=", deviceId).execute();
   await transaction.deleteFrom("outbox").where("kind", "=", "assignment").where("subject", "=", deviceId).execute();
   await transaction.updateTable("devices").set({ name: deviceId }).where("id", "=", deviceId).execute();
 }

@@ -2,9 +2,13 @@ import { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { Queries } from "./database.ts";
 import { readJson } from "./json-column.ts";
 
-/** Keeps the latest profile of a device. */
+/** Versions of a device's profile that are kept. */
+const keptVersions = 50;
+
+/** Makes it the device's profile, and keeps it in its history. */
 export async function saveProfile(db: Queries, profile: DeviceProfile): Promise<void> {
-  const row = { deviceId: profile.deviceId, measuredAtMs: profile.measuredAtMs, profile: JSON.stringify(profile) };
+  const { deviceId, version, measuredAtMs } = profile;
+  const row = { deviceId, measuredAtMs, profile: JSON.stringify(profile) };
   await db
     .insertInto("profiles")
     .values(row)
@@ -12,6 +16,29 @@ export async function saveProfile(db: Queries, profile: DeviceProfile): Promise<
       conflict.column("deviceId").doUpdateSet({ measuredAtMs: row.measuredAtMs, profile: row.profile }),
     )
     .execute();
+  await db
+    .insertInto("profileHistory")
+    .values({ ...row, version })
+    .onConflict((conflict) =>
+      conflict.columns(["deviceId", "version"]).doUpdateSet({ measuredAtMs: row.measuredAtMs, profile: row.profile }),
+    )
+    .execute();
+  await db
+    .deleteFrom("profileHistory")
+    .where("deviceId", "=", deviceId)
+    .where("version", "<=", version - keptVersions)
+    .execute();
+}
+
+/** A device's profiles, newest first. */
+export async function listProfileHistory(db: Queries, deviceId: string): Promise<DeviceProfile[]> {
+  const rows = await db
+    .selectFrom("profileHistory")
+    .select(["profile", "version"])
+    .where("deviceId", "=", deviceId)
+    .orderBy("version", "desc")
+    .execute();
+  return rows.map((row) => readJson(row.profile, DeviceProfile, `profile ${row.version} of ${deviceId}`));
 }
 
 /** Null before the first measurement. */

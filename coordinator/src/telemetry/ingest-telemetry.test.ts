@@ -21,7 +21,7 @@ test("telemetry is rebuilt from the stream, goes on from there, and drops what n
 
   const telemetry = new FleetTelemetry({ staleAfterMs: 45_000 });
   const classOf = async (deviceId: string) => (deviceId === "stranger" ? null : "small");
-  const ingest = startTelemetryIngest({ connection, telemetry, classOf, log });
+  const ingest = startTelemetryIngest({ connection, telemetry, classOf, onSnapshot: () => {}, log });
   t.after(() => ingest.stop());
   await ingest.rebuilt;
   assert.equal(telemetry.groups(Date.now())[0]?.counters.requests.succeeded, 2);

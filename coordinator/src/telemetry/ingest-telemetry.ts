@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { backoffDelayMs, patientBackoff } from "@espalier/shared/backoff";
+import type { TelemetrySnapshot } from "@espalier/shared/contracts/telemetry";
 import type { Logger } from "@espalier/shared/logging";
 import { streams, subjects } from "@espalier/shared/nats-names";
 import { type ConsumerMessages, DeliverPolicy, type JsMsg, jetstream } from "@nats-io/jetstream";
@@ -28,9 +29,11 @@ export function startTelemetryIngest(parts: {
   connection: NatsConnection;
   telemetry: FleetTelemetry;
   classOf: (deviceId: string) => Promise<string | null>;
+  /** Told of each that was taken in. */
+  onSnapshot: (snapshot: TelemetrySnapshot) => void;
   log: Logger;
 }): TelemetryIngest {
-  const { connection, telemetry, classOf, log } = parts;
+  const { connection, telemetry, classOf, onSnapshot, log } = parts;
   const registry = new Registry();
   const taken = new Counter({
     name: "espalier_telemetry_snapshots_total",
@@ -59,6 +62,7 @@ export function startTelemetryIngest(parts: {
     }
     taken.inc({ outcome: "accepted" });
     telemetry.apply(checked.snapshot, deviceClass, millis(message.info.timestampNanos));
+    onSnapshot(checked.snapshot);
   }
 
   async function read(): Promise<void> {

@@ -48,6 +48,8 @@ export const Sample = z.strictObject({
   p90: z.number(),
   relativeSpread: z.number().nonnegative(),
   repetitions: z.int().positive(),
+  /** Beyond Tukey's fences, and counted in all of the above; absent in samples taken before they were counted. */
+  outliers: z.int().nonnegative().optional(),
 });
 export type Sample = z.infer<typeof Sample>;
 
@@ -97,6 +99,12 @@ export const DeviceProfile = z.strictObject({
   schemaVersion: z.literal(1),
   deviceId: z.string(),
   measuredAtMs: z.int(),
+  /** 1 for a device's first, and one more each time that it is measured. */
+  version: z.int().positive().default(1),
+  /** Why it was measured; empty in profiles made before that was kept. */
+  reason: z.string().default(""),
+  /** What measuring took, waiting for others apart; null in profiles made before that was kept. */
+  measuringSeconds: z.number().nonnegative().nullable().default(null),
   inventory: Inventory,
   budget: Budget,
   enforcement: BudgetEnforcement,

@@ -35,6 +35,8 @@ import type { ListModelsRequest as _espalier_v1_ListModelsRequest, ListModelsReq
 import type { ListModelsResponse as _espalier_v1_ListModelsResponse, ListModelsResponse__Output as _espalier_v1_ListModelsResponse__Output } from './espalier/v1/ListModelsResponse.ts';
 import type { ListOperatorsRequest as _espalier_v1_ListOperatorsRequest, ListOperatorsRequest__Output as _espalier_v1_ListOperatorsRequest__Output } from './espalier/v1/ListOperatorsRequest.ts';
 import type { ListOperatorsResponse as _espalier_v1_ListOperatorsResponse, ListOperatorsResponse__Output as _espalier_v1_ListOperatorsResponse__Output } from './espalier/v1/ListOperatorsResponse.ts';
+import type { ListProfilesRequest as _espalier_v1_ListProfilesRequest, ListProfilesRequest__Output as _espalier_v1_ListProfilesRequest__Output } from './espalier/v1/ListProfilesRequest.ts';
+import type { ListProfilesResponse as _espalier_v1_ListProfilesResponse, ListProfilesResponse__Output as _espalier_v1_ListProfilesResponse__Output } from './espalier/v1/ListProfilesResponse.ts';
 import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from './espalier/v1/ListRolloutsRequest.ts';
 import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from './espalier/v1/ListRolloutsResponse.ts';
 import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from './espalier/v1/ListVariantsRequest.ts';
@@ -104,6 +106,8 @@ export interface ProtoGrpcType {
       ListModelsResponse: MessageTypeDefinition<_espalier_v1_ListModelsResponse, _espalier_v1_ListModelsResponse__Output>
       ListOperatorsRequest: MessageTypeDefinition<_espalier_v1_ListOperatorsRequest, _espalier_v1_ListOperatorsRequest__Output>
       ListOperatorsResponse: MessageTypeDefinition<_espalier_v1_ListOperatorsResponse, _espalier_v1_ListOperatorsResponse__Output>
+      ListProfilesRequest: MessageTypeDefinition<_espalier_v1_ListProfilesRequest, _espalier_v1_ListProfilesRequest__Output>
+      ListProfilesResponse: MessageTypeDefinition<_espalier_v1_ListProfilesResponse, _espalier_v1_ListProfilesResponse__Output>
       ListRolloutsRequest: MessageTypeDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsRequest__Output>
       ListRolloutsResponse: MessageTypeDefinition<_espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsResponse__Output>
       ListVariantsRequest: MessageTypeDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsRequest__Output>

@@ -158,6 +158,9 @@ export function syntheticProfile(device: SyntheticDevice): DeviceProfile {
     schemaVersion: 1,
     deviceId,
     measuredAtMs: 1,
+    version: 1,
+    reason: "never measured before",
+    measuringSeconds: 40,
     inventory: {
       hostname: "host",
       hostId: "host",

@@ -30,6 +30,8 @@ import type { ListModelsRequest as _espalier_v1_ListModelsRequest, ListModelsReq
 import type { ListModelsResponse as _espalier_v1_ListModelsResponse, ListModelsResponse__Output as _espalier_v1_ListModelsResponse__Output } from '../../espalier/v1/ListModelsResponse.ts';
 import type { ListOperatorsRequest as _espalier_v1_ListOperatorsRequest, ListOperatorsRequest__Output as _espalier_v1_ListOperatorsRequest__Output } from '../../espalier/v1/ListOperatorsRequest.ts';
 import type { ListOperatorsResponse as _espalier_v1_ListOperatorsResponse, ListOperatorsResponse__Output as _espalier_v1_ListOperatorsResponse__Output } from '../../espalier/v1/ListOperatorsResponse.ts';
+import type { ListProfilesRequest as _espalier_v1_ListProfilesRequest, ListProfilesRequest__Output as _espalier_v1_ListProfilesRequest__Output } from '../../espalier/v1/ListProfilesRequest.ts';
+import type { ListProfilesResponse as _espalier_v1_ListProfilesResponse, ListProfilesResponse__Output as _espalier_v1_ListProfilesResponse__Output } from '../../espalier/v1/ListProfilesResponse.ts';
 import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from '../../espalier/v1/ListRolloutsRequest.ts';
 import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from '../../espalier/v1/ListRolloutsResponse.ts';
 import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from '../../espalier/v1/ListVariantsRequest.ts';
@@ -198,6 +200,15 @@ export interface OperatorClient extends grpc.Client {
   listOperators(argument: _espalier_v1_ListOperatorsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
   listOperators(argument: _espalier_v1_ListOperatorsRequest, callback: grpc.requestCallback<_espalier_v1_ListOperatorsResponse__Output>): grpc.ClientUnaryCall;
   
+  ListProfiles(argument: _espalier_v1_ListProfilesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  ListProfiles(argument: _espalier_v1_ListProfilesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  ListProfiles(argument: _espalier_v1_ListProfilesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  ListProfiles(argument: _espalier_v1_ListProfilesRequest, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  listProfiles(argument: _espalier_v1_ListProfilesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  listProfiles(argument: _espalier_v1_ListProfilesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  listProfiles(argument: _espalier_v1_ListProfilesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  listProfiles(argument: _espalier_v1_ListProfilesRequest, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  
   ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
   ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
   ListRollouts(argument: _espalier_v1_ListRolloutsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
@@ -330,6 +341,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   ListOperators: grpc.handleUnaryCall<_espalier_v1_ListOperatorsRequest__Output, _espalier_v1_ListOperatorsResponse>;
   
+  ListProfiles: grpc.handleUnaryCall<_espalier_v1_ListProfilesRequest__Output, _espalier_v1_ListProfilesResponse>;
+  
   ListRollouts: grpc.handleUnaryCall<_espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse>;
   
   ListVariants: grpc.handleUnaryCall<_espalier_v1_ListVariantsRequest__Output, _espalier_v1_ListVariantsResponse>;
@@ -375,6 +388,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ListEvents: MethodDefinition<_espalier_v1_ListEventsRequest, _espalier_v1_ListEventsResponse, _espalier_v1_ListEventsRequest__Output, _espalier_v1_ListEventsResponse__Output>
   ListModels: MethodDefinition<_espalier_v1_ListModelsRequest, _espalier_v1_ListModelsResponse, _espalier_v1_ListModelsRequest__Output, _espalier_v1_ListModelsResponse__Output>
   ListOperators: MethodDefinition<_espalier_v1_ListOperatorsRequest, _espalier_v1_ListOperatorsResponse, _espalier_v1_ListOperatorsRequest__Output, _espalier_v1_ListOperatorsResponse__Output>
+  ListProfiles: MethodDefinition<_espalier_v1_ListProfilesRequest, _espalier_v1_ListProfilesResponse, _espalier_v1_ListProfilesRequest__Output, _espalier_v1_ListProfilesResponse__Output>
   ListRollouts: MethodDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse__Output>
   ListVariants: MethodDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsResponse, _espalier_v1_ListVariantsRequest__Output, _espalier_v1_ListVariantsResponse__Output>
   MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>
