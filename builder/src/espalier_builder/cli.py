@@ -21,6 +21,7 @@ examples:
   espalier-builder prune --model ./SmolLM2 --recipe pruned.json --calibration train.jsonl --out ./pruned
   espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
     --calibration train.jsonl --eval valid.jsonl --out comparison.json
+  espalier-builder search --model ./SmolLM2 --floor 'agreement>=0.9' --eval valid.jsonl --out ./search
   espalier-builder recover --model ./pruned --dense ./SmolLM2 --distil --text train.jsonl --out ./recovered
   espalier-builder iterate --model ./SmolLM2 --sparsity 0.4 --distil --text train.jsonl --out ./steps
   espalier-builder worker --nats nats://127.0.0.1:4222 --creds builder.creds --cache ./cache
@@ -127,6 +128,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_machine(compare)
 
+    search = commands.add_parser("search", help="find the most compressed level above a quality floor; resumable")
+    _add_model(search)
+    search.add_argument(
+        "--floor", required=True, metavar="TEXT", help="agreement>=0.9, kl<=0.1, perplexity<=30 or bitsPerByte<=1.1"
+    )
+    search.add_argument(
+        "--methods",
+        type=lambda text: tuple(text.split(",")),
+        default=("cfsp-rel+refit", "shortgpt"),
+        metavar="A,B",
+        help="of pruning, as for compare; default: cfsp-rel+refit,shortgpt",
+    )
+    search.add_argument(
+        "--most-sparsity", type=_sparsity, default=0.5, metavar="S", help="the largest share to remove; default: 0.5"
+    )
+    search.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    search.add_argument(
+        "--trials", type=int, default=40, metavar="N", help="recipes judged, earlier runs' included; default: 40"
+    )
+    _add_text(search, evaluation_tokens=2048)
+    search.add_argument("--out", type=Path, required=True, metavar="DIR", help="trials that it holds already are kept")
+    _add_machine(search)
+
     recover = commands.add_parser("recover", help="train a pruned checkpoint, stopped early on held-out text")
     _add_model(recover)
     recover.add_argument("--dense", type=Path, metavar="DIR|FILE.gguf", help="the model that this one was pruned from")
@@ -229,6 +253,14 @@ def _tokens(text: str) -> int:
     if value < _FEWEST_TOKENS:
         raise argparse.ArgumentTypeError(f"{value} tokens are too few: at least {_FEWEST_TOKENS}")
     return value
+
+
+def _sparsity(text: str) -> float:
+    """A share on the steps of the search: 0.05, 0.075, ..."""
+    steps = (float(text) - 0.05) / 0.025
+    if not 0.05 <= float(text) < 1 or abs(steps - round(steps)) > 1e-6:
+        raise argparse.ArgumentTypeError(f"{text} is not 0.05 and so many steps of 0.025")
+    return float(text)
 
 
 def _shares(text: str) -> tuple[float, ...]:

@@ -24,6 +24,7 @@ from espalier_builder.quantize.weight_format import WeightFormat
 from espalier_builder.recover.finetune import FineTuning
 from espalier_builder.recover.iterate import Iteration, iterate
 from espalier_builder.recover.recover_job import recover
+from espalier_builder.search.search import Search, run_search
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
@@ -126,6 +127,17 @@ def run_prune(
         "heads": [query for query, _ in heads_of(pruned.model)],
         "notes": [*checkpoint.notes, *texts.notes],
     }
+
+
+def run_search_job(
+    model: Model, search: Search, text: TextSettings, cache: StageCache, out: Path, on_progress: OnProgress
+) -> dict[str, Any]:
+    """Fills the folder `out` with the trials that it lacks; says what was found. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    texts = TextInputs(checkpoint, model.digest, text, cache)
+    evaluation = texts.evaluation()
+    request = SensitivityRequest(checkpoint, model.digest, (), texts.calibration(), evaluation, text.seed)
+    return run_search(search, request, cache, out, lambda share, doing: on_progress("search", share, doing))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
 import shutil
@@ -25,12 +26,13 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
         "kit": _kit,
         "prune": _prune,
         "compare": _compare,
+        "search": _search,
         "recover": _recover,
         "iterate": _iterate,
         "worker": _worker,
     }
     keep_freed_memory()
-    if options.command not in ("worker", "compare", "iterate"):
+    if options.command not in ("worker", "compare", "iterate", "search"):
         _require_free(options.out)
     try:
         return verbs[options.command](options)
@@ -144,6 +146,26 @@ def _iterate(options: argparse.Namespace) -> dict[str, Any]:
     model, cache = _model(options), StageCache(options.cache / "stages")
     with progress_bar() as on_progress:
         return run_iterate(model, options.text, settings, options.sequence_length, cache, options.out, on_progress)
+
+
+def _search(options: argparse.Namespace) -> dict[str, Any]:
+    from espalier_builder.search.front import parse_floor
+    from espalier_builder.search.space import Space
+
+    floor = parse_floor(options.floor)
+    space = Space(options.methods, options.most_sparsity, options.alignment)
+    for params in space.sweep():
+        space.recipe(params)
+    if importlib.util.find_spec("optuna") is None:
+        raise BuilderError("EXTRA_MISSING", "optuna is not installed", "pip install 'espalier-builder[search]'")
+    from espalier_builder.jobs import run_search_job
+    from espalier_builder.search.search import Search
+    from espalier_builder.stages.cache import StageCache
+
+    search = Search(space, floor, options.trials, options.seed)
+    model, text, cache = _model(options), _text(options), StageCache(options.cache / "stages")
+    with progress_bar() as on_progress:
+        return run_search_job(model, search, text, cache, options.out, on_progress)
 
 
 def _training(options: argparse.Namespace) -> Any:

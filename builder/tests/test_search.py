@@ -1,0 +1,181 @@
+"""The level search on made-up quality, where the best answer is known, and once on a tiny model."""
+
+from __future__ import annotations
+
+import json
+import math
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier_builder.artifact.report import EvaluationText
+from espalier_builder.contracts import Recipe, digest_of_bytes, recipe_digest, validate
+from espalier_builder.failure import BuilderError
+from espalier_builder.search.front import Floor, cost, damage, knee, most_compressed, pareto_front, parse_floor
+from espalier_builder.search.search import FRONT_FILE, PLOT_FILE, TRIALS_FILE, Search, run_search, search_levels
+from espalier_builder.search.space import Space
+from espalier_builder.sensitivity import SensitivityRequest
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.text.rows import calibration_rows
+from espalier_builder.text.windows import evaluation_windows
+from tiny_llama import tiny_checkpoint
+
+pytest.importorskip("optuna", reason="the extra `search` is not installed")
+
+SPACE = Space(("cfsp-rel+refit", "shortgpt"), 0.5, 32)
+FLOOR = Floor("agreement", 0.9)
+QUALITY = {"perplexity": 9.0, "bitsPerByte": 1.0, "agreement": 1.0, "kl": 0.0, "klHalfWidth": 0.0}
+SHAPE = {
+    "hiddenSize": 64,
+    "headSize": 16,
+    "vocabularySize": 100,
+    "contextLength": 64,
+    "layers": [{"heads": 4, "kvHeads": 2, "ffnSize": 128}],
+    "linearFormat": {"bits": 8, "blockSize": 128, "symmetric": True, "accuracyLevel": 4},
+    "embeddingFormat": {"bits": 8, "blockSize": 128, "symmetric": True, "accuracyLevel": 4},
+    "nonEmbeddingParameters": 1000,
+    "embeddingBytes": 10,
+}
+
+
+def candidate(recipe: Recipe) -> dict[str, Any]:
+    """A model whose damage grows with sparsity and falls with bits, by a formula: what is best can be computed."""
+    pruning, quantization = recipe.pruning, recipe.quantization
+    calibrated = 0.5 if quantization.method == "gptq" else 1.0
+    loss = 4 * pruning.sparsity**2 * (3 if pruning.method == "shortgpt" else 1)
+    loss += (0.04 if quantization.bits == 4 else 0.001) * calibrated * math.log2(quantization.block_size) / 6
+    loss *= 0.9 if not quantization.symmetric else 1.0
+    bits = quantization.bits + (32 + (0 if quantization.symmetric else quantization.bits)) / quantization.block_size
+    return {
+        "recipe": recipe.to_json(),
+        "recipeDigest": recipe_digest(recipe),
+        "shape": SHAPE | {"weightBytes": round(1e6 * (1 - pruning.sparsity) * bits / 8)},
+        "quality": {
+            "perplexity": 9.0,
+            "bitsPerByte": 1.0,
+            "agreement": max(0.0, 1 - loss),
+            "kl": loss,
+            "klHalfWidth": 0.0,
+        },
+        "seconds": 0.1,
+    }
+
+
+class CountingJudge:
+    """Judges by formula and remembers what it was asked; a search is interrupted after so many recipes."""
+
+    def __init__(self, dies_after: int = 10**9) -> None:
+        self.asked: list[str] = []
+        self.dies_after = dies_after
+
+    def __call__(self, recipes: tuple[Recipe, ...]) -> dict[str, Any]:
+        if len(self.asked) >= self.dies_after:
+            raise KeyboardInterrupt
+        self.asked += [recipe_digest(recipe) for recipe in recipes]
+        return {
+            "schemaVersion": 1,
+            "modelDigest": digest_of_bytes(b"made up"),
+            "protocol": {
+                "datasetDigest": None,
+                "datasetOrigin": "given",
+                "sequenceLength": 64,
+                "windows": 2,
+                "tokens": 128,
+                "engine": "pytorch",
+                "engineVersion": "0",
+            },
+            "dense": QUALITY,
+            "candidates": [candidate(recipe) for recipe in recipes],
+            "rejected": [],
+        }
+
+
+def test_the_search_comes_within_two_percent_of_the_lightest_level_above_the_floor(tmp_path: Path) -> None:
+    judge = CountingJudge()
+    report = search_levels(Search(SPACE, FLOOR, 60), judge, tmp_path)
+    choices = SPACE.choices()
+    everything = [
+        candidate(SPACE.recipe({"method": m, "sparsity": 0.05 + 0.025 * at, "grid": g, "block": b, "zeros": z}))
+        for m in choices["method"]
+        for at in range(19)
+        for g in choices["grid"]
+        for b in choices["block"]
+        for z in choices["zeros"]
+    ]
+    best, found = most_compressed(everything, FLOOR), most_compressed(report["candidates"], FLOOR)
+    assert best is not None
+    assert found is not None
+    assert len(judge.asked) == 60 == len(set(judge.asked))
+    assert cost(found) <= 1.02 * cost(best)
+    swept = most_compressed([candidate(SPACE.recipe(params)) for params in SPACE.sweep()], FLOOR)
+    assert swept is not None
+    assert cost(found) < cost(swept)
+
+
+def test_an_interrupted_search_goes_on_without_judging_twice(tmp_path: Path) -> None:
+    whole, killed, resumed = CountingJudge(), CountingJudge(dies_after=24), CountingJudge()
+    search = Search(SPACE, FLOOR, 36)
+    search_levels(search, whole, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        search_levels(search, killed, tmp_path / "parts")
+    search_levels(search, resumed, tmp_path / "parts")
+    assert killed.asked + resumed.asked == whole.asked
+    assert (tmp_path / "parts" / TRIALS_FILE).read_bytes() == (tmp_path / "whole" / TRIALS_FILE).read_bytes()
+
+
+def test_trials_of_another_model_are_not_mixed_in(tmp_path: Path) -> None:
+    search_levels(Search(SPACE, FLOOR, 6), CountingJudge(), tmp_path)
+    trials = json.loads((tmp_path / TRIALS_FILE).read_text())
+    (tmp_path / TRIALS_FILE).write_text(json.dumps(trials | {"modelDigest": digest_of_bytes(b"another")}))
+    with pytest.raises(BuilderError) as caught:
+        search_levels(Search(SPACE, FLOOR, 12), CountingJudge(), tmp_path)
+    assert caught.value.code == "SEARCH_DIFFERS"
+
+
+def test_the_front_holds_what_no_other_beats_and_its_knee_bends_most() -> None:
+    def at(size: int, kl: float) -> dict[str, Any]:
+        return {"shape": {"weightBytes": size}, "quality": {"kl": kl}}
+
+    candidates = [at(100, 1.0), at(120, 0.2), at(150, 0.3), at(200, 0.1), at(400, 0.05), at(120, 0.4)]
+    front = pareto_front(candidates)
+    assert [(cost(each), damage(each)) for each in front] == [(100, 1.0), (120, 0.2), (200, 0.1), (400, 0.05)]
+    assert knee(front) == at(120, 0.2)
+    assert knee([]) is None
+
+
+def test_floors_are_written_as_people_say_them() -> None:
+    assert parse_floor("agreement>=0.9") == Floor("agreement", 0.9)
+    assert parse_floor(" kl <= 1e-1") == Floor("kl", 0.1)
+    for wrong in ("agreement<=0.9", "kl>=0.1", "speed>=3", "kl<=", "kl<=1e"):
+        with pytest.raises(BuilderError, match="is no floor"):
+            parse_floor(wrong)
+
+
+def test_a_tiny_model_is_searched_and_its_front_is_a_sensitivity_report(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint()
+    text = ["the quick brown fox jumps over the lazy dog. " * 8, "a small fox sat, and sat. " * 8]
+    request = SensitivityRequest(
+        checkpoint=checkpoint,
+        model_digest=digest_of_bytes(b"tiny"),
+        candidates=(),
+        rows=calibration_rows(checkpoint.tokenizer, text, length=32, tokens=256, seed=0),
+        evaluation=EvaluationText(
+            evaluation_windows(checkpoint.tokenizer, text, length=32, tokens=200), digest=None, given=True
+        ),
+    )
+    search = Search(Space(("magnitude",), 0.3, 8), Floor("agreement", 0.5), 12)
+    found = run_search(search, request, StageCache(tmp_path / "cache"), tmp_path / "out")
+    assert found["judged"] == 12
+    assert found["best"]["agreement"] >= 0.5
+    front = json.loads((tmp_path / "out" / FRONT_FILE).read_text())
+    validate("SensitivityReport", front)
+    assert [each["shape"]["weightBytes"] for each in front["candidates"]] == [
+        each["weightBytes"] for each in found["front"]
+    ]
+    assert ET.parse(tmp_path / "out" / PLOT_FILE).getroot().tag.endswith("svg")  # noqa: S314 (our own file)
+    strict = Search(search.space, Floor("kl", -1.0), 12)
+    with pytest.raises(BuilderError, match="kl<=-1") as caught:
+        run_search(strict, request, StageCache(tmp_path / "cache"), tmp_path / "out")
+    assert caught.value.code == "FLOOR_UNREACHED"
