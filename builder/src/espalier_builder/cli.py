@@ -21,6 +21,7 @@ examples:
   espalier-builder prune --model ./SmolLM2 --recipe pruned.json --calibration train.jsonl --out ./pruned
   espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
     --calibration train.jsonl --eval valid.jsonl --out comparison.json
+  espalier-builder report --model ./SmolLM2 --variant ./q8 --eval valid.jsonl --out q8.html
   espalier-builder search --model ./SmolLM2 --floor 'agreement>=0.9' --eval valid.jsonl --out ./search
   espalier-builder recover --model ./pruned --dense ./SmolLM2 --distil --text train.jsonl --out ./recovered
   espalier-builder iterate --model ./SmolLM2 --sparsity 0.4 --distil --text train.jsonl --out ./steps
@@ -151,6 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--out", type=Path, required=True, metavar="DIR", help="trials that it holds already are kept")
     _add_machine(search)
 
+    report = commands.add_parser("report", help="a page about a built variant: stages, what went, what it says now")
+    _add_model(report)
+    report.add_argument("--variant", type=Path, required=True, metavar="DIR", help="what `build` has written")
+    report.add_argument("--prompt", action="append", metavar="TEXT", help="a question to answer; repeatable")
+    report.add_argument("--answer-tokens", type=int, default=64, metavar="N", help="an answer, at most; default: 64")
+    _add_evaluation(report.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file"), required=True)
+    report.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="a file that does not exist yet")
+    _add_machine(report)
+
     recover = commands.add_parser("recover", help="train a pruned checkpoint, stopped early on held-out text")
     _add_model(recover)
     recover.add_argument("--dense", type=Path, metavar="DIR|FILE.gguf", help="the model that this one was pruned from")
@@ -202,6 +212,13 @@ def _add_text(parser: argparse.ArgumentParser, *, evaluation_tokens: int) -> Non
         "--eval-tokens", type=_tokens, default=evaluation_tokens, metavar="N", help="default: %(default)s"
     )
     _add_calibration(text, sequence_length=512)
+
+
+def _add_evaluation(text: argparse._ArgumentGroup, *, required: bool) -> None:
+    text.add_argument("--eval", type=Path, required=required, metavar="FILE", help="documents to compare on")
+    text.add_argument("--eval-tokens", type=_tokens, default=4096, metavar="N", help="of them in all; default: 4096")
+    text.add_argument("--sequence-length", type=int, default=512, metavar="N", help="of each, at most; default: 512")
+    text.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
 
 
 def _add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> None:

@@ -19,6 +19,7 @@ from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.failure import BuilderError
 from espalier_builder.kit.build_kit import build_kit
 from espalier_builder.layer_profile import LayerProfileRequest, run_layer_profile
+from espalier_builder.page.write_page import PageRequest, write_page
 from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
 from espalier_builder.recover.finetune import FineTuning
@@ -138,6 +139,33 @@ def run_search_job(
     evaluation = texts.evaluation()
     request = SensitivityRequest(checkpoint, model.digest, (), texts.calibration(), evaluation, text.seed)
     return run_search(search, request, cache, out, lambda share, doing: on_progress("search", share, doing))
+
+
+def run_report(
+    model: Model,
+    variant: Path,
+    text: TextSettings,
+    prompts: tuple[str, ...],
+    answer_tokens: int,
+    cache: StageCache,
+    file: Path,
+    on_progress: OnProgress,
+) -> dict[str, Any]:
+    """Writes the page about the artifact in the folder `variant` to `file`. Raises BuilderError."""
+    checkpoint = _load(model, cache, on_progress)
+    if text.evaluation.path is None:
+        raise BuilderError("TEXT_NOT_FOUND", "no evaluation text is given", "name one with --eval")
+    request = PageRequest(
+        checkpoint=checkpoint,
+        model_digest=model.digest,
+        variant=variant,
+        documents=read_documents(text.evaluation.path, "evaluation"),
+        document_tokens=text.evaluation_tokens,
+        sequence_length=text.sequence_length,
+        prompts=prompts,
+        answer_tokens=answer_tokens,
+    )
+    return write_page(request, file, on_progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
         "prune": _prune,
         "compare": _compare,
         "search": _search,
+        "report": _report,
         "recover": _recover,
         "iterate": _iterate,
         "worker": _worker,
@@ -148,6 +149,16 @@ def _iterate(options: argparse.Namespace) -> dict[str, Any]:
         return run_iterate(model, options.text, settings, options.sequence_length, cache, options.out, on_progress)
 
 
+def _report(options: argparse.Namespace) -> dict[str, Any]:
+    from espalier_builder.jobs import run_report
+    from espalier_builder.stages.cache import StageCache
+
+    model, text, cache = _model(options), _text(options), StageCache(options.cache / "stages")
+    prompts = tuple(options.prompt or ())
+    with progress_bar() as on_progress:
+        return run_report(model, options.variant, text, prompts, options.answer_tokens, cache, options.out, on_progress)
+
+
 def _search(options: argparse.Namespace) -> dict[str, Any]:
     from espalier_builder.search.front import parse_floor
     from espalier_builder.search.space import Space
@@ -227,9 +238,9 @@ def _text(options: argparse.Namespace) -> Any:
         return TextSource(path, digest_of_json(file_tree(path, "dataset")))
 
     return TextSettings(
-        calibration=source(options.calibration, "--calibration"),
+        calibration=source(getattr(options, "calibration", None), "--calibration"),
         evaluation=source(getattr(options, "eval", None), "--eval"),
-        calibration_tokens=options.calibration_tokens,
+        calibration_tokens=getattr(options, "calibration_tokens", 0),
         evaluation_tokens=getattr(options, "eval_tokens", 0),
         sequence_length=options.sequence_length,
         seed=options.seed,

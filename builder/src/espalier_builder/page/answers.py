@@ -1,0 +1,99 @@
+"""What the dense model and a variant say: greedy answers side by side, and how much of them is repetition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import DynamicCache
+
+from espalier_builder.artifact.chat_config import chat_config
+from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
+
+QUESTIONS = (
+    "What is the capital of France? Answer in one sentence.",
+    "Why is the sky blue?",
+    "Write two sentences about a dog that finds a ball.",
+    "List three things that one needs to bake bread.",
+)
+_OPENING_TOKENS = 24
+_RUN = 4
+# A text of which more than half of the runs of four tokens were said before is stuck.
+DEGENERATE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`repetition`: share of its runs of four tokens that occur earlier in it, 0 where it has none."""
+
+    text: str
+    repetition: float
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    prompt: str
+    dense: Answer
+    variant: Answer
+
+
+def side_by_side(
+    checkpoint: Checkpoint, variant: OnnxDecoder, openings: list[str], questions: tuple[str, ...], tokens: int
+) -> list[SideBySide]:
+    """At most `tokens` greedy tokens for each question by the chat template, or, for a model that has none, for the
+    beginning of each of `openings`."""
+    tokenizer = checkpoint.tokenizer
+    chats = chat_config(checkpoint)["chatTemplate"] is not None
+    prompts: list[tuple[str, list[int]]] = []
+    for text in questions if chats else openings:
+        if chats:
+            messages = [{"role": "user", "content": text}]
+            rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            prompts.append((text, tokenizer(rendered, add_special_tokens=False).input_ids))
+        else:
+            ids = tokenizer(text).input_ids[:_OPENING_TOKENS]
+            prompts.append((tokenizer.decode(ids, skip_special_tokens=True), ids))
+    ends = set(chat_config(checkpoint)["eosTokenIds"])
+
+    def answer(ids: list[int]) -> Answer:
+        return Answer(tokenizer.decode(ids, skip_special_tokens=True), repetition(ids))
+
+    return [
+        SideBySide(
+            prompt, answer(_by_pytorch(checkpoint, ids, tokens, ends)), answer(_by_onnx(variant, ids, tokens, ends))
+        )
+        for prompt, ids in prompts
+        if ids
+    ]
+
+
+def repetition(ids: list[int]) -> float:
+    """Share of the runs of four tokens that occurred before."""
+    runs = [tuple(ids[at : at + _RUN]) for at in range(len(ids) - _RUN + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+@torch.inference_mode()
+def _by_pytorch(checkpoint: Checkpoint, prompt: list[int], tokens: int, ends: set[int]) -> list[int]:
+    model, cache, answer = checkpoint.model, DynamicCache(), list[int]()
+    current = torch.tensor([prompt], device=model.lm_head.weight.device)
+    while len(answer) < tokens:
+        logits = model(current, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+        token = int(logits.argmax())
+        if token in ends:
+            break
+        answer.append(token)
+        current = current.new_tensor([[token]])
+    return answer
+
+
+def _by_onnx(variant: OnnxDecoder, prompt: list[int], tokens: int, ends: set[int]) -> list[int]:
+    cache, answer, current = variant.cache(len(prompt) + tokens), list[int](), prompt
+    while len(answer) < tokens:
+        token = int(variant.extend(cache, current)[-1].argmax())
+        if token in ends:
+            break
+        answer.append(token)
+        current = [token]
+    return answer
