@@ -50,6 +50,7 @@ import { type CoordinatorOptions, isLoopback, readOptions } from "./options.ts";
 import { correctionMethods } from "./plan/correction-methods.ts";
 import { planMethods } from "./plan/operator-methods.ts";
 import { createPlanner } from "./plan/planner.ts";
+import { referenceMethods } from "./plan/reference-methods.ts";
 import { profileMethods } from "./profile/operator-methods.ts";
 import { startRolloutEngine } from "./rollout/engine.ts";
 import { createMeasurementRuns } from "./rollout/measurement-runs.ts";
@@ -270,6 +271,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
       ...variantMethods({ store, blobs }),
       ...profileMethods({ store, blobs, builds }),
       ...correctionMethods({ store, now }),
+      ...referenceMethods({ store, now }),
       ...planMethods({ store, builds, planner, measurer, isOnline, now }),
       ...rolloutMethods({ store, engine, planner, isOnline, now }),
     },

@@ -18,6 +18,7 @@ import { ago, bytes, labelText, milliseconds, time, unknown } from "../output/qu
 import { showOne, withClient } from "../session.ts";
 import { confirm } from "./confirm.ts";
 import { addProfileList } from "./device-profiles.ts";
+import { addReferenceCommands } from "./device-references.ts";
 import { addEventList } from "./events.ts";
 import { readLabelChanges } from "./labels.ts";
 import { addList } from "./list-command.ts";
@@ -109,6 +110,7 @@ export function deviceCommand(program: Command): void {
     (name) => ({ device: name }),
   );
   addProfileList(device);
+  addReferenceCommands(device);
   addExamples(
     device
       .command("label <device> <changes...>")

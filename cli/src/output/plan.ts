@@ -70,13 +70,25 @@ function renderClasses(plan: Plan): string {
 }
 
 function renderDevices(plan: Plan): string {
-  return renderTable(plan.devices, [
+  return renderTable(shownDevices(plan), [
     { title: "DEVICE", cell: ({ name }) => name },
     { title: "NOW", cell: ({ active }) => active?.variantName ?? unknown },
     { title: "DOWNLOAD", cell: (device) => bytes(device.downloadBytes) },
     { title: "FALLBACKS", cell: ({ ladder }) => ladder.map(({ variantName }) => variantName).join(" > ") || unknown },
     { title: "WHY", cell: ({ reason }) => reason, wraps: true },
   ]);
+}
+
+/** Devices that aren't there are alike: of each reference the first stands for all. */
+function shownDevices({ devices }: Plan): PlannedDevice[] {
+  const seen = new Set<string>();
+  return devices.filter(({ deviceId }) => {
+    const reference = /^what-if\/([^/]+)\//.exec(deviceId)?.[1];
+    if (reference === undefined) return true;
+    const isFirst = !seen.has(reference);
+    seen.add(reference);
+    return isFirst;
+  });
 }
 
 function renderFrontier(plan: Plan): string {

@@ -11,6 +11,8 @@ import type { FileData } from "@espalier/shared/generated/espalier/v1/FileData";
 import type { GetRolloutRequest__Output } from "@espalier/shared/generated/espalier/v1/GetRolloutRequest";
 import type { GetStatusRequest__Output } from "@espalier/shared/generated/espalier/v1/GetStatusRequest";
 import type { GetStatusResponse } from "@espalier/shared/generated/espalier/v1/GetStatusResponse";
+import type { ImportReferenceRequest__Output } from "@espalier/shared/generated/espalier/v1/ImportReferenceRequest";
+import type { ImportReferenceResponse } from "@espalier/shared/generated/espalier/v1/ImportReferenceResponse";
 import type { ImportResponse } from "@espalier/shared/generated/espalier/v1/ImportResponse";
 import type { LabelDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/LabelDeviceRequest";
 import type { LabelDeviceResponse } from "@espalier/shared/generated/espalier/v1/LabelDeviceResponse";
@@ -28,6 +30,8 @@ import type { ListOperatorsRequest__Output } from "@espalier/shared/generated/es
 import type { ListOperatorsResponse } from "@espalier/shared/generated/espalier/v1/ListOperatorsResponse";
 import type { ListProfilesRequest__Output } from "@espalier/shared/generated/espalier/v1/ListProfilesRequest";
 import type { ListProfilesResponse } from "@espalier/shared/generated/espalier/v1/ListProfilesResponse";
+import type { ListReferencesRequest__Output } from "@espalier/shared/generated/espalier/v1/ListReferencesRequest";
+import type { ListReferencesResponse } from "@espalier/shared/generated/espalier/v1/ListReferencesResponse";
 import type { ListRolloutsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListRolloutsRequest";
 import type { ListRolloutsResponse } from "@espalier/shared/generated/espalier/v1/ListRolloutsResponse";
 import type { ListVariantsRequest__Output } from "@espalier/shared/generated/espalier/v1/ListVariantsRequest";
@@ -96,6 +100,10 @@ export interface CorrectionMethods {
   listCorrections: Unary<ListCorrectionsRequest__Output, ListCorrectionsResponse>;
   resetCorrections: Unary<ResetCorrectionsRequest__Output, ResetCorrectionsResponse>;
 }
+export interface ReferenceMethods {
+  listReferences: Unary<ListReferencesRequest__Output, ListReferencesResponse>;
+  importReference: Unary<ImportReferenceRequest__Output, ImportReferenceResponse>;
+}
 export interface ProfileMethods {
   profileModel: ServerStream<ProfileModelRequest__Output, ProfileModelEvent>;
 }
@@ -118,6 +126,7 @@ export type OperatorMethods = StatusMethods &
   VariantMethods &
   PlanMethods &
   CorrectionMethods &
+  ReferenceMethods &
   ProfileMethods &
   RolloutMethods;
 
@@ -136,6 +145,8 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     LabelDevice: serveUnary(methods.labelDevice, entrance("LabelDevice"), log),
     ListEvents: serveUnary(methods.listEvents, entrance("ListEvents"), log),
     ListProfiles: serveUnary(methods.listProfiles, entrance("ListProfiles"), log),
+    ListReferences: serveUnary(methods.listReferences, entrance("ListReferences"), log),
+    ImportReference: serveUnary(methods.importReference, entrance("ImportReference"), log),
     RevokeDevice: serveUnary(methods.revokeDevice, entrance("RevokeDevice"), log),
     ReadmitDevice: serveUnary(methods.readmitDevice, entrance("ReadmitDevice"), log),
     DecommissionDevice: serveUnary(methods.decommissionDevice, entrance("DecommissionDevice"), log),

@@ -50,6 +50,8 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
   },
   ListEvents: reads,
   ListProfiles: reads,
+  ListReferences: reads,
+  ImportReference: { role: "operator", subject: ({ name }) => name },
   RevokeDevice: { role: "operator", subject: ({ device }) => device },
   ReadmitDevice: { role: "operator", subject: ({ device }) => device },
   DecommissionDevice: { role: "operator", subject: ({ device }) => device },

@@ -12,6 +12,7 @@ import { defaultCandidates } from "./decide/candidate-grid.ts";
 import { measureSelected } from "./measure-selected.ts";
 import type { Planner } from "./planner.ts";
 import { resolveSpec } from "./resolve-spec.ts";
+import type { WhatIf } from "./what-if.ts";
 
 /** How much of the whole each part is, for the progress shown (ours, rough). */
 const shares = { kit: 0.05, measuring: 0.45, sensitivity: 0.5 };
@@ -30,7 +31,11 @@ export function planMethods(parts: {
 }): PlanMethods {
   const { store, builds, planner, isOnline } = parts;
 
-  async function work(json: string, signal: AbortSignal, tell: (event: PlanEvent) => void): Promise<void> {
+  async function work(
+    { json, whatIf }: { json: string; whatIf: readonly WhatIf[] },
+    signal: AbortSignal,
+    tell: (event: PlanEvent) => void,
+  ): Promise<void> {
     const resolved = await resolveSpec(store.db, JSON.parse(json));
     const candidates = resolved.spec.candidates ?? defaultCandidates();
     const telling = (what: string, from: number, share: number) => (job: StoredJob) =>
@@ -53,15 +58,15 @@ export function planMethods(parts: {
       signal,
       onProgress: telling("sensitivity", shares.kit + shares.measuring, shares.sensitivity),
     });
-    const plan = await planner.plan({ resolved, kit, sensitivity, isOnline });
+    const plan = await planner.plan({ resolved, kit, sensitivity, isOnline, whatIf });
     tell({ message: "planned", fraction: 1, plan: toDocument("Plan", plan) });
   }
 
   return {
-    async *plan({ spec }, { signal }) {
+    async *plan({ spec, whatIf }, { signal }) {
       if (spec === null) throw new EspalierError("rollout-spec.invalid", "the request carries no rollout spec");
       const queue = createMessageQueue<PlanEvent>();
-      work(spec.json, signal, (event) => queue.push(event)).then(
+      work({ json: spec.json, whatIf }, signal, (event) => queue.push(event)).then(
         () => queue.end(),
         (error: unknown) => queue.fail(error),
       );

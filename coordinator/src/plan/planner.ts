@@ -23,6 +23,7 @@ import { exportedQuality } from "./decide/exported-quality.ts";
 import { makePlan, type PlanDevice } from "./decide/make-plan.ts";
 import type { ResolvedSpec } from "./resolve-spec.ts";
 import { typicalBuildSeconds } from "./typical-build.ts";
+import { hypotheticalDevices, type WhatIf } from "./what-if.ts";
 
 /** Tokens that an agent's KV cache has room for by default: prompt and answer together. */
 export const servedContextTokens = 2048;
@@ -38,6 +39,8 @@ export interface PlanInputs {
   sensitivity: SensitivityReport;
   /** Whether a device is connected, for the reason why it was not measured. */
   isOnline: (deviceId: string) => boolean;
+  /** Devices to count in as if they were there. */
+  whatIf?: readonly WhatIf[];
 }
 
 export interface Planner {
@@ -114,7 +117,11 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
     const { spec, settings, modelName } = inputs.resolved;
     const tree = await readDocument(blobs, settings.model.digest, FileTree);
     const kit = await readDocument(blobs, inputs.kit.digest, Kit);
-    const devices = await devicesOf(inputs);
+    const { whatIf = [] } = inputs;
+    const devices = [
+      ...(await devicesOf(inputs)),
+      ...(await hypotheticalDevices(store.db, whatIf, { stored: inputs.kit, graphs: kit })),
+    ];
     const corrections = await presentCorrections(store.db);
     return makePlan({
       spec,
@@ -125,7 +132,8 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
       devices,
       buildSeconds: typicalBuildSeconds(await listVariants(store.db, { modelDigest: settings.model.digest })),
       corrections,
-      checkIndex: checkIndexOf(inputs.resolved, { candidates, devices, corrections }),
+      // A plan of devices that aren't there can't be applied.
+      checkIndex: whatIf.length > 0 ? "" : checkIndexOf(inputs.resolved, { candidates, devices, corrections }),
       contextTokens: servedContextTokens,
       companionBytes: companionBytes(tree, kit),
     });

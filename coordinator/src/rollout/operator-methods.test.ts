@@ -61,7 +61,7 @@ test("planning measures what was not measured, tells its progress and assigns no
   const messages: string[] = [];
   let plan: Plan | null = null;
   const planning = (async () => {
-    for await (const event of methods.plan({ spec: document({ name: "try", model: "model" }) }, call())) {
+    for await (const event of methods.plan({ spec: document({ name: "try", model: "model" }), whatIf: [] }, call())) {
       messages.push(event.message ?? "");
       if (event.plan) plan = Plan.parse(JSON.parse(event.plan.json ?? ""));
       if (event.plan === undefined) await playBuilder({});
@@ -129,7 +129,7 @@ test("a rollout started with a plan's check index is refused once a device was m
   const spec = document({ name: "first", model: "model" });
   const indexOf = async () => {
     let index = "";
-    for await (const event of planning.plan({ spec }, call())) {
+    for await (const event of planning.plan({ spec, whatIf: [] }, call())) {
       if (event.plan) index = Plan.parse(JSON.parse(event.plan.json ?? "")).checkIndex;
       else await playBuilder({});
     }

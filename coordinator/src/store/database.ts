@@ -17,6 +17,7 @@ export interface Tables {
   devices: DeviceRow;
   operators: OperatorRow;
   profiles: { deviceId: string; measuredAtMs: number; profile: string };
+  referenceProfiles: { name: string; importedAtMs: number; importedBy: string; profile: string };
   profileHistory: { deviceId: string; version: number; measuredAtMs: number; profile: string };
   trees: { digest: string; kind: string; name: string; sizeBytes: number; importedAtMs: number };
   kits: { digest: string; modelDigest: string; formatsKey: string; createdAtMs: number };

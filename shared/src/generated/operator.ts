@@ -20,6 +20,8 @@ import type { Finding as _espalier_v1_Finding, Finding__Output as _espalier_v1_F
 import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutRequest__Output as _espalier_v1_GetRolloutRequest__Output } from './espalier/v1/GetRolloutRequest.ts';
 import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from './espalier/v1/GetStatusRequest.ts';
 import type { GetStatusResponse as _espalier_v1_GetStatusResponse, GetStatusResponse__Output as _espalier_v1_GetStatusResponse__Output } from './espalier/v1/GetStatusResponse.ts';
+import type { ImportReferenceRequest as _espalier_v1_ImportReferenceRequest, ImportReferenceRequest__Output as _espalier_v1_ImportReferenceRequest__Output } from './espalier/v1/ImportReferenceRequest.ts';
+import type { ImportReferenceResponse as _espalier_v1_ImportReferenceResponse, ImportReferenceResponse__Output as _espalier_v1_ImportReferenceResponse__Output } from './espalier/v1/ImportReferenceResponse.ts';
 import type { ImportResponse as _espalier_v1_ImportResponse, ImportResponse__Output as _espalier_v1_ImportResponse__Output } from './espalier/v1/ImportResponse.ts';
 import type { LabelDeviceRequest as _espalier_v1_LabelDeviceRequest, LabelDeviceRequest__Output as _espalier_v1_LabelDeviceRequest__Output } from './espalier/v1/LabelDeviceRequest.ts';
 import type { LabelDeviceResponse as _espalier_v1_LabelDeviceResponse, LabelDeviceResponse__Output as _espalier_v1_LabelDeviceResponse__Output } from './espalier/v1/LabelDeviceResponse.ts';
@@ -37,6 +39,8 @@ import type { ListOperatorsRequest as _espalier_v1_ListOperatorsRequest, ListOpe
 import type { ListOperatorsResponse as _espalier_v1_ListOperatorsResponse, ListOperatorsResponse__Output as _espalier_v1_ListOperatorsResponse__Output } from './espalier/v1/ListOperatorsResponse.ts';
 import type { ListProfilesRequest as _espalier_v1_ListProfilesRequest, ListProfilesRequest__Output as _espalier_v1_ListProfilesRequest__Output } from './espalier/v1/ListProfilesRequest.ts';
 import type { ListProfilesResponse as _espalier_v1_ListProfilesResponse, ListProfilesResponse__Output as _espalier_v1_ListProfilesResponse__Output } from './espalier/v1/ListProfilesResponse.ts';
+import type { ListReferencesRequest as _espalier_v1_ListReferencesRequest, ListReferencesRequest__Output as _espalier_v1_ListReferencesRequest__Output } from './espalier/v1/ListReferencesRequest.ts';
+import type { ListReferencesResponse as _espalier_v1_ListReferencesResponse, ListReferencesResponse__Output as _espalier_v1_ListReferencesResponse__Output } from './espalier/v1/ListReferencesResponse.ts';
 import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from './espalier/v1/ListRolloutsRequest.ts';
 import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from './espalier/v1/ListRolloutsResponse.ts';
 import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from './espalier/v1/ListVariantsRequest.ts';
@@ -52,6 +56,7 @@ import type { ProfileModelRequest as _espalier_v1_ProfileModelRequest, ProfileMo
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
 import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from './espalier/v1/ReadmitDeviceRequest.ts';
 import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from './espalier/v1/ReadmitDeviceResponse.ts';
+import type { Reference as _espalier_v1_Reference, Reference__Output as _espalier_v1_Reference__Output } from './espalier/v1/Reference.ts';
 import type { ResetCorrectionsRequest as _espalier_v1_ResetCorrectionsRequest, ResetCorrectionsRequest__Output as _espalier_v1_ResetCorrectionsRequest__Output } from './espalier/v1/ResetCorrectionsRequest.ts';
 import type { ResetCorrectionsResponse as _espalier_v1_ResetCorrectionsResponse, ResetCorrectionsResponse__Output as _espalier_v1_ResetCorrectionsResponse__Output } from './espalier/v1/ResetCorrectionsResponse.ts';
 import type { RevokeDeviceRequest as _espalier_v1_RevokeDeviceRequest, RevokeDeviceRequest__Output as _espalier_v1_RevokeDeviceRequest__Output } from './espalier/v1/RevokeDeviceRequest.ts';
@@ -64,6 +69,7 @@ import type { StoredTree as _espalier_v1_StoredTree, StoredTree__Output as _espa
 import type { TreeHeader as _espalier_v1_TreeHeader, TreeHeader__Output as _espalier_v1_TreeHeader__Output } from './espalier/v1/TreeHeader.ts';
 import type { UploadMessage as _espalier_v1_UploadMessage, UploadMessage__Output as _espalier_v1_UploadMessage__Output } from './espalier/v1/UploadMessage.ts';
 import type { Variant as _espalier_v1_Variant, Variant__Output as _espalier_v1_Variant__Output } from './espalier/v1/Variant.ts';
+import type { WhatIf as _espalier_v1_WhatIf, WhatIf__Output as _espalier_v1_WhatIf__Output } from './espalier/v1/WhatIf.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -91,6 +97,8 @@ export interface ProtoGrpcType {
       GetRolloutRequest: MessageTypeDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_GetRolloutRequest__Output>
       GetStatusRequest: MessageTypeDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusRequest__Output>
       GetStatusResponse: MessageTypeDefinition<_espalier_v1_GetStatusResponse, _espalier_v1_GetStatusResponse__Output>
+      ImportReferenceRequest: MessageTypeDefinition<_espalier_v1_ImportReferenceRequest, _espalier_v1_ImportReferenceRequest__Output>
+      ImportReferenceResponse: MessageTypeDefinition<_espalier_v1_ImportReferenceResponse, _espalier_v1_ImportReferenceResponse__Output>
       ImportResponse: MessageTypeDefinition<_espalier_v1_ImportResponse, _espalier_v1_ImportResponse__Output>
       LabelDeviceRequest: MessageTypeDefinition<_espalier_v1_LabelDeviceRequest, _espalier_v1_LabelDeviceRequest__Output>
       LabelDeviceResponse: MessageTypeDefinition<_espalier_v1_LabelDeviceResponse, _espalier_v1_LabelDeviceResponse__Output>
@@ -108,6 +116,8 @@ export interface ProtoGrpcType {
       ListOperatorsResponse: MessageTypeDefinition<_espalier_v1_ListOperatorsResponse, _espalier_v1_ListOperatorsResponse__Output>
       ListProfilesRequest: MessageTypeDefinition<_espalier_v1_ListProfilesRequest, _espalier_v1_ListProfilesRequest__Output>
       ListProfilesResponse: MessageTypeDefinition<_espalier_v1_ListProfilesResponse, _espalier_v1_ListProfilesResponse__Output>
+      ListReferencesRequest: MessageTypeDefinition<_espalier_v1_ListReferencesRequest, _espalier_v1_ListReferencesRequest__Output>
+      ListReferencesResponse: MessageTypeDefinition<_espalier_v1_ListReferencesResponse, _espalier_v1_ListReferencesResponse__Output>
       ListRolloutsRequest: MessageTypeDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsRequest__Output>
       ListRolloutsResponse: MessageTypeDefinition<_espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsResponse__Output>
       ListVariantsRequest: MessageTypeDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsRequest__Output>
@@ -123,6 +133,7 @@ export interface ProtoGrpcType {
       ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
       ReadmitDeviceRequest: MessageTypeDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceRequest__Output>
       ReadmitDeviceResponse: MessageTypeDefinition<_espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceResponse__Output>
+      Reference: MessageTypeDefinition<_espalier_v1_Reference, _espalier_v1_Reference__Output>
       ResetCorrectionsRequest: MessageTypeDefinition<_espalier_v1_ResetCorrectionsRequest, _espalier_v1_ResetCorrectionsRequest__Output>
       ResetCorrectionsResponse: MessageTypeDefinition<_espalier_v1_ResetCorrectionsResponse, _espalier_v1_ResetCorrectionsResponse__Output>
       RevokeDeviceRequest: MessageTypeDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceRequest__Output>
@@ -135,6 +146,7 @@ export interface ProtoGrpcType {
       TreeHeader: MessageTypeDefinition<_espalier_v1_TreeHeader, _espalier_v1_TreeHeader__Output>
       UploadMessage: MessageTypeDefinition<_espalier_v1_UploadMessage, _espalier_v1_UploadMessage__Output>
       Variant: MessageTypeDefinition<_espalier_v1_Variant, _espalier_v1_Variant__Output>
+      WhatIf: MessageTypeDefinition<_espalier_v1_WhatIf, _espalier_v1_WhatIf__Output>
     }
   }
 }

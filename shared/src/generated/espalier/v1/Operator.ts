@@ -15,6 +15,8 @@ import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v
 import type { GetRolloutRequest as _espalier_v1_GetRolloutRequest, GetRolloutRequest__Output as _espalier_v1_GetRolloutRequest__Output } from '../../espalier/v1/GetRolloutRequest.ts';
 import type { GetStatusRequest as _espalier_v1_GetStatusRequest, GetStatusRequest__Output as _espalier_v1_GetStatusRequest__Output } from '../../espalier/v1/GetStatusRequest.ts';
 import type { GetStatusResponse as _espalier_v1_GetStatusResponse, GetStatusResponse__Output as _espalier_v1_GetStatusResponse__Output } from '../../espalier/v1/GetStatusResponse.ts';
+import type { ImportReferenceRequest as _espalier_v1_ImportReferenceRequest, ImportReferenceRequest__Output as _espalier_v1_ImportReferenceRequest__Output } from '../../espalier/v1/ImportReferenceRequest.ts';
+import type { ImportReferenceResponse as _espalier_v1_ImportReferenceResponse, ImportReferenceResponse__Output as _espalier_v1_ImportReferenceResponse__Output } from '../../espalier/v1/ImportReferenceResponse.ts';
 import type { ImportResponse as _espalier_v1_ImportResponse, ImportResponse__Output as _espalier_v1_ImportResponse__Output } from '../../espalier/v1/ImportResponse.ts';
 import type { LabelDeviceRequest as _espalier_v1_LabelDeviceRequest, LabelDeviceRequest__Output as _espalier_v1_LabelDeviceRequest__Output } from '../../espalier/v1/LabelDeviceRequest.ts';
 import type { LabelDeviceResponse as _espalier_v1_LabelDeviceResponse, LabelDeviceResponse__Output as _espalier_v1_LabelDeviceResponse__Output } from '../../espalier/v1/LabelDeviceResponse.ts';
@@ -32,6 +34,8 @@ import type { ListOperatorsRequest as _espalier_v1_ListOperatorsRequest, ListOpe
 import type { ListOperatorsResponse as _espalier_v1_ListOperatorsResponse, ListOperatorsResponse__Output as _espalier_v1_ListOperatorsResponse__Output } from '../../espalier/v1/ListOperatorsResponse.ts';
 import type { ListProfilesRequest as _espalier_v1_ListProfilesRequest, ListProfilesRequest__Output as _espalier_v1_ListProfilesRequest__Output } from '../../espalier/v1/ListProfilesRequest.ts';
 import type { ListProfilesResponse as _espalier_v1_ListProfilesResponse, ListProfilesResponse__Output as _espalier_v1_ListProfilesResponse__Output } from '../../espalier/v1/ListProfilesResponse.ts';
+import type { ListReferencesRequest as _espalier_v1_ListReferencesRequest, ListReferencesRequest__Output as _espalier_v1_ListReferencesRequest__Output } from '../../espalier/v1/ListReferencesRequest.ts';
+import type { ListReferencesResponse as _espalier_v1_ListReferencesResponse, ListReferencesResponse__Output as _espalier_v1_ListReferencesResponse__Output } from '../../espalier/v1/ListReferencesResponse.ts';
 import type { ListRolloutsRequest as _espalier_v1_ListRolloutsRequest, ListRolloutsRequest__Output as _espalier_v1_ListRolloutsRequest__Output } from '../../espalier/v1/ListRolloutsRequest.ts';
 import type { ListRolloutsResponse as _espalier_v1_ListRolloutsResponse, ListRolloutsResponse__Output as _espalier_v1_ListRolloutsResponse__Output } from '../../espalier/v1/ListRolloutsResponse.ts';
 import type { ListVariantsRequest as _espalier_v1_ListVariantsRequest, ListVariantsRequest__Output as _espalier_v1_ListVariantsRequest__Output } from '../../espalier/v1/ListVariantsRequest.ts';
@@ -137,6 +141,15 @@ export interface OperatorClient extends grpc.Client {
   importModel(options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
   importModel(callback: grpc.requestCallback<_espalier_v1_ImportResponse__Output>): grpc.ClientWritableStream<_espalier_v1_UploadMessage>;
   
+  ImportReference(argument: _espalier_v1_ImportReferenceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  ImportReference(argument: _espalier_v1_ImportReferenceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  ImportReference(argument: _espalier_v1_ImportReferenceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  ImportReference(argument: _espalier_v1_ImportReferenceRequest, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  importReference(argument: _espalier_v1_ImportReferenceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  importReference(argument: _espalier_v1_ImportReferenceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  importReference(argument: _espalier_v1_ImportReferenceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  importReference(argument: _espalier_v1_ImportReferenceRequest, callback: grpc.requestCallback<_espalier_v1_ImportReferenceResponse__Output>): grpc.ClientUnaryCall;
+  
   LabelDevice(argument: _espalier_v1_LabelDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
   LabelDevice(argument: _espalier_v1_LabelDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
   LabelDevice(argument: _espalier_v1_LabelDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_LabelDeviceResponse__Output>): grpc.ClientUnaryCall;
@@ -208,6 +221,15 @@ export interface OperatorClient extends grpc.Client {
   listProfiles(argument: _espalier_v1_ListProfilesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
   listProfiles(argument: _espalier_v1_ListProfilesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
   listProfiles(argument: _espalier_v1_ListProfilesRequest, callback: grpc.requestCallback<_espalier_v1_ListProfilesResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListReferences(argument: _espalier_v1_ListReferencesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
+  ListReferences(argument: _espalier_v1_ListReferencesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
+  ListReferences(argument: _espalier_v1_ListReferencesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
+  ListReferences(argument: _espalier_v1_ListReferencesRequest, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
+  listReferences(argument: _espalier_v1_ListReferencesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
+  listReferences(argument: _espalier_v1_ListReferencesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
+  listReferences(argument: _espalier_v1_ListReferencesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
+  listReferences(argument: _espalier_v1_ListReferencesRequest, callback: grpc.requestCallback<_espalier_v1_ListReferencesResponse__Output>): grpc.ClientUnaryCall;
   
   ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
   ListRollouts(argument: _espalier_v1_ListRolloutsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ListRolloutsResponse__Output>): grpc.ClientUnaryCall;
@@ -327,6 +349,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   ImportModel: grpc.handleClientStreamingCall<_espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse>;
   
+  ImportReference: grpc.handleUnaryCall<_espalier_v1_ImportReferenceRequest__Output, _espalier_v1_ImportReferenceResponse>;
+  
   LabelDevice: grpc.handleUnaryCall<_espalier_v1_LabelDeviceRequest__Output, _espalier_v1_LabelDeviceResponse>;
   
   ListAudit: grpc.handleUnaryCall<_espalier_v1_ListAuditRequest__Output, _espalier_v1_ListAuditResponse>;
@@ -342,6 +366,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   ListOperators: grpc.handleUnaryCall<_espalier_v1_ListOperatorsRequest__Output, _espalier_v1_ListOperatorsResponse>;
   
   ListProfiles: grpc.handleUnaryCall<_espalier_v1_ListProfilesRequest__Output, _espalier_v1_ListProfilesResponse>;
+  
+  ListReferences: grpc.handleUnaryCall<_espalier_v1_ListReferencesRequest__Output, _espalier_v1_ListReferencesResponse>;
   
   ListRollouts: grpc.handleUnaryCall<_espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse>;
   
@@ -381,6 +407,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   GetStatus: MethodDefinition<_espalier_v1_GetStatusRequest, _espalier_v1_GetStatusResponse, _espalier_v1_GetStatusRequest__Output, _espalier_v1_GetStatusResponse__Output>
   ImportDataset: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
   ImportModel: MethodDefinition<_espalier_v1_UploadMessage, _espalier_v1_ImportResponse, _espalier_v1_UploadMessage__Output, _espalier_v1_ImportResponse__Output>
+  ImportReference: MethodDefinition<_espalier_v1_ImportReferenceRequest, _espalier_v1_ImportReferenceResponse, _espalier_v1_ImportReferenceRequest__Output, _espalier_v1_ImportReferenceResponse__Output>
   LabelDevice: MethodDefinition<_espalier_v1_LabelDeviceRequest, _espalier_v1_LabelDeviceResponse, _espalier_v1_LabelDeviceRequest__Output, _espalier_v1_LabelDeviceResponse__Output>
   ListAudit: MethodDefinition<_espalier_v1_ListAuditRequest, _espalier_v1_ListAuditResponse, _espalier_v1_ListAuditRequest__Output, _espalier_v1_ListAuditResponse__Output>
   ListCorrections: MethodDefinition<_espalier_v1_ListCorrectionsRequest, _espalier_v1_ListCorrectionsResponse, _espalier_v1_ListCorrectionsRequest__Output, _espalier_v1_ListCorrectionsResponse__Output>
@@ -389,6 +416,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ListModels: MethodDefinition<_espalier_v1_ListModelsRequest, _espalier_v1_ListModelsResponse, _espalier_v1_ListModelsRequest__Output, _espalier_v1_ListModelsResponse__Output>
   ListOperators: MethodDefinition<_espalier_v1_ListOperatorsRequest, _espalier_v1_ListOperatorsResponse, _espalier_v1_ListOperatorsRequest__Output, _espalier_v1_ListOperatorsResponse__Output>
   ListProfiles: MethodDefinition<_espalier_v1_ListProfilesRequest, _espalier_v1_ListProfilesResponse, _espalier_v1_ListProfilesRequest__Output, _espalier_v1_ListProfilesResponse__Output>
+  ListReferences: MethodDefinition<_espalier_v1_ListReferencesRequest, _espalier_v1_ListReferencesResponse, _espalier_v1_ListReferencesRequest__Output, _espalier_v1_ListReferencesResponse__Output>
   ListRollouts: MethodDefinition<_espalier_v1_ListRolloutsRequest, _espalier_v1_ListRolloutsResponse, _espalier_v1_ListRolloutsRequest__Output, _espalier_v1_ListRolloutsResponse__Output>
   ListVariants: MethodDefinition<_espalier_v1_ListVariantsRequest, _espalier_v1_ListVariantsResponse, _espalier_v1_ListVariantsRequest__Output, _espalier_v1_ListVariantsResponse__Output>
   MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>

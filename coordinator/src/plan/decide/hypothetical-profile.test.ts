@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { digestOfJson } from "@espalier/shared/contracts/digest";
+import { DeviceProfile } from "@espalier/shared/contracts/profile";
+import { syntheticKit } from "../../predict/testing/synthetic-device.ts";
+import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
+import { hypotheticalProfile } from "./hypothetical-profile.ts";
+import { makePlan } from "./make-plan.ts";
+import { estimates, type ReferenceDevice, referenceDevices } from "./reference-devices.ts";
+
+const kit = syntheticKit();
+const profileOf = (reference: ReferenceDevice) => hypotheticalProfile(reference, { kit, kitDigest: digestOfJson(kit) });
+
+function planFor(references: readonly ReferenceDevice[], tpotP90Ms?: number) {
+  return makePlan({
+    spec: {
+      limits: tpotP90Ms === undefined ? {} : { tpotP90Ms },
+      overrides: [],
+      promptTokens: 64,
+      outputTokens: 24,
+      qualityFloor: {},
+      maxVariants: 4,
+    },
+    modelDigest: digestOfJson("model"),
+    modelName: "model",
+    kit,
+    candidates: syntheticCandidates(),
+    devices: references.map((reference) => ({
+      deviceId: reference.name,
+      name: reference.name,
+      labels: {},
+      profile: profileOf(reference),
+      missing: "",
+      active: null,
+    })),
+    contextTokens: 2048,
+    companionBytes: 3e6,
+    buildSeconds: null,
+    corrections: [],
+    checkIndex: "",
+  });
+}
+
+test("every reference device has a source and a profile that keeps the contract", () => {
+  assert.equal(new Set(referenceDevices.map(({ name }) => name)).size, referenceDevices.length);
+  for (const reference of referenceDevices) {
+    assert.match(reference.source, /^https:\/\//);
+    assert.deepEqual(DeviceProfile.parse(profileOf(reference)), profileOf(reference));
+  }
+});
+
+test("reading the weights bounds a token, whose estimate says how far off it may be", () => {
+  const [rpi4] = referenceDevices;
+  const { choice } = planFor([rpi4!]).devices[0]!;
+  const { tpotMs } = choice!.prediction;
+  const candidate = syntheticCandidates().find(({ name }) => name === choice!.variantName)!;
+  const readingMs = (1000 * candidate.shape.weightBytes) / (estimates.bandwidthShare * 12.8e9);
+  assert.ok(tpotMs.value > readingMs && tpotMs.value < 2.5 * readingMs, `${tpotMs.value} beside ${readingMs}`);
+  assert.ok(tpotMs.relativeUncertainty >= estimates.relativeError);
+});
+
+test("a Raspberry Pi 5 is faster than a 4, and more memory bandwidth never makes a device slower", () => {
+  const tpot = (reference: ReferenceDevice) => planFor([reference]).devices[0]!.choice!.prediction.tpotMs.value;
+  const [rpi4, rpi5] = referenceDevices;
+  assert.ok(tpot(rpi5!) < tpot(rpi4!));
+  const wider = { ...rpi4!, memoryBandwidthBytesPerSecond: 2 * rpi4!.memoryBandwidthBytesPerSecond };
+  assert.ok(tpot(wider) < tpot(rpi4!));
+});
+
+test("a limit between both gives them different variants", () => {
+  const both = referenceDevices.slice(0, 2);
+  const uppers = planFor(both).devices.map(({ choice }) => {
+    const { value, relativeUncertainty } = choice!.prediction.tpotMs;
+    return value * (1 + relativeUncertainty);
+  });
+  const { devices } = planFor(both, (uppers[0]! + uppers[1]!) / 2);
+  assert.equal(new Set(devices.map(({ choice }) => choice?.variantName)).size, 2);
+});

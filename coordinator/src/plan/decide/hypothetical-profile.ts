@@ -1,0 +1,88 @@
+import type { Digest } from "@espalier/shared/contracts/digest";
+import type { Kit } from "@espalier/shared/contracts/kit";
+import type { DeviceProfile, KitTiming, Sample } from "@espalier/shared/contracts/profile";
+import type { VariantShape } from "@espalier/shared/contracts/shape";
+import { kvCacheBytes, layerParameters } from "../../predict/decide/layer-cost.ts";
+import { estimates, type ReferenceDevice } from "./reference-devices.ts";
+
+const contexts = [64, 256];
+const prompts = [16, 64, 128];
+
+/**
+ * What a reference device would have measured of a kit, by the roofline (Williams, Waterman and Patterson 2009): a run takes as
+ * long as reading its weights or as its arithmetic, whichever is longer, and a fixed part per layer.
+ */
+export function hypotheticalProfile(
+  reference: ReferenceDevice,
+  { kit, kitDigest }: { kit: Kit; kitDigest: Digest },
+): DeviceProfile {
+  const bytesPerMs = (estimates.bandwidthShare * reference.memoryBandwidthBytesPerSecond) / 1000;
+  const macsPerMs =
+    (estimates.arithmeticShare * reference.cores * reference.macsPerCycle * reference.clockGhz * 1e9) / 1000;
+  const cyclesPerMs = reference.clockGhz * 1e6;
+  const runMs = (shape: VariantShape, newTokens: number, contextTokens: number) => {
+    const parameters = shape.layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0);
+    const head = shape.hiddenSize * shape.vocabularySize;
+    const bytes = shape.weightBytes + kvCacheBytes(shape, contextTokens);
+    const fixed = (estimates.runCycles + estimates.layerCycles * shape.layers.length) / cyclesPerMs;
+    return fixed + Math.max(bytes / bytesPerMs, (newTokens * parameters + head) / macsPerMs);
+  };
+  const timings = kit.graphs.map(({ id, shape, weightsBytes }): KitTiming => {
+    const stored = { ...shape, weightBytes: weightsBytes };
+    return {
+      graphId: id,
+      cacheTokens: 0,
+      decode: contexts.map((contextTokens) => ({ contextTokens, ms: guess(runMs(stored, 1, contextTokens)) })),
+      prefill: prompts.map((promptTokens) => ({ promptTokens, ms: guess(runMs(stored, promptTokens, promptTokens)) })),
+      loadMs: weightsBytes / bytesPerMs,
+      loadedMemoryBytes: estimates.memoryPerWeightByte * weightsBytes,
+      runningMemoryBytes: kvCacheBytes(shape, Math.max(...contexts) + 1),
+    };
+  });
+  return {
+    schemaVersion: 1,
+    deviceId: reference.name,
+    measuredAtMs: 0,
+    version: 1,
+    reason: `estimated from ${reference.source}`,
+    measuringSeconds: null,
+    inventory: {
+      hostname: reference.name,
+      hostId: reference.name,
+      architecture: reference.architecture,
+      os: "linux",
+      cpuModel: reference.cpuModel,
+      logicalCores: reference.cores,
+      instructionSets: [],
+      memoryTotalBytes: reference.memoryBytes,
+      memoryAvailableBytes: reference.memoryBytes,
+      diskFreeBytes: 0,
+      executionProviders: ["cpu"],
+      onnxruntimeVersion: "unmeasured",
+      agentVersion: "unmeasured",
+      powerSource: "unknown",
+      thermalCelsius: null,
+      energyCounter: null,
+    },
+    budget: {
+      threads: reference.cores,
+      memoryBytes: reference.memoryBytes - estimates.otherMemoryBytes,
+      diskBytes: null,
+      cpuQuota: null,
+    },
+    enforcement: { threads: "assumed", memory: "assumed", disk: "assumed", cpuQuota: "assumed" },
+    measurements: {
+      memoryBandwidthBytesPerSecond: guess(1000 * bytesPerMs),
+      diskWriteBytesPerSecond: null,
+      downloadBytesPerSecond: guess(estimates.downloadBytesPerSecond),
+      kit: { kitDigest, timings },
+      baseMemoryBytes: estimates.baseMemoryBytes,
+      variants: [],
+    },
+  };
+}
+
+/** A sample as uncertain as the estimates are: predictions take it from the 90th percentile. */
+function guess(median: number): Sample {
+  return { median, p90: median * (1 + estimates.relativeError), relativeSpread: 0, repetitions: 1 };
+}
