@@ -2,6 +2,7 @@ import { hasCode, messageOf } from "@espalier/shared/errors";
 import { createLogger } from "@espalier/shared/logging";
 import { startAgent } from "./agent.ts";
 import { yieldToOthers } from "./budget/low-priority.ts";
+import { useOneHeap } from "./one-heap.ts";
 import { parseOptions } from "./options.ts";
 
 /** `configuration` is EX_CONFIG of sysexits.h: starting again can't help, which systemd is told (RestartPreventExitStatus). */
@@ -9,6 +10,7 @@ const exitCodes = { failed: 1, configuration: 78 };
 const personCodes = ["identity.unreadable", "enroll.needed", "enroll.denied"];
 const needsPerson = (error: unknown): boolean => personCodes.some((code) => hasCode(error, code));
 
+useOneHeap();
 const options = parseOptions(process.argv.slice(2));
 const log = createLogger("agent", options.logLevel);
 if (options.lowPriority) yieldToOthers();

@@ -37,12 +37,6 @@ export interface Stack {
 
 const startDeadlineMs = 60_000;
 
-/**
- * One heap for all threads of an agent. glibc gives each thread its own, and those of a replaced model's threads keep what
- * others can't use: some 20 MB, and more with each swap of variants. Read by glibc when the process starts.
- */
-const agentEnvironment = { MALLOC_ARENA_MAX: "1" };
-
 type StartProcess = (name: string, file: string, args: string[], env?: Record<string, string>) => ManagedProcess;
 
 /** Starts coordinator and builder and waits until they can be used. */
@@ -128,7 +122,7 @@ async function launchAgent(spec: AgentSpec, launch: AgentLaunch): Promise<AgentE
     ...budget,
     ...labels,
   ];
-  const agent = launch.start(spec.name, launch.binaries.node, args, agentEnvironment);
+  const agent = launch.start(spec.name, launch.binaries.node, args);
   const endpoints = await agent.ready(
     () => readOwn(join(folder, "agent.json"), AgentEndpoints, agent.pid),
     startDeadlineMs,
