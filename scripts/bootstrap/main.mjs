@@ -6,6 +6,7 @@ import { aptMirror } from "./apt-mirror.mjs";
 import { demoModelStep } from "./demo-model-step.mjs";
 import { publishEnvironment, withdrawEnvironment } from "./environment-file.mjs";
 import { explainFailure } from "./explain-failure.mjs";
+import { kernelsStep } from "./kernels-step.mjs";
 import { supportedArchitecture } from "./machine.mjs";
 import { nodePackagesStep } from "./node-packages-step.mjs";
 import { Problem } from "./problem.mjs";
@@ -50,6 +51,7 @@ async function main() {
     const node = await nodePackagesStep(context);
     const tools = await toolsStep(context);
     const python = await pythonStep(context);
+    await kernelsStep({ ...context, python });
     const demoModel = await demoModelStep({ ...context, python, wanted: values["demo-model"] });
     await publishEnvironment(home, { node, python, ...tools, ...(demoModel === undefined ? {} : { demoModel }) });
   } finally {

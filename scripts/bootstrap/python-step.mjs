@@ -36,7 +36,7 @@ export async function pythonStep({ root, home, mirror, say, beginWork }) {
 
   await beginWork();
   const python = await findPython({ environment: process.env });
-  await requireFreeSpace({ folder: home, neededBytes: 4_000 * MB, what: "the Python packages" });
+  await requireFreeSpace({ folder: home, neededBytes: 4_500 * MB, what: "the Python packages" });
   await clearStamp(home, STEP);
   // With the same interpreter a finished environment is brought up to date; anything else starts over.
   if (!usable || stamp.python !== python.executable || stamp.version !== python.version) {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { messageOf } from "@espalier/shared/errors";
 import { build, type Plugin } from "esbuild";
 import { z } from "zod";
 
@@ -25,6 +26,7 @@ const native = ["koffi", "onnxruntime-node"] as const;
 const relocated = new Map<string, string>([
   ...Object.entries(programs).map(([name, source]) => [source, `./${name}.js`] as const),
   [inRoot("proto"), "../proto"],
+  [inRoot(".espalier/kernels"), "../kernels"],
 ]);
 
 const PackageJson = z.object({
@@ -35,7 +37,8 @@ const PackageJson = z.object({
 
 /**
  * Packs the agent by `npm pack`: bundled JavaScript that needs neither type stripping (Node refuses it under
- * node_modules) nor the other workspaces. Only the native packages remain dependencies.
+ * node_modules) nor the other workspaces, and the agent's kernels. Only the native packages remain
+ * dependencies.
  * @param destination an existing folder
  * @returns the path of the tarball
  */
@@ -44,6 +47,7 @@ export async function packAgent(destination: string): Promise<string> {
   try {
     await writePackageJson(stage);
     await bundle(join(stage, "dist"));
+    await compileKernels(join(stage, "kernels"));
     await cp(inRoot("proto/espalier"), join(stage, "proto/espalier"), { recursive: true });
     await cp(inRoot("LICENSE"), join(stage, "LICENSE"));
     await writeFile(join(stage, "README.md"), readme);
@@ -75,12 +79,21 @@ async function writePackageJson(stage: string): Promise<void> {
     type: "module",
     bin: { "espalier-agent": "dist/main.js" },
     engines: { node: ">=24" },
-    files: ["dist", "proto"],
+    files: ["dist", "kernels", "proto"],
     dependencies: Object.fromEntries(native.map((name) => [name, dependencies[name]])),
     // onnxruntime-node's script fetches GPU libraries, which the agent doesn't use.
     allowScripts: { koffi: false, "onnxruntime-node": false },
   };
   await writeFile(join(stage, "package.json"), `${JSON.stringify(description, null, 2)}\n`);
+}
+
+/** For each platform that agents run on: a device has no compiler. Without them it serves all the same, more slowly. */
+async function compileKernels(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const script = inRoot("scripts/bootstrap/compile-kernels.mjs");
+  await promisify(execFile)(process.execPath, [script, folder]).catch((error: unknown) => {
+    process.stderr.write(`packed without the agent's kernels: ${messageOf(error)}\n`);
+  });
 }
 
 async function bundle(folder: string): Promise<void> {

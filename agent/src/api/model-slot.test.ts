@@ -17,6 +17,7 @@ async function countedModel(): Promise<{ model: ServedModel; closed: () => numbe
     tokenizer: await loadTokenizer(folder),
     runtime: {
       engine: "ffi",
+      kernel: null,
       loadMs: 1,
       contextTokens: 1,
       vocabularySize: 1,

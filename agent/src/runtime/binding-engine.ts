@@ -9,6 +9,7 @@ import type { Span } from "./kv-space.ts";
  */
 export class BindingEngine implements Engine {
   readonly kind = "binding";
+  readonly kernel = null;
   readonly capacity: number;
   readonly vocabularySize: number;
   readonly #session: InferenceSession;

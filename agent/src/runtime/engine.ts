@@ -9,6 +9,8 @@ import type { EngineKind } from "./runtime.ts";
  */
 export interface Engine {
   readonly kind: EngineKind;
+  /** What multiplies with quantized weights: one of the agent's kernels, or null for ONNX Runtime's own. */
+  readonly kernel: string | null;
   /** Positions in the whole cache. */
   readonly capacity: number;
   readonly vocabularySize: number;
@@ -30,6 +32,8 @@ export interface EngineOptions {
   readonly threads: number;
   readonly capacity: number;
   readonly spinning: boolean;
+  /** `auto`: the agent's fastest kernel where its probe succeeds. `stock`: ONNX Runtime's own. Else the kernel of this name. */
+  readonly kernel: string;
 }
 
 /** Throws when the session's inputs and outputs are not those of a graph with this many layers. */

@@ -1,13 +1,22 @@
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { CacheMemory, spanData, spanShape } from "./cache-memory.ts";
 import { checkSignature, type Engine, type EngineOptions } from "./engine.ts";
+import type { KernelLibrary } from "./kernel-library.ts";
 import type { Span } from "./kv-space.ts";
-import { elementType, float32Buffer, int32Buffer, int64Buffer, type NativeBuffer, type OrtApi } from "./ort-c-api.ts";
+import { lowerGraph } from "./lower-graph.ts";
+import {
+  elementType,
+  errorLogLevel,
+  float32Buffer,
+  int32Buffer,
+  int64Buffer,
+  type NativeBuffer,
+  type OrtApi,
+} from "./ort-c-api.ts";
 
 /** Shapes of runs that stay bound on a span: decode, prefill's piece, and the two latest others. */
 const maxBoundShapes = 4;
-
-/** ORT_LOGGING_LEVEL_ERROR: what fails is also thrown, warnings are about the graph and of no use on a device. */
-const errorLogLevel = 3;
 
 /** Buffers and bindings for runs of one shape (T tokens, R rows of logits). */
 interface BoundShape {
@@ -33,6 +42,7 @@ interface BoundSpan {
  */
 export class FfiEngine implements Engine {
   readonly kind = "ffi";
+  readonly kernel: string | null;
   readonly capacity: number;
   readonly vocabularySize: number;
   readonly #api: OrtApi;
@@ -47,10 +57,11 @@ export class FfiEngine implements Engine {
   readonly #bound = new Map<Span, BoundSpan>();
   #closed = false;
 
-  private constructor(api: OrtApi, env: bigint, session: bigint, options: EngineOptions) {
+  private constructor(api: OrtApi, env: bigint, { session, kernel }: OpenedSession, options: EngineOptions) {
     this.#api = api;
     this.#env = env;
     this.#session = session;
+    this.kernel = kernel;
     this.capacity = options.capacity;
     this.vocabularySize = options.graph.vocabularySize;
     this.#memoryInfo = api.create("CreateCpuMemoryInfo", 0, 0);
@@ -59,11 +70,11 @@ export class FfiEngine implements Engine {
     this.#totalTokensValue = this.#tensor(this.#totalTokens, [], elementType.int32);
   }
 
-  /** Creates the session and allocates the cache. Throws what ONNX Runtime reports. */
-  static open(api: OrtApi, options: EngineOptions): FfiEngine {
+  /** Creates the session, with these kernels where the graph has work for them, and the cache. Throws what ONNX Runtime reports. */
+  static open(api: OrtApi, options: EngineOptions, kernels: KernelLibrary | null): FfiEngine {
     const env = api.create("CreateEnv", errorLogLevel, "espalier");
     try {
-      return new FfiEngine(api, env, createSession(api, env, options), options);
+      return new FfiEngine(api, env, createSession(api, env, options, kernels), options);
     } catch (error) {
       api.release("ReleaseEnv", env);
       throw error;
@@ -178,7 +189,12 @@ export class FfiEngine implements Engine {
   }
 }
 
-function createSession(api: OrtApi, env: bigint, options: EngineOptions): bigint {
+interface OpenedSession {
+  readonly session: bigint;
+  readonly kernel: string | null;
+}
+
+function createSession(api: OrtApi, env: bigint, options: EngineOptions, kernels: KernelLibrary | null): OpenedSession {
   const sessionOptions = api.create("CreateSessionOptions");
   try {
     api.call("SetIntraOpNumThreads", sessionOptions, options.threads);
@@ -186,7 +202,12 @@ function createSession(api: OrtApi, env: bigint, options: EngineOptions): bigint
     for (const [key, value] of Object.entries(sessionConfig(options))) {
       api.call("AddSessionConfigEntry", sessionOptions, key, value);
     }
-    const session = api.create("CreateSession", env, options.modelFile, sessionOptions);
+    const lowered = kernels === null ? null : lowerGraph(readFileSync(options.modelFile));
+    if (lowered !== null) kernels?.register(api, sessionOptions);
+    const session =
+      lowered === null
+        ? api.create("CreateSession", env, options.modelFile, sessionOptions)
+        : api.create("CreateSessionFromArray", env, lowered, lowered.byteLength, sessionOptions);
     const count = (name: "SessionGetInputCount" | "SessionGetOutputCount") => Number(api.create(name, session));
     try {
       checkSignature(options.graph, count("SessionGetInputCount"), count("SessionGetOutputCount"));
@@ -194,12 +215,16 @@ function createSession(api: OrtApi, env: bigint, options: EngineOptions): bigint
       api.release("ReleaseSession", session);
       throw error;
     }
-    return session;
+    return { session, kernel: lowered === null ? null : (kernels?.kernel ?? null) };
   } finally {
     api.release("ReleaseSessionOptions", sessionOptions);
   }
 }
 
 function sessionConfig(options: EngineOptions): Record<string, string> {
-  return { "session.intra_op.allow_spinning": options.spinning ? "1" : "0" };
+  return {
+    "session.intra_op.allow_spinning": options.spinning ? "1" : "0",
+    // Where a graph that isn't read from a file has its weights.
+    "session.model_external_initializers_file_folder_path": dirname(options.modelFile),
+  };
 }

@@ -19,6 +19,7 @@ function recordingEngine(capacity: number) {
   const place = (span: Span, head: number, position: number) => (head * span.capacity + position) * headSize;
   const engine: Engine = {
     kind: "ffi",
+    kernel: null,
     capacity,
     vocabularySize: 1000,
     run: async () => assert.fail("the pool doesn't run the graph"),

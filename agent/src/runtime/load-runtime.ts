@@ -36,18 +36,27 @@ export async function loadRuntime(options: RuntimeOptions): Promise<Runtime> {
   holdOrtLibrary();
 
   const setup: WorkerSetup = {
-    engineOptions: { modelFile, graph, threads: options.threads, capacity, spinning: options.spinning ?? false },
+    engineOptions: {
+      modelFile,
+      graph,
+      threads: options.threads,
+      capacity,
+      spinning: options.spinning ?? false,
+      kernel: options.kernel ?? "auto",
+    },
     wanted: options.engine ?? "auto",
   };
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: setup, resourceLimits });
   const ready = await firstMessage(worker);
   if (ready.fallbackReason !== null) {
-    log.warn({ reason: ready.fallbackReason }, "ONNX Runtime's C API can't be used, the KV cache is copied each step");
+    log.warn({ reason: ready.fallbackReason }, "the model runs slower than it could");
   }
-  log.info({ modelFile, engine: ready.engine, loadMs: ready.loadMs, capacity }, "model loaded");
+  const { engine, kernel, loadMs } = ready;
+  log.info({ modelFile, engine, kernel, loadMs, capacity }, "model loaded");
   return new WorkerRuntime(new WorkerClient(worker), {
-    engine: ready.engine,
-    loadMs: ready.loadMs,
+    engine,
+    kernel,
+    loadMs,
     contextTokens: capacity,
     vocabularySize: graph.vocabularySize,
   });
@@ -58,6 +67,7 @@ const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8
 
 interface RuntimeFacts {
   readonly engine: EngineKind;
+  readonly kernel: string | null;
   readonly loadMs: number;
   readonly contextTokens: number;
   readonly vocabularySize: number;
@@ -65,6 +75,7 @@ interface RuntimeFacts {
 
 class WorkerRuntime implements Runtime {
   readonly engine: EngineKind;
+  readonly kernel: string | null;
   readonly loadMs: number;
   readonly contextTokens: number;
   readonly vocabularySize: number;
@@ -73,6 +84,7 @@ class WorkerRuntime implements Runtime {
   constructor(client: WorkerClient, facts: RuntimeFacts) {
     this.#client = client;
     this.engine = facts.engine;
+    this.kernel = facts.kernel;
     this.loadMs = facts.loadMs;
     this.contextTokens = facts.contextTokens;
     this.vocabularySize = facts.vocabularySize;

@@ -2,6 +2,8 @@ import { type EspalierError, messageOf } from "@espalier/shared/errors";
 import { BindingEngine } from "./binding-engine.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 import { FfiEngine } from "./ffi-engine.ts";
+import { openKernelLibrary } from "./kernel-library.ts";
+import { probeKernels } from "./kernel-probe.ts";
 import { openOrtApi } from "./ort-c-api.ts";
 import { openOrtLibrary } from "./ort-library.ts";
 import type { EngineKind } from "./runtime.ts";
@@ -9,20 +11,21 @@ import { runtimeError } from "./runtime-error.ts";
 
 export interface OpenedEngine {
   readonly engine: Engine;
-  /** Why the C API could not be used, where the binding serves in its place. */
+  /** What is slower than it could be, and why: null where the C API and the agent's kernels serve. */
   readonly fallbackReason: string | null;
 }
 
 /**
  * Creates the session and proves it by one run. `auto` prefers the C API and falls back to the binding when foreign
- * calls fail, the library is another version than expected, or the cache isn't written in place.
+ * calls fail, the library is another version than expected, or the cache isn't written in place. The agent's kernels serve
+ * where a probe of them succeeds.
  * Throws `runtime.load-failed`.
  */
 export async function openEngine(options: EngineOptions, wanted: EngineKind | "auto"): Promise<OpenedEngine> {
   let ffiError: unknown = null;
   if (wanted !== "binding") {
     try {
-      return { engine: await openFfi(options), fallbackReason: null };
+      return await openFfi(options);
     } catch (error) {
       if (wanted === "ffi") throw loadFailed(options, error);
       ffiError = error;
@@ -31,14 +34,31 @@ export async function openEngine(options: EngineOptions, wanted: EngineKind | "a
   try {
     const engine = await BindingEngine.open(options);
     await proveByRunning(engine);
-    return { engine, fallbackReason: ffiError === null ? null : messageOf(ffiError) };
+    const fallbackReason = ffiError === null ? null : `the KV cache is copied each step: ${messageOf(ffiError)}`;
+    return { engine, fallbackReason };
   } catch (error) {
     throw loadFailed(options, error);
   }
 }
 
-async function openFfi(options: EngineOptions): Promise<FfiEngine> {
-  const engine = FfiEngine.open(openOrtApi(openOrtLibrary()), options);
+/** With the agent's kernels where they prove themselves, else with ONNX Runtime's own and the reason why. */
+async function openFfi(options: EngineOptions): Promise<OpenedEngine> {
+  const api = openOrtApi(openOrtLibrary());
+  let reason: string | null = null;
+  if (options.kernel !== "stock") {
+    try {
+      const kernels = openKernelLibrary(options.kernel);
+      probeKernels(api, kernels);
+      return { engine: await proven(FfiEngine.open(api, options, kernels)), fallbackReason: null };
+    } catch (error) {
+      if (options.kernel !== "auto") throw error;
+      reason = `the agent's kernels can't be used: ${messageOf(error)}`;
+    }
+  }
+  return { engine: await proven(FfiEngine.open(api, options, null)), fallbackReason: reason };
+}
+
+async function proven(engine: FfiEngine): Promise<FfiEngine> {
   try {
     await proveByRunning(engine);
     if (!engine.wroteInPlace()) throw new Error("the KV cache is not written in place");

@@ -5,7 +5,7 @@ import type { OrtLibrary } from "./ort-library.ts";
 export type Pointer = bigint | null;
 
 /** Memory that C may read or write: its data lies outside V8's heap and doesn't move. */
-export type NativeBuffer = Int32Array | BigInt64Array | BigUint64Array | Float32Array;
+export type NativeBuffer = Int32Array | BigInt64Array | BigUint64Array | Float32Array | Uint8Array;
 
 /**
  * The API version asked of the library. Every function used here exists since version 4; the struct of function
@@ -21,6 +21,7 @@ const functions = {
   GetErrorMessage: [2, "str", [pointer]],
   CreateEnv: [3, pointer, ["int", "str", pointer]],
   CreateSession: [7, pointer, [pointer, path, pointer, pointer]],
+  CreateSessionFromArray: [8, pointer, [pointer, pointer, "size_t", pointer, pointer]],
   CreateSessionOptions: [10, pointer, [pointer]],
   DisableMemPattern: [17, pointer, [pointer]],
   DisableCpuMemArena: [19, pointer, [pointer]],
@@ -52,9 +53,16 @@ type Argument = Pointer | NativeBuffer | number | string;
 /** Element types as ONNX Runtime numbers them. */
 export const elementType = { float32: 1, int32: 6, int64: 7 } as const;
 
+/** ORT_LOGGING_LEVEL_ERROR: what fails is also thrown, warnings are about the graph and of no use on a device. */
+export const errorLogLevel = 3;
+
 /** ONNX Runtime's C API: status results become exceptions, out parameters become results. */
 export interface OrtApi {
   readonly version: string;
+  /** C's `OrtApiBase *`, for libraries of operators. */
+  readonly base: unknown;
+  /** Throws `Error` with ONNX Runtime's message unless `status`, the result of a function called `name`, is null. */
+  check(name: string, status: unknown): void;
   /** Calls a function that returns a status. Throws `Error` with ONNX Runtime's message. */
   call(name: StatusName, ...args: Argument[]): void;
   /** The same for a function whose last parameter receives a pointer or a size; returns it. */
@@ -94,15 +102,17 @@ export function openOrtApi(library: OrtLibrary): OrtApi {
   }
   const invoke = (name: FunctionName, args: readonly Argument[]): unknown => bound.get(name)?.(...args);
 
-  const call = (name: StatusName, ...args: Argument[]): void => {
-    const status = invoke(name, args);
+  const check = (name: string, status: unknown): void => {
     if (status === null) return;
     const message = String(invoke("GetErrorMessage", [status as bigint]));
     invoke("ReleaseStatus", [status as bigint]);
     throw new Error(`ONNX Runtime ${name}: ${message}`);
   };
+  const call = (name: StatusName, ...args: Argument[]): void => check(name, invoke(name, args));
   return {
     version,
+    base,
+    check,
     call,
     create: (name, ...args) => {
       const out = new BigUint64Array(new ArrayBuffer(8));

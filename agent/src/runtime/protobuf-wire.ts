@@ -1,7 +1,9 @@
-/** One field of a message: a number for varints, bytes for what has a length. Fixed-width values are skipped. */
+/** One field of a message: a number for varints, bytes for what has a length and for fixed-width values. */
 export interface WireField {
   readonly number: number;
   readonly value: number | Uint8Array;
+  /** The field as it stands in the message, its tag included. */
+  readonly encoded: Uint8Array;
 }
 
 const wireTypes = { varint: 0, fixed64: 1, lengthDelimited: 2, fixed32: 5 } as const;
@@ -30,24 +32,38 @@ export function* wireFields(bytes: Uint8Array): Generator<WireField> {
     at += length;
     return bytes.subarray(at - length, at);
   };
-  while (at < bytes.length) {
-    const tag = varint();
-    const number = Math.floor(tag / 8);
-    switch (tag % 8) {
+  const takeValue = (wireType: number): number | Uint8Array => {
+    switch (wireType) {
       case wireTypes.varint:
-        yield { number, value: varint() };
-        break;
+        return varint();
       case wireTypes.lengthDelimited:
-        yield { number, value: take(varint()) };
-        break;
+        return take(varint());
       case wireTypes.fixed64:
-        take(8);
-        break;
+        return take(8);
       case wireTypes.fixed32:
-        take(4);
-        break;
+        return take(4);
       default:
-        throw new Error(`not protobuf: wire type ${tag % 8} at byte ${at}`);
+        throw new Error(`not protobuf: wire type ${wireType} at byte ${at}`);
     }
+  };
+  while (at < bytes.length) {
+    const start = at;
+    const tag = varint();
+    const value = takeValue(tag % 8);
+    yield { number: Math.floor(tag / 8), value, encoded: bytes.subarray(start, at) };
   }
+}
+
+/** A field of a message: a number as a varint, text and bytes with their length. Numbers are at least 0. */
+export function wireField(number: number, value: number | string | Uint8Array): Uint8Array {
+  if (typeof value === "number") return Buffer.concat([varintBytes(number * 8 + wireTypes.varint), varintBytes(value)]);
+  const bytes = Buffer.from(value);
+  return Buffer.concat([varintBytes(number * 8 + wireTypes.lengthDelimited), varintBytes(bytes.length), bytes]);
+}
+
+function varintBytes(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let left = value;
+  for (; left >= 0x80; left = Math.floor(left / 0x80)) bytes.push((left % 0x80) + 0x80);
+  return Uint8Array.from([...bytes, left]);
 }

@@ -50,6 +50,8 @@ export interface TimeStepsRequest {
  */
 export interface Runtime {
   readonly engine: EngineKind;
+  /** Name of the agent's kernel that multiplies with quantized weights; null where ONNX Runtime's own does. */
+  readonly kernel: string | null;
   /** From the start of loading to the end of the first (warm-up) run. */
   readonly loadMs: number;
   /** Capacity of the KV cache: prompt and answer together. */
@@ -81,6 +83,12 @@ export interface RuntimeOptions {
   readonly spinning?: boolean;
   /** Default `auto`: the C API where its probe succeeds, else the binding with a warning. */
   readonly engine?: EngineKind | "auto";
+  /**
+   * What multiplies with quantized weights. Default `auto`: the fastest of the agent's kernels (agent/native) that this
+   * processor runs and that agrees with ONNX Runtime's own, which serves where none does. `stock`: always the latter. Else
+   * the kernel of this name.
+   */
+  readonly kernel?: string;
   readonly log: RuntimeLog;
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import koffi from "koffi";
 
 /**
@@ -10,5 +11,31 @@ export function trimMemory(): void {
     koffi.load("libc.so.6").func("malloc_trim", "int", ["size_t"])(0);
   } catch {
     // musl has no malloc_trim and returns memory by itself.
+  }
+}
+
+/** MADV_DONTNEED of Linux: for a mapped file, its pages are read again when they are touched. */
+const dontNeed = 4;
+
+/**
+ * Takes files below `folder` that this process has mapped and not written to out of its resident memory. They stay in the
+ * system's cache of files as long as it has room. Linux with glibc only; elsewhere it does nothing.
+ */
+export function dropMapped(folder: string): void {
+  if (process.platform !== "linux") return;
+  const mappings = readFileSync("/proc/self/smaps", "utf8").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const ours = mappings.flatMap((mapping) => {
+    const [, start = "", end = "", path = ""] =
+      /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(\/.*)$/m.exec(mapping) ?? [];
+    // A page that was written to is this process's own and would be lost.
+    const clean = /^Anonymous: +0 kB$/m.test(mapping);
+    return clean && path.startsWith(`${folder}/`) ? [{ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) }] : [];
+  });
+  if (ours.length === 0) return;
+  try {
+    const advise = koffi.load("libc.so.6").func("madvise", "int", ["void *", "size_t", "int"]);
+    for (const { start, end } of ours) advise(start, Number(end - start), dontNeed);
+  } catch {
+    // musl: the pages stay until the system wants them.
   }
 }

@@ -25,6 +25,7 @@ export type FromWorker =
   | {
       readonly kind: "ready";
       readonly engine: EngineKind;
+      readonly kernel: string | null;
       readonly loadMs: number;
       readonly fallbackReason: string | null;
     }

@@ -1,9 +1,10 @@
+import { dirname } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "@espalier/shared/errors";
 import { Cancelled, Decoder, type IsCancelled, type Steps } from "./decoder.ts";
 import type { Engine } from "./engine.ts";
 import { openEngine } from "./open-engine.ts";
-import { trimMemory } from "./trim-memory.ts";
+import { dropMapped, trimMemory } from "./trim-memory.ts";
 import { Turns } from "./turns.ts";
 import type { Call, CallResult, FromWorker, ToWorker, WorkerSetup } from "./worker-protocol.ts";
 
@@ -18,7 +19,10 @@ const startMs = performance.now();
 try {
   const { engine, fallbackReason } = await openEngine(setup.engineOptions, setup.wanted);
   trimMemory();
-  send({ kind: "ready", engine: engine.kind, loadMs: performance.now() - startMs, fallbackReason });
+  // Kernels have copied their weights: what they were read from only counts as memory.
+  dropMapped(dirname(setup.engineOptions.modelFile));
+  const { kind, kernel } = engine;
+  send({ kind: "ready", engine: kind, kernel, loadMs: performance.now() - startMs, fallbackReason });
   serve(engine);
 } catch (error) {
   send({ kind: "load-failed", message: messageOf(error) });

@@ -1,0 +1,71 @@
+#define _GNU_SOURCE
+#include "pages.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+// Matrices of a small model have some 100 KB: each on its own they would never fill a huge page, so they share regions.
+// A region is unmapped with its last matrix.
+enum { line_bytes = 64, huge_page_bytes = 2 << 20, region_bytes = 32 << 20 };
+
+struct region {
+  size_t bytes, used, matrices;
+};
+
+// Before each matrix, a line that names its region.
+struct owner {
+  struct region *region;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct region *filling;
+
+static struct region *map_region(size_t least) {
+  size_t bytes = least > region_bytes ? (least + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes : region_bytes;
+  uint8_t *all = mmap(NULL, bytes + huge_page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all == MAP_FAILED) return NULL;
+  size_t before = (huge_page_bytes - (uintptr_t)all % huge_page_bytes) % huge_page_bytes;
+  if (before > 0) munmap(all, before);
+  if (before < huge_page_bytes) munmap(all + before + bytes, huge_page_bytes - before);
+  struct region *region = (struct region *)(all + before);
+#ifdef MADV_HUGEPAGE
+  madvise(region, bytes, MADV_HUGEPAGE);
+#endif
+  *region = (struct region){.bytes = bytes, .used = line_bytes};
+  return region;
+}
+
+static void release(struct region *region) {
+  if (--region->matrices > 0) return;
+  if (region == filling) filling = NULL;
+  munmap(region, region->bytes);
+}
+
+void *take_pages(size_t bytes) {
+  size_t needed = line_bytes + (bytes + line_bytes - 1) / line_bytes * line_bytes;
+  pthread_mutex_lock(&mutex);
+  struct region *region = filling;
+  if (region == NULL || region->bytes - region->used < needed) {
+    region = map_region(needed + line_bytes);
+    // The one with more room left is filled on.
+    if (region != NULL && (filling == NULL || region->bytes - needed > filling->bytes - filling->used)) filling = region;
+  }
+  uint8_t *memory = NULL;
+  if (region != NULL) {
+    uint8_t *start = (uint8_t *)region + region->used;
+    ((struct owner *)start)->region = region;
+    region->used += needed;
+    region->matrices++;
+    memory = start + line_bytes;
+  }
+  pthread_mutex_unlock(&mutex);
+  return memory;
+}
+
+void give_back_pages(void *memory) {
+  if (memory == NULL) return;
+  pthread_mutex_lock(&mutex);
+  release(((struct owner *)((uint8_t *)memory - line_bytes))->region);
+  pthread_mutex_unlock(&mutex);
+}

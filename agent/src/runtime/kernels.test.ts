@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type TestArtifact, tinyArtifact } from "../../../test/fixtures/tiny-artifact.ts";
+import { kernelLibraryFile, openKernelLibrary } from "./kernel-library.ts";
+import { probeKernels } from "./kernel-probe.ts";
+import { loadRuntime } from "./load-runtime.ts";
+import { lowerGraph } from "./lower-graph.ts";
+import { summarizeOnnx } from "./onnx-summary.ts";
+import { openOrtApi } from "./ort-c-api.ts";
+import { holdOrtLibrary, openOrtLibrary } from "./ort-library.ts";
+import type { Runtime } from "./runtime.ts";
+import { greedy } from "./sampling.ts";
+
+const built = existsSync(kernelLibraryFile());
+const skip = built ? false : `there is no ${kernelLibraryFile()}`;
+
+/** Those of this architecture; a machine may lack the instructions of some. */
+const names = process.arch === "arm64" ? ["neon-dot", "portable"] : ["avx512-vnni", "avx2", "portable"];
+
+describe("a graph for the agent's kernels", () => {
+  const operatorsOf = async (recipe: "dense-fp32" | "dense-q4b32" | "dense-q8b128") => {
+    const { folder } = await tinyArtifact(recipe);
+    const lowered = lowerGraph(readFileSync(join(folder, "model.onnx")));
+    return lowered === null ? null : summarizeOnnx(lowered);
+  };
+
+  it("has them for every quantized product, and gates as one operator with theirs", async () => {
+    for (const recipe of ["dense-q4b32", "dense-q8b128"] as const) {
+      const summary = await operatorsOf(recipe);
+      const { operators, opsets } = summary ?? assert.fail("nothing was replaced");
+      assert.ok(operators.has("espalier:Linear") && operators.has("espalier:GatedLinear"));
+      for (const gone of ["com.microsoft:MatMulNBits", ":Split", ":Sigmoid", ":Mul"]) assert.ok(!operators.has(gone));
+      assert.equal(opsets.get("espalier"), 1);
+    }
+  });
+
+  it("keeps its weights where they are", async () => {
+    const { folder } = await tinyArtifact("dense-q8b128");
+    const stock = readFileSync(join(folder, "model.onnx"));
+    assert.deepEqual(summarizeOnnx(lowerGraph(stock) ?? stock).externalData, summarizeOnnx(stock).externalData);
+  });
+
+  it("isn't made where nothing is quantized", async () => {
+    assert.equal(await operatorsOf("dense-fp32"), null);
+  });
+});
+
+describe("the agent's kernels", { skip }, () => {
+  before(() => holdOrtLibrary());
+
+  for (const name of names) {
+    it(`${name}: agrees with ONNX Runtime's own on every format, for one token and for many`, (test) => {
+      try {
+        openKernelLibrary(name);
+      } catch (error) {
+        test.skip((error as Error).message);
+        return;
+      }
+      probeKernels(openOrtApi(openOrtLibrary()), openKernelLibrary(name));
+    });
+  }
+
+  it("are refused by a name that there is none of", () => {
+    assert.throws(() => openKernelLibrary("abacus"), /can't run abacus/);
+  });
+
+  it("are found out when they compute something else", () => {
+    const api = openOrtApi(openOrtLibrary());
+    const kernels = openKernelLibrary("portable");
+    // A kernel that multiplies with other weights than it was given.
+    const strange = { ...kernels, register: () => {} };
+    assert.throws(() => probeKernels(api, strange), /espalier/);
+  });
+});
+
+describe("a variant on the agent's kernels", { skip }, () => {
+  let artifact: TestArtifact;
+  const runtimes = new Map<string, Runtime>();
+  const load = (kernel: string): Promise<Runtime> =>
+    loadRuntime({
+      folder: artifact.folder,
+      graph: artifact.manifest.graph,
+      threads: 2,
+      contextTokens: 512,
+      kernel,
+      log: { info: () => {}, warn: () => {} },
+    });
+  before(async () => {
+    artifact = await tinyArtifact("dense-q4b32");
+    for (const kernel of ["auto", "stock"]) runtimes.set(kernel, await load(kernel));
+  });
+  after(async () => {
+    for (const runtime of runtimes.values()) await runtime.close();
+  });
+
+  it("says which", () => {
+    assert.ok(names.includes(runtimes.get("auto")?.kernel ?? ""));
+    assert.equal(runtimes.get("stock")?.kernel, null);
+  });
+
+  it("gives the logits that ONNX Runtime's own give", async () => {
+    const tokens = Array.from({ length: 150 }, (_, i) => (i * 31) % 1000);
+    const indices = Array.from({ length: artifact.manifest.graph.vocabularySize }, (_, i) => i);
+    const [ours, stock] = await Promise.all(
+      ["auto", "stock"].map(async (kernel) => runtimes.get(kernel)?.logitsAt(tokens, indices) ?? assert.fail()),
+    );
+    assert.ok(cosine(ours ?? [], stock ?? []) > 0.999);
+  });
+
+  it("gives equal tokens for equal seeds", async () => {
+    const request = {
+      tokens: [1, 40, 50, 60],
+      maxTokens: 24,
+      sampling: { ...greedy, temperature: 1, seed: 7 },
+      stopTokenIds: [],
+    };
+    const once = async () => {
+      const tokens: number[] = [];
+      for await (const { tokenId } of runtimes.get("auto")?.generate(request) ?? assert.fail()) tokens.push(tokenId);
+      return tokens;
+    };
+    assert.deepEqual(await once(), await once());
+  });
+});
+
+function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [dot, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i += 1) {
+    const [x = 0, y = 0] = [a[i], b[i]];
+    dot += x * y;
+    aa += x * x;
+    bb += y * y;
+  }
+  return dot / Math.sqrt(aa * bb);
+}
