@@ -99,7 +99,7 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
     },
     damaged: new Set(),
   };
-  const load = { variants, threads: budget.threads, contextTokens, log };
+  const load = { variants, threads: budget.threads, spinning: options.spin, contextTokens, log };
 
   let publishNow = (): void => undefined;
   const updater = createUpdater({
@@ -131,7 +131,7 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
     (error: unknown) => log.warn({ error: messageOf(error) }, "the API's address could not be written for local tools"),
   );
 
-  const kit = { bucket, threads: budget.threads, memoryBudgetBytes: budget.memoryBytes };
+  const kit = { bucket, threads: budget.threads, spinning: options.spin, memoryBudgetBytes: budget.memoryBytes };
   const measure = createMeasureItem({
     obtain,
     load,

@@ -18,6 +18,8 @@ export interface AgentOptions {
   readonly budget: Budget;
   /** Computes only with what other programs leave of the processor. */
   readonly lowPriority: boolean;
+  /** Threads that wait for work within a run keep their core. */
+  readonly spin: boolean;
   readonly contextTokens: number;
   readonly apiPort: number;
   /** File with the key that clients of the local API must present; null for none. */
@@ -53,6 +55,7 @@ export function parseOptions(argv: readonly string[]): AgentOptions {
     .option("--disk <size>", "most bytes the data folder may hold, e.g. 2GiB; no limit by default", parseBytes)
     .option("--cpu-quota <cores>", "share of CPU time in cores, e.g. 0.5; no limit by default", positive)
     .option("--low-priority", "let every other program on the device go first", false)
+    .option("--spin", "let waiting threads keep their core: faster on cores of its own, slower on shared ones", false)
     .option("--context <tokens>", "room for prompt and answer together", integer(16, 131_072), 2048)
     .option("--api-port <port>", "loopback port of the local API; 0 takes a free one", integer(0, 65_535), 0)
     .option("--api-key-file <file>", "file with a key that clients of the local API must send as a bearer token")
@@ -83,6 +86,7 @@ function compile(command: Command): AgentOptions {
     disk?: number;
     cpuQuota?: number;
     lowPriority: boolean;
+    spin: boolean;
     context: number;
     apiPort: number;
     apiKeyFile?: string;
@@ -108,6 +112,7 @@ function compile(command: Command): AgentOptions {
       cpuQuota: given.cpuQuota ?? null,
     },
     lowPriority: given.lowPriority,
+    spin: given.spin,
     contextTokens: given.context,
     apiPort: given.apiPort,
     apiKeyFile: given.apiKeyFile === undefined ? null : resolve(given.apiKeyFile),

@@ -113,7 +113,13 @@ async function kitRow(family: string, scratch: string): Promise<Row> {
     },
   };
   const startMs = performance.now();
-  const deps = { bucket, folder: join(scratch, "kit"), threads: budget.threads, memoryBudgetBytes: budget.memoryBytes };
+  const deps = {
+    bucket,
+    folder: join(scratch, "kit"),
+    threads: budget.threads,
+    spinning: false,
+    memoryBudgetBytes: budget.memoryBytes,
+  };
   const { timings } = await measureKit(deps, kitDigest, () => undefined, AbortSignal.timeout(600_000));
   const seconds = Math.round((performance.now() - startMs) / 1000);
   return { kind: "kit", family, budget: budgetName, budgetSettings: budget, seconds, timings };

@@ -11,6 +11,7 @@ export interface GraphTask {
   graph: GraphContract;
   weightsFile: string;
   threads: number;
+  spinning: boolean;
   /** Time a long context and prompt too. */
   long: boolean;
   /** What it should take at most, loading apart; on a device too slow for it repetitions are fewer. */
@@ -27,9 +28,9 @@ process.once("message", async (task: GraphTask) => {
   const bytesBeforeLoad = memory.residentBytes();
   memory.openWindow();
   const contextTokens = kitContextTokens(task.graph.contextLength, task.long);
-  const { folder, graph, threads } = task;
-  const runtime = await loadRuntime({ folder, graph, dataFiles: [task.weightsFile], threads, contextTokens, log });
-  const { graphId, limitMs } = task;
+  const { graphId, folder, graph, threads, spinning, limitMs } = task;
+  const dataFiles = [task.weightsFile];
+  const runtime = await loadRuntime({ folder, graph, dataFiles, threads, spinning, contextTokens, log });
   const timing = await timeGraph({ graphId, runtime, memory, bytesBeforeLoad, limitMs }, AbortSignal.timeout(120_000));
   await runtime.close();
   process.send?.(timing);

@@ -16,6 +16,7 @@ export interface KitDeps {
   /** A folder of its own, removed afterwards. */
   readonly folder: string;
   readonly threads: number;
+  readonly spinning: boolean;
   /** Graphs whose weights alone exceed half of this are left out: the device could never hold such a layer. */
   readonly memoryBudgetBytes: number | null;
 }
@@ -33,7 +34,7 @@ export async function measureKit(
   onProgress: (graphId: string, fraction: number) => void,
   signal: AbortSignal,
 ): Promise<NonNullable<Measurements["kit"]>> {
-  const { bucket, folder, threads } = deps;
+  const { bucket, folder, threads, spinning } = deps;
   const kit = await readKit(bucket, kitDigest, signal);
   try {
     const chunks = { read: (digest: Digest, sizeBytes: number) => bucket.read(digest, sizeBytes, signal) };
@@ -50,7 +51,7 @@ export async function measureKit(
       await fillWeights(weights, weightsBytes, tensors, kit.floatFill);
       // What a quick graph leaves of its share is the others'.
       const limitMs = Math.max(0, endMs - performance.now()) / (kit.graphs.length - index);
-      const task = { graphId: id, folder, graph, weightsFile, threads, long: id === smallest, limitMs };
+      const task = { graphId: id, folder, graph, weightsFile, threads, spinning, long: id === smallest, limitMs };
       timings.push(await timeGraphApart(task, signal));
       await rm(weights, { force: true });
     }

@@ -12,6 +12,7 @@ import { loadTokenizer, type TextTokenizer } from "../text/tokenizer.ts";
 export interface LoadDeps {
   readonly variants: VariantStore;
   readonly threads: number;
+  readonly spinning: boolean;
   /** Capacity of the KV cache, at most the model's context. */
   readonly contextTokens: number;
   readonly log: RuntimeLog;
@@ -29,7 +30,7 @@ export interface LoadedVariant {
  * @throws {EspalierError} `variant.not-held`, `file.unsafe`, and the errors of tokenizer and runtime
  */
 export async function loadVariant(deps: LoadDeps, artifactDigest: Digest): Promise<LoadedVariant> {
-  const { variants, threads, contextTokens, log } = deps;
+  const { variants, threads, spinning, contextTokens, log } = deps;
   const manifest = variants.manifest(artifactDigest);
   if (manifest === undefined)
     throw new EspalierError("variant.not-held", `Variant ${artifactDigest} is not on disk.`, {
@@ -40,6 +41,14 @@ export async function loadVariant(deps: LoadDeps, artifactDigest: Digest): Promi
   const probe = Probe.parse(JSON.parse(await readFile(join(folder, artifactFiles.probe), "utf8")));
   const tokenizer = await loadTokenizer(folder);
   const dataFiles = [...new Set([artifactFiles.weights, ...manifest.tensors.map(({ file }) => file)])];
-  const runtime = await loadRuntime({ folder, graph: manifest.graph, dataFiles, threads, contextTokens, log });
+  const runtime = await loadRuntime({
+    folder,
+    graph: manifest.graph,
+    dataFiles,
+    threads,
+    spinning,
+    contextTokens,
+    log,
+  });
   return { manifest, runtime, tokenizer, probe };
 }
