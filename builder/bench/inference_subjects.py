@@ -38,18 +38,18 @@ from llama_gguf import rounded, write_gguf
 
 LENGTH = 512
 CALIBRATION_TOKENS = 8192
-PRUNING = Pruning("cfsp-rel", sparsity=0.4, alignment=128, refit=True)
+SPARSITIES = {"dense": 0.0, "pruned 20 %": 0.2, "pruned 40 %": 0.4}
 OURS = {
-    "dense": [FP32, *(WeightFormat(8, block, True, 4) for block in (64, 128, 256))]
-    + [WeightFormat(4, block, False, 4) for block in (32, 64, 128, 256)],
-    "pruned 40 %": [FP32, WeightFormat(8, 128, True, 4), WeightFormat(4, 128, False, 4)],
+    "dense": [FP32, WeightFormat(8, 128, True, 4), *(WeightFormat(4, block, False, 4) for block in (32, 64, 128))],
+    "pruned 20 %": [WeightFormat(8, 128, True, 4), WeightFormat(4, 128, False, 4)],
+    "pruned 40 %": [WeightFormat(8, 128, True, 4), WeightFormat(4, 128, False, 4)],
 }
 THEIRS = (GGMLQuantizationType.Q8_0, GGMLQuantizationType.Q4_0)
 
 
 def names_of(level: str) -> list[str]:
     """Of our formats, then of theirs, in the order of `OURS` and `THEIRS`."""
-    tag = "" if level == "dense" else "p40-"
+    tag = "" if level == "dense" else f"p{SPARSITIES[level] * 100:.0f}-"
     return [f"{tag}{form.key}" for form in OURS[level]] + [f"{tag}{kind.name.lower()}" for kind in THEIRS]
 
 
@@ -132,14 +132,16 @@ def main() -> None:
     windows = evaluation_windows(tokenizer, text, length=LENGTH, tokens=options.eval_tokens)
     stream = tokenizer(text[0] + "\n" + text[1], add_special_tokens=False).input_ids
     (options.out / "text.json").write_text(json.dumps(stream))
+    statistics = None
     for level in missing:
         formats, names = OURS[level], names_of(level)
         model = checkpoint.model
         if level != "dense":
             documents = read_documents(options.calibration, "calibration")
             rows = calibration_rows(tokenizer, documents, length=LENGTH, tokens=CALIBRATION_TOKENS, seed=0)
-            statistics = collect_statistics(model, rows, bf16=bf16_is_fast())
-            model = prune(model, PRUNING, Calibration(rows, statistics)).model
+            statistics = statistics or collect_statistics(model, rows, bf16=bf16_is_fast())
+            pruning = Pruning("cfsp-rel", sparsity=SPARSITIES[level], alignment=128, refit=True)
+            model = prune(model, pruning, Calibration(rows, statistics)).model
         for name, form in zip(names, formats, strict=False):
             subjects.add(name, level, partial(ours, model, form, options.out / name, windows))
         for name, kind in zip(names[len(formats) :], THEIRS, strict=True):
