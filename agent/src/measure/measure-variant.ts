@@ -38,7 +38,7 @@ export async function measureVariant(
     try {
       const text = probe.prompts.flatMap(({ tokens }) => tokens);
       const peakMemoryBytes = (): number => window.peakAloneBytes();
-      const task = { artifactDigest, runtime, text, promptTokens, outputTokens, peakMemoryBytes };
+      const task = { artifactDigest, runtime, text, promptTokens, outputTokens, limits: {}, peakMemoryBytes };
       return await timeGeneration(task, signal);
     } finally {
       await runtime.close();

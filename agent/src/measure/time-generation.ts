@@ -1,6 +1,8 @@
 import { performance } from "node:perf_hooks";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import type { VariantTiming } from "@espalier/shared/contracts/profile";
+import type { Limits } from "@espalier/shared/contracts/rollout-spec";
+import { judgeLimit } from "@espalier/shared/limit-test";
 import type { Runtime } from "../runtime/runtime.ts";
 import { greedy } from "../runtime/sampling.ts";
 import { summarize } from "./sample.ts";
@@ -12,13 +14,34 @@ export interface GenerationTask {
   readonly text: readonly number[];
   readonly promptTokens: number;
   readonly outputTokens: number;
+  /** Times go on until they tell whether these 90th percentiles are kept. */
+  readonly limits: TimeLimits;
   /** Peak resident memory, asked after the runs. */
   readonly peakMemoryBytes: () => number;
 }
 
-const minRepetitions = 5;
-const maxRepetitions = 12;
-const enoughMs = 6_000;
+export type TimeLimits = Pick<Limits, "ttftP90Ms" | "tpotP90Ms">;
+
+const minRequests = 5;
+const usualRequests = 12;
+const usualMs = 6_000;
+/** A device whose times lie about the limit is not timed for ever: the gate calls it inconclusive. */
+const maxRequests = 60;
+const maxMs = 60_000;
+
+/** Whether requests that took these times, in `elapsedMs` together, are enough to go by. Pure. */
+export function isTimedEnough(
+  { ttftMs, tpotMs }: { ttftMs: readonly number[]; tpotMs: readonly number[] },
+  elapsedMs: number,
+  { ttftP90Ms, tpotP90Ms }: TimeLimits,
+): boolean {
+  const requests = ttftMs.length;
+  if (requests < minRequests) return false;
+  if (requests < usualRequests && elapsedMs < usualMs) return false;
+  const tells = (times: readonly number[], limitMs: number | undefined) =>
+    limitMs === undefined || judgeLimit(times, limitMs) !== "undecided";
+  return requests >= maxRequests || elapsedMs >= maxMs || (tells(ttftMs, ttftP90Ms) && tells(tpotMs, tpotP90Ms));
+}
 
 /**
  * Times a variant by the path that serves requests: prefill of a prompt, then tokens one by one without a stop token.
@@ -32,10 +55,7 @@ export async function timeGeneration(task: GenerationTask, signal: AbortSignal):
   const tpotMs: number[] = [];
   await timeRequest(runtime, prompt, Math.min(4, task.outputTokens), signal);
   const startedMs = performance.now();
-  while (
-    ttftMs.length < minRepetitions ||
-    (ttftMs.length < maxRepetitions && performance.now() - startedMs < enoughMs)
-  ) {
+  while (!isTimedEnough({ ttftMs, tpotMs }, performance.now() - startedMs, task.limits)) {
     const timed = await timeRequest(runtime, prompt, task.outputTokens, signal);
     ttftMs.push(timed.ttftMs);
     tpotMs.push(timed.tpotMs);
@@ -46,6 +66,8 @@ export async function timeGeneration(task: GenerationTask, signal: AbortSignal):
     outputTokens: task.outputTokens,
     ttftMs: summarize(ttftMs),
     tpotMs: summarize(tpotMs),
+    ttftEachMs: ttftMs,
+    tpotEachMs: tpotMs,
     peakMemoryBytes: task.peakMemoryBytes(),
     loadMs: runtime.loadMs,
   };

@@ -172,13 +172,13 @@ export function createExecutors(deps: StepDeps): Executors {
   ) {
     const { runtime, probe } = loaded;
     const text = probe.prompts.flatMap(({ tokens }) => tokens);
-    const { promptTokens, outputTokens } = variant.timing;
+    const { promptTokens, outputTokens, ...limits } = variant.timing;
     const { artifactDigest } = variant;
     const peakMemoryBytes = (): number => window.peakAloneBytes();
     const time = async (): Promise<Awaited<ReturnType<typeof timeGeneration>>> => {
       const release = await deps.hostLock.acquire(signal, () => undefined);
       try {
-        const task = { artifactDigest, runtime, text, promptTokens, outputTokens, peakMemoryBytes };
+        const task = { artifactDigest, runtime, text, promptTokens, outputTokens, limits, peakMemoryBytes };
         return await timeGeneration(task, signal);
       } finally {
         await release();

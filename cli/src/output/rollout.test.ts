@@ -10,6 +10,7 @@ const device = (name: string, change: Partial<RolloutDevice> = {}): RolloutDevic
   wave: 0,
   phase: "pending",
   artifactDigest: null,
+  rung: 0,
   previousArtifactDigest: null,
   assignedAtMs: null,
   progress: "",

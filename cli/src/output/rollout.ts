@@ -165,5 +165,7 @@ function waveName(state: RolloutState, index: number): string {
 
 function variantName(state: RolloutState, artifactDigest: string | null): string {
   if (artifactDigest === null) return unknown;
-  return state.builds.find((build) => build.artifactDigest === artifactDigest)?.variantName ?? artifactDigest;
+  const built = state.builds.find((build) => build.artifactDigest === artifactDigest);
+  const known = state.plan?.frontier.find((variant) => variant.artifactDigest === artifactDigest);
+  return built?.variantName ?? known?.name ?? artifactDigest;
 }

@@ -19,6 +19,8 @@ const timing = (artifactDigest: Digest, tpot: number) => ({
   outputTokens: 4,
   ttftMs: sample(10),
   tpotMs: sample(tpot),
+  ttftEachMs: [10],
+  tpotEachMs: [tpot],
   peakMemoryBytes: 1000,
   loadMs: 1,
 });

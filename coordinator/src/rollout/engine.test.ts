@@ -73,6 +73,44 @@ test("a canary that fails goes back to nothing, and the other devices are never 
   assert.equal(await findAssignment(store.db, "big-2"), null);
 });
 
+test("a device whose variant fails steps down one rung of its ladder, and its events say why", async (t) => {
+  const { startEngine, play, store } = await startSmallFleet(t, fleet);
+  const engine = startEngine();
+  await engine.start(spec);
+  const failsOnce: Behaviour = (assignment, planned) =>
+    assignment.deviceId === "big-2" && assignment.generation.n === 1
+      ? { state: "failed", reason: "out of memory" }
+      : provesItself(assignment, planned);
+  const state = await play({ behaviour: failsOnce });
+  assert.equal(state.phase, "complete", state.reason);
+  const [chosen, lower] = ["big-1", "big-2"].map((id) => state.devices.find(({ deviceId }) => deviceId === id));
+  assert.deepEqual([lower?.phase, lower?.rung], ["active", 1]);
+  const first = state.plan?.devices.find(({ deviceId }) => deviceId === "big-2")?.ladder[0];
+  const variant = state.plan?.frontier.find(({ recipeDigest }) => recipeDigest === first?.recipeDigest);
+  assert.equal(lower?.artifactDigest, variant?.artifactDigest);
+  assert.notEqual(lower?.artifactDigest, chosen?.artifactDigest);
+  assert.equal((await findAssignment(store.db, "big-2"))?.generation.n, 2);
+  const events = await listEvents(store.db, { deviceId: "big-2", limit: 100 });
+  const steps = events.filter(({ kind }) => kind === "rollout.step-down");
+  assert.deepEqual(
+    steps.map(({ message, data }) => [message, data["rung"]]),
+    [[`stepped down to ${variant?.name}, since the variant before failed: out of memory`, 1]],
+  );
+  const gate = state.waves[1]?.gates.find(({ gate: name }) => name === "failures");
+  assert.match(gate?.message ?? "", /0 of 2 devices failed, 1 stepped down/);
+});
+
+test("a canary that only runs a smaller variant pauses the rollout before others get what failed", async (t) => {
+  const { startEngine, play, store } = await startSmallFleet(t, fleet);
+  await startEngine().start(spec);
+  const failsOnce: Behaviour = (assignment, planned) =>
+    assignment.generation.n === 1 ? { state: "failed", reason: "too slow" } : provesItself(assignment, planned);
+  const state = await play({ behaviour: failsOnce });
+  assert.equal(state.phase, "paused");
+  assert.match(state.reason, /1 stepped down, first big-1 stepped down to .*: too slow/);
+  assert.equal(await findAssignment(store.db, "big-2"), null);
+});
+
 test("a second wave that breaks its objective goes back, and the first keeps the new variant", async (t) => {
   const { startEngine, play, store } = await startSmallFleet(t, fleet);
   const engine = startEngine();
@@ -83,7 +121,7 @@ test("a second wave that breaks its objective goes back, and the first keeps the
       : provesItself(assignment, planned);
   const state = await play({ behaviour: slowSecond });
   assert.equal(state.phase, "rolled-back", state.reason);
-  assert.match(state.reason, /big-2: time per output token .* allowed 100.0 ms/);
+  assert.match(state.reason, /big-2: time per output token above 100.0 ms in 10 of 10 requests/);
   assert.deepEqual(phasesOf(state), { "big-1": "active", "big-2": "rolled-back", small: "rolled-back" });
   assert.equal((await findAssignment(store.db, "big-2"))?.variant, null);
   assert.notEqual((await findAssignment(store.db, "big-1"))?.variant, null);

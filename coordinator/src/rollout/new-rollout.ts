@@ -55,6 +55,7 @@ export async function rehearse(db: Queries, spec: RolloutSpec, nowMs: number): P
       name,
       wave: 0,
       phase: "pending",
+      rung: 0,
       artifactDigest: null,
       previousArtifactDigest: activeArtifactDigest,
       assignedAtMs: null,

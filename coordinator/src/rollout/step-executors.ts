@@ -13,6 +13,7 @@ import { findVariant } from "../store/variants.ts";
 import { knownKit } from "./collect-facts.ts";
 import { adoptPlan, applyAssignment, applyBuilds, applyDevices, applyPhase, applyVerdict } from "./decide/apply.ts";
 import type { RolloutFacts } from "./decide/facts.ts";
+import { gatedTimes } from "./decide/measured-gates.ts";
 import type { Step, StepOf } from "./decide/step.ts";
 import type { MeasurementRuns } from "./measurement-runs.ts";
 import { plannedRecipe, type RolloutJobs } from "./rollout-jobs.ts";
@@ -104,6 +105,24 @@ export function createStepExecutors({
       };
     },
     "record-devices": async ({ devices }, { state }) => ({ state: applyDevices(state, devices) }),
+    async "step-down"({ devices }, { state, nowMs }) {
+      return {
+        state: applyDevices(state, devices),
+        async write(transaction) {
+          for (const { deviceId, artifactDigest, rung, reason } of devices) {
+            await assign(transaction, state, deviceId, artifactDigest, nowMs);
+            await recordEvent(transaction, {
+              atMs: nowMs,
+              deviceId,
+              rolloutId: state.rolloutId,
+              kind: "rollout.step-down",
+              message: reason,
+              data: { artifactDigest, rung },
+            });
+          }
+        },
+      };
+    },
     async revert({ devices }, { state, nowMs }) {
       return {
         state: applyDevices(state, devices),
@@ -135,7 +154,7 @@ export function createStepExecutors({
 /** The device's next generation with this artifact, or with nothing to serve. */
 async function assign(
   transaction: StoreTransaction,
-  { rolloutId, spec }: RolloutState,
+  { rolloutId, spec, plan }: RolloutState,
   deviceId: string,
   artifactDigest: Digest | null,
   nowMs: number,
@@ -146,6 +165,7 @@ async function assign(
       fields: { rolloutId, deviceId, artifactDigest },
     });
   }
+  const limits = plan?.devices.find((device) => device.deviceId === deviceId)?.limits ?? {};
   await assignDevice(transaction, {
     deviceId,
     rolloutId,
@@ -159,7 +179,7 @@ async function assign(
             modelName: variant.modelName,
             manifestBytes: variant.manifestBytes,
             totalBytes: variant.totalBytes,
-            timing: { promptTokens: spec.promptTokens, outputTokens: spec.outputTokens },
+            timing: { promptTokens: spec.promptTokens, outputTokens: spec.outputTokens, ...gatedTimes(limits, spec) },
           },
   });
 }

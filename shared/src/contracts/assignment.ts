@@ -26,7 +26,13 @@ export const Assignment = z.strictObject({
       /** Of all files, without the manifest itself (Manifest.totalBytes). */
       totalBytes: z.int().positive(),
       /** Lengths at which the device times the variant in its proof, so that gates compare like with like. */
-      timing: z.strictObject({ promptTokens: z.int().positive(), outputTokens: z.int().positive() }),
+      timing: z.strictObject({
+        promptTokens: z.int().positive(),
+        outputTokens: z.int().positive(),
+        /** What a gate will hold the times against: the device makes requests until they tell (shared/src/limit-test.ts). */
+        ttftP90Ms: z.number().positive().optional(),
+        tpotP90Ms: z.number().positive().optional(),
+      }),
     })
     .nullable(),
   issuedAtMs: z.int(),

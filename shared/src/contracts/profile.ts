@@ -77,6 +77,9 @@ export const VariantTiming = z.strictObject({
   outputTokens: z.int().positive(),
   ttftMs: Sample,
   tpotMs: Sample,
+  /** Each request's own times, in the order of the requests: a gate counts those above its limit. */
+  ttftEachMs: z.array(z.number()).max(100).default([]),
+  tpotEachMs: z.array(z.number()).max(100).default([]),
   /** Peak resident memory of the agent process while it ran. */
   peakMemoryBytes: z.int().positive(),
   loadMs: z.number(),

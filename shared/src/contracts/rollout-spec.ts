@@ -52,9 +52,11 @@ export const RolloutSpec = z.strictObject({
     .strictObject({
       /** Failed devices beyond this share of a wave fail it. */
       maxFailureShare: z.number().min(0).max(1).default(0),
+      /** More devices of a wave that only run a smaller variant of their ladder, since the chosen one failed, are inconclusive. */
+      maxStepDownShare: z.number().min(0).max(1).default(0.5),
       /** Measured time per output token further than this from the prediction is inconclusive. */
       maxPredictionError: z.number().positive().default(0.5),
-      /** A measured 90th percentile may lie above its limit by this share: few requests tell it only roughly. */
+      /** Limits on times are raised by this share before requests are held against them. */
       latencyMargin: z.number().min(0).max(1).default(0),
       minProbeAgreement: z.number().min(0).max(1).default(0.9),
       /** A device that reached no end by then counts as offline and frees its slot. */

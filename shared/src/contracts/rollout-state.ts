@@ -38,6 +38,8 @@ export const RolloutDevice = z.strictObject({
   name: z.string(),
   wave: z.int().nonnegative(),
   phase: DevicePhase,
+  /** 0: the plan's choice; n: the n-th step of the plan's ladder, since what came before failed. */
+  rung: z.int().nonnegative().default(0),
   artifactDigest: Digest.nullable(),
   previousArtifactDigest: Digest.nullable(),
   assignedAtMs: z.int().nullable(),

@@ -50,6 +50,7 @@ function plannedDevice(device: Plan["devices"][number], plan: Plan, wave: number
     name: device.name,
     wave,
     phase: device.choice === null ? "skipped" : "pending",
+    rung: 0,
     artifactDigest: variant?.artifactDigest ?? null,
     previousArtifactDigest: null,
     assignedAtMs: null,

@@ -59,6 +59,7 @@ function rolloutDevice(change: Partial<RolloutDevice> = {}): RolloutDevice {
     wave: 0,
     phase: "assigned",
     artifactDigest: artifact,
+    rung: 0,
     previousArtifactDigest: null,
     assignedAtMs: 0,
     progress: "",
@@ -251,6 +252,59 @@ describe("rolling", () => {
   test("a device that failed is assigned its previous variant at once", () => {
     const step = stepFor(rolloutDevice({ previousArtifactDigest: recipe }), reported("failed"));
     assert.deepEqual([step?.action, phaseFor(rolloutDevice(), reported("failed"))], ["revert", "failed"]);
+  });
+  describe("a device with a ladder", () => {
+    const smaller = { ...variant("report"), recipeDigest: digestOfJson("smaller"), artifactDigest: digestOfJson("s") };
+    const unbuilt = { ...variant("sensitivity"), recipeDigest: digestOfJson("unbuilt") };
+    const rung = ({ recipeDigest }: PlannedVariant, variantName: string) => ({
+      recipeDigest,
+      variantName,
+      tpotP90Ms: 1,
+      peakMemoryBytes: 1,
+    });
+    const plan: Plan = {
+      ...planOf([smaller, unbuilt]),
+      devices: [
+        {
+          deviceId: "a",
+          name: "a",
+          deviceClass: "x",
+          limits: {},
+          choice: null,
+          reason: "",
+          active: null,
+          downloadBytes: 0,
+          ladder: [rung(unbuilt, "unbuilt"), rung(smaller, "smaller")],
+          ruledOut: [],
+        },
+      ],
+    };
+    const stepsOf = (device: RolloutDevice, fact: DeviceFact) =>
+      decide({ ...rolling([device]), plan }, facts({ devices: [fact] }), 1000);
+
+    test("is assigned the next one that is built when its variant fails, with the reason", () => {
+      const [step] = stepsOf(rolloutDevice(), reported("failed"));
+      assert.ok(step?.action === "step-down");
+      const [after] = step.devices;
+      assert.deepEqual([after?.phase, after?.rung, after?.artifactDigest], ["assigned", 2, smaller.artifactDigest]);
+      assert.equal(after?.reason, "stepped down to smaller, since the variant before failed: why");
+      assert.equal(after?.assignedAtMs, 1000, "with a deadline of its own");
+    });
+    test("never goes beyond its end: what fails there goes back", () => {
+      const [step] = stepsOf(rolloutDevice({ rung: 2 }), reported("failed"));
+      assert.equal(step?.action, "revert");
+    });
+    test("keeps the reason when it proves itself on a lower rung", () => {
+      const [step] = stepsOf(rolloutDevice({ rung: 2, reason: "stepped down" }), reported("active"));
+      assert.ok(step?.action === "record-devices");
+      assert.deepEqual([step.devices[0]?.phase, step.devices[0]?.reason], ["active", "stepped down"]);
+    });
+    test("that only went offline is not stepped down", () => {
+      assert.deepEqual(
+        stepsOf(rolloutDevice(), deviceFact()).map(({ action }) => action),
+        [],
+      );
+    });
   });
   test("a device past its deadline, or no longer enrolled, is offline and frees its slot", () => {
     assert.equal(phaseFor(rolloutDevice(), reported("downloading"), 900_001), "offline");

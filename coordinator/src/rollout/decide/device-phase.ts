@@ -38,7 +38,13 @@ export function observe(
     report.generation.n === assignment.generation.n &&
     report.artifactDigest === device.artifactDigest;
   if (answers && report.state === "active")
-    return { ...device, phase: "active", progress: "serving", reason: "", proof: report.proof };
+    return {
+      ...device,
+      phase: "active",
+      progress: "serving",
+      reason: device.rung === 0 ? "" : device.reason,
+      proof: report.proof,
+    };
   if (answers && report.state === "failed") {
     return {
       ...device,

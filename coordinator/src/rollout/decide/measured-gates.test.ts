@@ -18,6 +18,7 @@ const spec = {
   outputTokens: 24,
   gates: {
     maxFailureShare: 0,
+    maxStepDownShare: 0.5,
     maxPredictionError: 0.5,
     latencyMargin: 0,
     minProbeAgreement: 0.9,
@@ -31,7 +32,10 @@ function proof({
   memory = 300,
   agreement = 0.98 as number | null,
   promptTokens = 64,
+  requests = 10,
+  pauses = 0,
 } = {}): Proof {
+  const each = (ms: number) => Array.from({ length: requests }, (_, index) => (index < pauses ? 50 * ms : ms));
   const sample = (median: number) => ({ median, p90: median * 1.1, relativeSpread: 0.05, repetitions: 5 });
   return {
     schemaVersion: 1,
@@ -45,6 +49,8 @@ function proof({
       outputTokens: 24,
       ttftMs: sample(ttftMs),
       tpotMs: sample(tpotMs),
+      ttftEachMs: each(ttftMs),
+      tpotEachMs: each(tpotMs),
       peakMemoryBytes: memory,
       loadMs: 1,
     },
@@ -68,13 +74,24 @@ const observed = (limits: Observed["limits"], given: Proof | null): Observed => 
 
 describe("latency against the objective", () => {
   const rows: [string, Observed[], Verdict][] = [
-    ["passes when the 90th percentile keeps the limit", [observed({ tpotP90Ms: 22.1 }, proof())], "pass"],
+    ["passes when ten requests keep the limit", [observed({ tpotP90Ms: 20 }, proof())], "pass"],
+    ["fails when five requests are above it", [observed({ tpotP90Ms: 19 }, proof({ requests: 5 }))], "fail"],
+    ["fails on the time to first token alone", [observed({ ttftP90Ms: 190 }, proof())], "fail"],
     [
-      "fails when the median keeps the limit and the 90th percentile doesn't",
-      [observed({ tpotP90Ms: 21 }, proof())],
-      "fail",
+      "forgives one pause of the machine in fifteen requests",
+      [observed({ tpotP90Ms: 20 }, proof({ requests: 15, pauses: 1 }))],
+      "pass",
     ],
-    ["fails on the time to first token alone", [observed({ ttftP90Ms: 210 }, proof())], "fail"],
+    [
+      "is inconclusive while requests don't tell",
+      [observed({ tpotP90Ms: 20 }, proof({ requests: 12, pauses: 3 }))],
+      "inconclusive",
+    ],
+    [
+      "is inconclusive of requests that nobody kept",
+      [observed({ tpotP90Ms: 30 }, proof({ requests: 0 }))],
+      "inconclusive",
+    ],
     [
       "fails by the worst device",
       [observed({ tpotP90Ms: 30 }, proof()), observed({ tpotP90Ms: 30 }, proof({ tpotMs: 40 }))],
@@ -94,9 +111,19 @@ describe("latency against the objective", () => {
 
   test("a margin allows as much above the limit, and no more", () => {
     const lenient = { ...spec, gates: { ...spec.gates, latencyMargin: 0.1 } };
-    const verdictOf = (p90Ms: number) =>
-      latencyObjectiveGate("class", [observed({ tpotP90Ms: 20 }, proof({ tpotMs: p90Ms / 1.1 }))], lenient).verdict;
+    const verdictOf = (tpotMs: number) =>
+      latencyObjectiveGate("class", [observed({ tpotP90Ms: 20 }, proof({ tpotMs }))], lenient).verdict;
     assert.deepEqual([verdictOf(21.9), verdictOf(22.1)], ["pass", "fail"]);
+  });
+
+  test("it says how many requests were above which limit, and on which device", () => {
+    const gate = latencyObjectiveGate(
+      "class",
+      [observed({ tpotP90Ms: 20 }, proof({ requests: 15, pauses: 1 })), observed({ tpotP90Ms: 30 }, proof())],
+      spec,
+    );
+    assert.deepEqual([gate.allowed, gate.evidence], [20, 25]);
+    assert.equal(gate.message, "d: time per output token above 20.0 ms in 1 of 15 requests");
   });
 });
 
@@ -130,6 +157,12 @@ describe("latency against the prediction", () => {
   });
 });
 
+test("a device that stepped down runs what was not predicted, which contradicts no prediction", () => {
+  const lower = { ...observed({}, proof({ tpotMs: 90 })), prediction: null };
+  assert.equal(latencyPredictionGate("class", [lower], spec).verdict, "pass");
+  assert.equal(latencyPredictionGate("class", [lower, observed({}, proof())], spec).verdict, "pass");
+});
+
 describe("memory and probe", () => {
   test("memory over the limit fails, at the limit passes", () => {
     assert.equal(memoryObjectiveGate("c", [observed({ peakMemoryBytes: 299 }, proof())]).verdict, "fail");
@@ -153,6 +186,7 @@ describe("failures", () => {
     wave: 0,
     phase,
     artifactDigest: null,
+    rung: 0,
     previousArtifactDigest: null,
     assignedAtMs: 0,
     progress: "",
@@ -166,9 +200,18 @@ describe("failures", () => {
     ["are inconclusive when every device is offline", ["offline", "offline"], 0, "inconclusive"],
     ["don't count an offline device as failed", ["offline", "active"], 0, "pass"],
   ];
+  const allowing = (maxFailureShare: number, maxStepDownShare = 0.5) => ({ maxFailureShare, maxStepDownShare });
   for (const [name, phases, share, verdict] of rows) {
-    test(name, () => assert.equal(failuresGate(phases.map(device), share).verdict, verdict));
+    test(name, () => assert.equal(failuresGate(phases.map(device), allowing(share)).verdict, verdict));
   }
+  test("are inconclusive when most devices came through only on a smaller variant, which is no failure of theirs", () => {
+    const lower = { ...device("active"), rung: 1, reason: "stepped down" };
+    assert.equal(failuresGate([lower, device("active")], allowing(0)).verdict, "pass");
+    const gate = failuresGate([lower, lower, device("active")], allowing(0));
+    assert.deepEqual([gate.verdict, gate.allowed], ["inconclusive", 0.5]);
+    assert.match(gate.message, /0 of 3 devices failed, 2 stepped down, first d stepped down/);
+    assert.equal(failuresGate([lower], allowing(0, 1)).verdict, "pass");
+  });
 });
 
 test("the worst verdict wins, and a known failure outranks an error", () => {

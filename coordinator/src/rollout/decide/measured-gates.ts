@@ -3,6 +3,7 @@ import type { VariantTiming } from "@espalier/shared/contracts/profile";
 import type { Proof } from "@espalier/shared/contracts/proof";
 import type { Limits, RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import type { GateResult, Verdict } from "@espalier/shared/contracts/rollout-state";
+import { judgeLimit, type LimitVerdict } from "@espalier/shared/limit-test";
 import { timesTheSame } from "../../predict/decide/same-lengths.ts";
 
 /** One active device of a class: what was allowed, what was predicted, what it measured. */
@@ -15,20 +16,26 @@ export interface Observed {
 
 type Lengths = Pick<RolloutSpec, "promptTokens" | "outputTokens">;
 
-/** A measured value over what it is compared with. */
-interface Ratio {
-  name: string;
-  what: string;
-  measured: number;
-  allowed: number;
-}
-
 /** Times per token closer than this differ by how the system hands threads over, not by the model (ours). */
 const resolutionMs = 0.25;
 
+/** One limit on a 90th percentile, and the requests that a device made of its variant. */
+interface TimedLimit {
+  name: string;
+  what: string;
+  p90Ms: number;
+  allowedMs: number;
+  requests: number;
+  above: number;
+  verdict: LimitVerdict;
+}
+
+const limitVerdicts: Record<LimitVerdict, Verdict> = { kept: "pass", broken: "fail", undecided: "inconclusive" };
+
 /**
- * The 90th percentiles that devices measured against their limits, which may be exceeded by the spec's margin. A limit
- * without a measurement is inconclusive.
+ * Each device's requests against its limits on 90th percentiles, raised by the spec's margin, by the sequential test of
+ * `limit-test.ts`: the worst device decides. A limit without a measurement is inconclusive, and so is one about which the
+ * requests don't tell.
  */
 export function latencyObjectiveGate(
   subject: string,
@@ -36,23 +43,54 @@ export function latencyObjectiveGate(
   spec: Lengths & Pick<RolloutSpec, "gates">,
 ): GateResult {
   const limited = devices.filter(({ limits }) => limits.tpotP90Ms !== undefined || limits.ttftP90Ms !== undefined);
-  const ratios = limited.flatMap((device) => {
-    const timing = comparableTiming(device, spec);
-    if (timing === null) return [];
-    return [
-      ...ratio(device.name, "time per output token", timing.tpotMs.p90, device.limits.tpotP90Ms),
-      ...ratio(device.name, "time to first token", timing.ttftMs.p90, device.limits.ttftP90Ms),
-    ];
-  });
-  const evidence = limited.filter((device) => comparableTiming(device, spec) !== null).length;
-  return byWorstRatio("latency-objective", subject, {
-    ratios,
-    evidence,
-    demanded: limited.length,
-    over: "fail",
-    margin: spec.gates.latencyMargin,
-    unit: "ms",
-  });
+  const timed = limited.flatMap((device) => timedLimits(device, spec));
+  const evidence = timed.reduce((sum, { requests }) => sum + requests, 0);
+  const base = { gate: "latency-objective", subject, evidence } as const;
+  const nothing = { ...base, measured: null, allowed: null } as const;
+  if (limited.length === 0) return { ...nothing, verdict: "pass", message: "no limit is set" };
+  const order: readonly LimitVerdict[] = ["kept", "undecided", "broken"];
+  const worst = timed.sort(
+    (a, b) => order.indexOf(b.verdict) - order.indexOf(a.verdict) || b.p90Ms / b.allowedMs - a.p90Ms / a.allowedMs,
+  )[0];
+  if (worst === undefined)
+    return { ...nothing, verdict: "inconclusive", message: "a limit is set, but no device measured it" };
+  const { name, what, p90Ms, allowedMs, requests, above } = worst;
+  const tells = worst.verdict === "undecided" ? ": too few to tell" : "";
+  return {
+    ...base,
+    verdict: limitVerdicts[worst.verdict],
+    measured: p90Ms,
+    allowed: allowedMs,
+    message: `${name}: ${what} above ${allowedMs.toFixed(1)} ms in ${above} of ${requests} requests${tells}`,
+  };
+}
+
+function timedLimits(device: Observed, spec: Lengths & Pick<RolloutSpec, "gates">): TimedLimit[] {
+  const timing = comparableTiming(device, spec);
+  const { tpotP90Ms, ttftP90Ms } = gatedTimes(device.limits, spec);
+  const judge = (what: string, timesMs: readonly number[], p90Ms: number, allowedMs = Infinity): TimedLimit[] => {
+    if (allowedMs === Infinity || timesMs.length === 0) return [];
+    const above = timesMs.filter((ms) => ms > allowedMs).length;
+    const verdict = judgeLimit(timesMs, allowedMs);
+    return [{ name: device.name, what, p90Ms, allowedMs, requests: timesMs.length, above, verdict }];
+  };
+  if (timing === null) return [];
+  return [
+    ...judge("time per output token", timing.tpotEachMs, timing.tpotMs.p90, tpotP90Ms),
+    ...judge("time to first token", timing.ttftEachMs, timing.ttftMs.p90, ttftP90Ms),
+  ];
+}
+
+/** The limits that requests are held against: those of the device, raised by the spec's margin. */
+export function gatedTimes(
+  { tpotP90Ms, ttftP90Ms }: Limits,
+  { gates }: Pick<RolloutSpec, "gates">,
+): Pick<Limits, "tpotP90Ms" | "ttftP90Ms"> {
+  const raised = (limitMs: number) => limitMs * (1 + gates.latencyMargin);
+  return {
+    ...(tpotP90Ms === undefined ? {} : { tpotP90Ms: raised(tpotP90Ms) }),
+    ...(ttftP90Ms === undefined ? {} : { ttftP90Ms: raised(ttftP90Ms) }),
+  };
 }
 
 /**
@@ -65,6 +103,7 @@ export function latencyPredictionGate(
   spec: Lengths & Pick<RolloutSpec, "gates">,
 ): GateResult {
   const { maxPredictionError } = spec.gates;
+  const predicted = devices.filter(({ prediction }) => prediction !== null).length;
   const errors = devices.flatMap((device) => {
     const timing = comparableTiming(device, spec);
     if (timing === null || device.prediction === null) return [];
@@ -76,6 +115,9 @@ export function latencyPredictionGate(
   const worst = errors.sort((a, b) => b.error / b.allowed - a.error / a.allowed)[0];
   const allowed = worst?.allowed ?? maxPredictionError;
   const base = { gate: "latency-prediction", subject, allowed, evidence: errors.length } as const;
+  if (predicted === 0 && devices.length > 0) {
+    return { ...base, verdict: "pass", measured: null, message: "every device stepped down from what was predicted" };
+  }
   if (worst === undefined) {
     return {
       ...base,
@@ -93,20 +135,28 @@ export function latencyPredictionGate(
   };
 }
 
-/** Peak resident memory against objective and owner's budget. */
+/** Peak resident memory against objective and owner's budget. A limit without a measurement is inconclusive. */
 export function memoryObjectiveGate(subject: string, devices: readonly Observed[]): GateResult {
   const limited = devices.filter(({ limits }) => limits.peakMemoryBytes !== undefined);
-  const ratios = limited.flatMap(({ name, limits, proof }) =>
-    ratio(name, "peak memory", proof?.timing?.peakMemoryBytes, limits.peakMemoryBytes),
-  );
-  return byWorstRatio("memory-objective", subject, {
-    ratios,
-    evidence: ratios.length,
-    demanded: limited.length,
-    over: "fail",
-    margin: 0,
-    unit: "bytes",
+  const measured = limited.flatMap(({ name, limits, proof }) => {
+    const bytes = proof?.timing?.peakMemoryBytes;
+    const allowed = limits.peakMemoryBytes;
+    return bytes === undefined || allowed === undefined ? [] : [{ name, bytes, allowed }];
   });
+  const base = { gate: "memory-objective", subject, evidence: measured.length } as const;
+  const nothing = { ...base, measured: null, allowed: null } as const;
+  if (limited.length === 0) return { ...nothing, verdict: "pass", message: "no limit is set" };
+  const worst = measured.sort((a, b) => b.bytes / b.allowed - a.bytes / a.allowed)[0];
+  if (worst === undefined)
+    return { ...nothing, verdict: "inconclusive", message: "a limit is set, but no device measured it" };
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return {
+    ...base,
+    verdict: worst.bytes > worst.allowed ? "fail" : "pass",
+    measured: worst.bytes,
+    allowed: worst.allowed,
+    message: `${worst.name}: peak memory ${mib(worst.bytes)}, allowed ${mib(worst.allowed)}`,
+  };
 }
 
 /** The probe set on the device must choose the builder's tokens. */
@@ -126,40 +176,4 @@ export function probeGate(subject: string, devices: readonly Observed[], minAgre
 function comparableTiming({ proof }: Observed, spec: Lengths): VariantTiming | null {
   const timing = proof?.timing ?? null;
   return timing !== null && timesTheSame(timing, spec) ? timing : null;
-}
-
-function ratio(name: string, what: string, measured: number | undefined, allowed: number | undefined): Ratio[] {
-  return measured === undefined || allowed === undefined ? [] : [{ name, what, measured, allowed }];
-}
-
-function byWorstRatio(
-  gate: GateResult["gate"],
-  subject: string,
-  from: {
-    ratios: readonly Ratio[];
-    evidence: number;
-    demanded: number;
-    over: Verdict;
-    margin: number;
-    unit: "ms" | "bytes";
-  },
-): GateResult {
-  const worst = [...from.ratios].sort((a, b) => b.measured / b.allowed - a.measured / a.allowed)[0];
-  const base = { gate, subject, evidence: from.evidence } as const;
-  if (from.demanded === 0)
-    return { ...base, verdict: "pass", measured: null, allowed: null, message: "no limit is set" };
-  if (worst === undefined) {
-    return {
-      ...base,
-      verdict: "inconclusive",
-      measured: null,
-      allowed: null,
-      message: "a limit is set, but no device measured it",
-    };
-  }
-  const show = (value: number) =>
-    from.unit === "ms" ? `${value.toFixed(1)} ms` : `${(value / 2 ** 20).toFixed(1)} MiB`;
-  const verdict = worst.measured > worst.allowed * (1 + from.margin) ? from.over : "pass";
-  const message = `${worst.name}: ${worst.what} ${show(worst.measured)}, allowed ${show(worst.allowed)}`;
-  return { ...base, verdict, measured: worst.measured, allowed: worst.allowed, message };
 }

@@ -3,6 +3,7 @@ import { isSettled, observe } from "./device-phase.ts";
 import type { RolloutFacts } from "./facts.ts";
 import { failuresGate } from "./failures-gate.ts";
 import type { Step, WaveState } from "./step.ts";
+import { stepDown } from "./step-down.ts";
 import { worstVerdict } from "./verdict.ts";
 import { judgeWave } from "./wave-gates.ts";
 
@@ -42,15 +43,19 @@ function watchWave(
     .filter(({ before, after }) => before.phase !== after.phase || before.progress !== after.progress)
     .map(({ after }) => after);
   if (changed.length > 0) {
-    // A device that failed keeps serving its previous variant; assigning it makes what is decided say so too.
     const failed = changed.filter(({ phase }) => phase === "failed");
     const others = changed.filter(({ phase }) => phase !== "failed");
+    const smaller = failed.flatMap((device) => stepDown(device, state, nowMs) ?? []);
+    const given = new Set(smaller.map(({ deviceId }) => deviceId));
+    // A device with nothing left to step down to keeps serving its previous variant; assigning it makes what is decided say so too.
+    const ended = failed.filter(({ deviceId }) => !given.has(deviceId));
     const steps: Step[] = [];
     if (others.length > 0) steps.push({ action: "record-devices", devices: others });
-    if (failed.length > 0) steps.push({ action: "revert", devices: failed });
+    if (smaller.length > 0) steps.push({ action: "step-down", devices: smaller });
+    if (ended.length > 0) steps.push({ action: "revert", devices: ended });
     return steps;
   }
-  const tooManyFailed = failuresGate(devices, state.spec.gates.maxFailureShare);
+  const tooManyFailed = failuresGate(devices, state.spec.gates);
   if (tooManyFailed.verdict === "fail" && !devices.every(isSettled)) {
     return [{ action: "judge-wave", index, state: "failed", gates: [tooManyFailed] }];
   }

@@ -19,6 +19,8 @@ export type Step =
   /** Gives every pending device of the wave its variant. */
   | { action: "assign-wave"; index: number }
   | { action: "record-devices"; devices: readonly RolloutDevice[] }
+  /** Assigns each device the next variant of its ladder, and records why. */
+  | { action: "step-down"; devices: readonly RolloutDevice[] }
   /** Assigns each device what it ran before the rollout (nothing, if nothing), and records it as given. */
   | { action: "revert"; devices: readonly RolloutDevice[] }
   | { action: "judge-wave"; index: number; state: WaveState; gates: readonly GateResult[] }

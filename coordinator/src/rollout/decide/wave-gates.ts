@@ -18,13 +18,14 @@ export function judgeWave(state: RolloutState, devices: readonly RolloutDevice[]
     const observed: Observed = {
       name: device.name,
       limits: plan.limits,
-      prediction: plan.choice?.prediction ?? null,
+      // The plan predicted its choice, not the rungs below it.
+      prediction: device.rung === 0 ? (plan.choice?.prediction ?? null) : null,
       proof: device.proof,
     };
     classes.set(plan.deviceClass, [...(classes.get(plan.deviceClass) ?? []), observed]);
   }
   const { spec } = state;
-  const gates = [failuresGate(devices, spec.gates.maxFailureShare)];
+  const gates = [failuresGate(devices, spec.gates)];
   for (const [deviceClass, observed] of [...classes].sort(([a], [b]) => (a < b ? -1 : 1))) {
     gates.push(
       latencyObjectiveGate(deviceClass, observed, spec),

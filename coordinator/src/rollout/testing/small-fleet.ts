@@ -252,7 +252,8 @@ export const provesItself: Behaviour = (assignment, planned) => {
 
 export function proofOf(artifactDigest: Digest, planned: Plan["devices"][number] | undefined, tpotFactor = 1): Proof {
   const prediction = planned?.choice?.prediction;
-  const sample = (median: number) => ({ median, p90: median, relativeSpread: 0.01, repetitions: 5 });
+  const sample = (median: number) => ({ median, p90: median, relativeSpread: 0.01, repetitions: 10 });
+  const each = (ms: number) => Array.from({ length: 10 }, () => ms);
   return {
     schemaVersion: 1,
     firstLogitsCosine: 1,
@@ -265,6 +266,8 @@ export function proofOf(artifactDigest: Digest, planned: Plan["devices"][number]
       outputTokens: 24,
       ttftMs: sample(prediction?.ttftMs.value ?? 1),
       tpotMs: sample((prediction?.tpotMs.value ?? 1) * tpotFactor),
+      ttftEachMs: each(prediction?.ttftMs.value ?? 1),
+      tpotEachMs: each((prediction?.tpotMs.value ?? 1) * tpotFactor),
       peakMemoryBytes: Math.round(prediction?.peakMemoryBytes.value ?? 1),
       loadMs: 1,
     },
