@@ -190,7 +190,7 @@ test("a device's certificate opens no operator method, an operator's no session"
   await assert.rejects(list(asDevice), (error: ServiceError) => error.code === status.PERMISSION_DENIED);
   assert.deepEqual(await list(await endpoints.operatorClient()), { trees: [] });
   const operator = await endpoints.authority.issueOperator("someone", 1);
-  const session = openSession(t, endpoints, { deviceId: "", ...operator });
+  const session = openSession(t, endpoints, operator);
   session.stream.write(testHello);
   assert.equal((await session.ended)?.code, status.PERMISSION_DENIED);
 });

@@ -116,7 +116,7 @@ export async function makeKeyAndRequest(subject = "CN=whatever"): Promise<{ keyP
 
 /** Calls Enroll as a machine would. */
 export async function callEnroll(
-  endpoints: Pick<TestEndpoints, "authority" | "enrollment">,
+  endpoints: { authority: { certificatePem: string }; enrollment: { address: string } },
   request: EnrollRequest,
 ): Promise<EnrollResponse__Output> {
   const { Enrollment } = loadServices();
@@ -153,7 +153,11 @@ export interface TestSession {
   ): Promise<NonNullable<CoordinatorMessage__Output[Body]>>;
 }
 
-export function openSession(t: TestContext, endpoints: TestEndpoints, device: TestDevice): TestSession {
+export function openSession(
+  t: TestContext,
+  endpoints: { authority: { certificatePem: string }; members: { address: string } },
+  device: Pick<TestDevice, "certificatePem" | "keyPem">,
+): TestSession {
   const { DeviceSession } = loadServices();
   const channel = credentials.createSsl(
     Buffer.from(endpoints.authority.certificatePem),
