@@ -85,6 +85,17 @@ test("devices are labelled, selected, shown in every format, and tell what happe
   assert.deepEqual([kinds[0], kinds.at(-1)], ["device.enrolled", "device.labelled"]);
 });
 
+test("a device's log is read from its agent, as text and as it was written", async () => {
+  const text = await espalier(["device", "logs", "pi"]);
+  assert.match(text.stdout, /info {3}session open {2}deviceId=dev-/);
+  const { stdout } = await espalier(["device", "logs", "pi", "-n", "1", "-o", "json"]);
+  assert.equal(JSON.parse(stdout).name, "agent");
+  assert.equal((await espalier(["device", "logs", "pi", "--level", "error"])).stdout, "");
+  const unknown = await espalier(["device", "logs", "nobody"]);
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /no device is called nobody/);
+});
+
 test("a specification is checked against the file's lines, then against what is imported and enrolled", async () => {
   const spec = join(dataFolder, "rollout.yaml");
   await writeFile(spec, "name: Bad Name\nmodel: none\nlimits:\n  tpotP90Ms: fast\n");

@@ -30,6 +30,7 @@ import { watchAssignment } from "./nats/assignments.ts";
 import { connectBroker } from "./nats/connect.ts";
 import { createLazyBroker } from "./nats/lazy-broker.ts";
 import type { AgentOptions } from "./options.ts";
+import type { LogRing } from "./session/log-ring.ts";
 import { openReportOutbox } from "./session/report-outbox.ts";
 import { createSession } from "./session/session.ts";
 import { type DataFolder, openDataFolder } from "./store/data-folder.ts";
@@ -56,9 +57,10 @@ export interface Agent {
 
 /**
  * Starts an agent: enrolls it if it is new, serves its active variant at once (offline too) and follows its coordinator.
+ * @param logs what `log` wrote lately
  * @throws {EspalierError} of enrollment and identity; everything later is retried for ever
  */
-export async function startAgent(options: AgentOptions, log: Logger): Promise<Agent> {
+export async function startAgent(options: AgentOptions, log: Logger, logs: Pick<LogRing, "read">): Promise<Agent> {
   const folder = await openDataFolder(options.dataFolder);
   const identity = holdIdentity(folder.identity, await obtainIdentity(folder, options, log));
   const { deviceId } = identity.current;
@@ -163,6 +165,7 @@ export async function startAgent(options: AgentOptions, log: Logger): Promise<Ag
     },
     onMeasure: commands.start,
     onCancelMeasurement: commands.cancel,
+    logs,
     backoff: { ...patientBackoff, maxMs: 10_000 },
     clock,
     random: Math.random,

@@ -4,6 +4,7 @@ import { startAgent } from "./agent.ts";
 import { yieldToOthers } from "./budget/low-priority.ts";
 import { useOneHeap } from "./one-heap.ts";
 import { parseOptions } from "./options.ts";
+import { createLogRing } from "./session/log-ring.ts";
 
 /** `configuration` is EX_CONFIG of sysexits.h: starting again can't help, which systemd is told (RestartPreventExitStatus). */
 const exitCodes = { failed: 1, configuration: 78 };
@@ -12,10 +13,11 @@ const needsPerson = (error: unknown): boolean => personCodes.some((code) => hasC
 
 useOneHeap();
 const options = parseOptions(process.argv.slice(2));
-const log = createLogger("agent", options.logLevel);
+const logs = createLogRing();
+const log = createLogger("agent", options.logLevel, [logs]);
 if (options.lowPriority) yieldToOthers();
 try {
-  const agent = await startAgent(options, log);
+  const agent = await startAgent(options, log, logs);
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.once(signal, () => {
       log.info({ signal }, "closing");

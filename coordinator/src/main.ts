@@ -18,6 +18,7 @@ import { createDecommissionDevice } from "./devices/decommission-device.ts";
 import { storeDownloadProbe } from "./devices/download-probe.ts";
 import { eventMethods } from "./devices/event-methods.ts";
 import { createKeepMeasured } from "./devices/keep-measured.ts";
+import { logMethods } from "./devices/log-methods.ts";
 import { createDeviceMeasurer } from "./devices/measure-device.ts";
 import { deviceMethods } from "./devices/operator-methods.ts";
 import { createReadmitDevice } from "./devices/readmit-device.ts";
@@ -267,6 +268,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
       ...accountMethods({ store, authority, operatorAddress: endpoints.sessionAddress, now }),
       ...deviceMethods({ store, isOnline, measurer, builds, revoke, readmit, decommission, now }),
       ...eventMethods({ store }),
+      ...logMethods({ store, hub }),
       ...importMethods({ store, blobs, folder, now }),
       ...variantMethods({ store, blobs }),
       ...profileMethods({ store, blobs, builds }),

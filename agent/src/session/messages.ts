@@ -4,6 +4,7 @@ import type { MeasurementUpdate } from "@espalier/shared/generated/espalier/v1/M
 import type { StatusReport } from "@espalier/shared/generated/espalier/v1/StatusReport";
 import { toDocument } from "@espalier/shared/grpc";
 import type { MeasureUpdate } from "../measure/measure-update.ts";
+import type { LogRing } from "./log-ring.ts";
 import type { Report } from "./report-outbox.ts";
 
 export interface HelloFacts {
@@ -72,4 +73,8 @@ export function measurementMessage(update: MeasureUpdate): DeviceMessage {
       measurements: update.state === "succeeded" ? toDocument("Measurements", update.measurements) : null,
     },
   };
+}
+
+export function logsMessage(requestId: string, answer: ReturnType<LogRing["read"]>): DeviceMessage {
+  return { logs: { requestId, ...answer } };
 }

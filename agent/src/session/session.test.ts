@@ -7,6 +7,7 @@ import { Inventory } from "@espalier/shared/contracts/profile";
 import { enroll } from "../enroll/enroll.ts";
 import type { Identity } from "../enroll/identity.ts";
 import { startCoordinator, type TestCoordinator, testToken } from "../testing/coordinator.ts";
+import { createLogRing } from "./log-ring.ts";
 import { openReportOutbox, type ReportContent } from "./report-outbox.ts";
 import { createSession, type SessionDeps } from "./session.ts";
 
@@ -81,6 +82,7 @@ async function withSession(
     onVouch: async (vouch) => void calls.vouches.push(vouch),
     onMeasure: (command) => void calls.commands.push(command),
     onCancelMeasurement: (id) => void calls.cancelled.push(id),
+    logs: createLogRing(),
     backoff: { firstMs: 5, maxMs: 20, factor: 2 },
     clock: { now: () => 123 },
     random: () => 0,

@@ -9,7 +9,8 @@ import { loadServices, tlsChannelOptions } from "@espalier/shared/grpc";
 import { type ChannelCredentials, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 import type { Identity } from "../enroll/identity.ts";
 import { isFinal, type MeasureUpdate } from "../measure/measure-update.ts";
-import { type HelloFacts, helloMessage, measurementMessage, reportMessage } from "./messages.ts";
+import type { LogRing } from "./log-ring.ts";
+import { type HelloFacts, helloMessage, logsMessage, measurementMessage, reportMessage } from "./messages.ts";
 import type { ReportOutbox } from "./report-outbox.ts";
 
 export interface SessionDeps {
@@ -20,6 +21,8 @@ export interface SessionDeps {
   readonly onVouch: (vouch: Vouch__Output) => Promise<void>;
   readonly onMeasure: (command: MeasureCommand__Output) => void;
   readonly onCancelMeasurement: (commandId: string) => void;
+  /** The agent's own log, of which an operator may read the newest lines. */
+  readonly logs: Pick<LogRing, "read">;
   readonly backoff: BackoffPolicy;
   readonly clock: { now(): number };
   readonly random: () => number;
@@ -110,6 +113,8 @@ export function createSession(deps: SessionDeps): Session {
     if (message.vouch) deps.onVouch(message.vouch).catch(failed);
     else if (message.measure) deps.onMeasure(message.measure);
     else if (message.cancelMeasurement) deps.onCancelMeasurement(message.cancelMeasurement.commandId);
+    else if (message.readLogs)
+      welcomed?.write(logsMessage(message.readLogs.requestId, deps.logs.read(message.readLogs)));
     else if (message.reportAck) outbox.acknowledge(message.reportAck.reportId).catch(failed);
   }
 }

@@ -17,6 +17,7 @@ import { startProgress } from "../output/progress.ts";
 import { ago, bytes, labelText, milliseconds, time, unknown } from "../output/quantities.ts";
 import { showOne, withClient } from "../session.ts";
 import { confirm } from "./confirm.ts";
+import { logsCommand } from "./device-logs.ts";
 import { addProfileList } from "./device-profiles.ts";
 import { addReferenceCommands } from "./device-references.ts";
 import { addEventList } from "./events.ts";
@@ -111,6 +112,7 @@ export function deviceCommand(program: Command): void {
   );
   addProfileList(device);
   addReferenceCommands(device);
+  logsCommand(device);
   addExamples(
     device
       .command("label <device> <changes...>")

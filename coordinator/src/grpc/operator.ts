@@ -5,6 +5,7 @@ import type { CreateTokenRequest__Output } from "@espalier/shared/generated/espa
 import type { CreateTokenResponse } from "@espalier/shared/generated/espalier/v1/CreateTokenResponse";
 import type { DecommissionDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/DecommissionDeviceRequest";
 import type { DecommissionDeviceResponse } from "@espalier/shared/generated/espalier/v1/DecommissionDeviceResponse";
+import type { DeviceLogLines } from "@espalier/shared/generated/espalier/v1/DeviceLogLines";
 import type { DiagnoseRequest__Output } from "@espalier/shared/generated/espalier/v1/DiagnoseRequest";
 import type { DiagnoseResponse } from "@espalier/shared/generated/espalier/v1/DiagnoseResponse";
 import type { FileData } from "@espalier/shared/generated/espalier/v1/FileData";
@@ -43,6 +44,7 @@ import type { PlanEvent } from "@espalier/shared/generated/espalier/v1/PlanEvent
 import type { PlanRequest__Output } from "@espalier/shared/generated/espalier/v1/PlanRequest";
 import type { ProfileModelEvent } from "@espalier/shared/generated/espalier/v1/ProfileModelEvent";
 import type { ProfileModelRequest__Output } from "@espalier/shared/generated/espalier/v1/ProfileModelRequest";
+import type { ReadDeviceLogsRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadDeviceLogsRequest";
 import type { ReadmitDeviceRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceRequest";
 import type { ReadmitDeviceResponse } from "@espalier/shared/generated/espalier/v1/ReadmitDeviceResponse";
 import type { ReadVariantFileRequest__Output } from "@espalier/shared/generated/espalier/v1/ReadVariantFileRequest";
@@ -80,6 +82,9 @@ export interface DeviceMethods {
   decommissionDevice: Unary<DecommissionDeviceRequest__Output, DecommissionDeviceResponse>;
   measureDevices: ServerStream<MeasureDevicesRequest__Output, MeasureDevicesEvent>;
   listProfiles: Unary<ListProfilesRequest__Output, ListProfilesResponse>;
+}
+export interface LogMethods {
+  readDeviceLogs: ServerStream<ReadDeviceLogsRequest__Output, DeviceLogLines>;
 }
 export interface EventMethods {
   listEvents: Unary<ListEventsRequest__Output, ListEventsResponse>;
@@ -122,6 +127,7 @@ export type OperatorMethods = StatusMethods &
   AccountMethods &
   DeviceMethods &
   EventMethods &
+  LogMethods &
   ImportMethods &
   VariantMethods &
   PlanMethods &
@@ -147,6 +153,7 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     ListProfiles: serveUnary(methods.listProfiles, entrance("ListProfiles"), log),
     ListReferences: serveUnary(methods.listReferences, entrance("ListReferences"), log),
     ImportReference: serveUnary(methods.importReference, entrance("ImportReference"), log),
+    ReadDeviceLogs: serveStream(methods.readDeviceLogs, entrance("ReadDeviceLogs"), log),
     RevokeDevice: serveUnary(methods.revokeDevice, entrance("RevokeDevice"), log),
     ReadmitDevice: serveUnary(methods.readmitDevice, entrance("ReadmitDevice"), log),
     DecommissionDevice: serveUnary(methods.decommissionDevice, entrance("DecommissionDevice"), log),

@@ -52,6 +52,7 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
   ListProfiles: reads,
   ListReferences: reads,
   ImportReference: { role: "operator", subject: ({ name }) => name },
+  ReadDeviceLogs: reads,
   RevokeDevice: { role: "operator", subject: ({ device }) => device },
   ReadmitDevice: { role: "operator", subject: ({ device }) => device },
   DecommissionDevice: { role: "operator", subject: ({ device }) => device },

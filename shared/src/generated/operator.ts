@@ -10,6 +10,7 @@ import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTok
 import type { DecommissionDeviceRequest as _espalier_v1_DecommissionDeviceRequest, DecommissionDeviceRequest__Output as _espalier_v1_DecommissionDeviceRequest__Output } from './espalier/v1/DecommissionDeviceRequest.ts';
 import type { DecommissionDeviceResponse as _espalier_v1_DecommissionDeviceResponse, DecommissionDeviceResponse__Output as _espalier_v1_DecommissionDeviceResponse__Output } from './espalier/v1/DecommissionDeviceResponse.ts';
 import type { Device as _espalier_v1_Device, Device__Output as _espalier_v1_Device__Output } from './espalier/v1/Device.ts';
+import type { DeviceLogLines as _espalier_v1_DeviceLogLines, DeviceLogLines__Output as _espalier_v1_DeviceLogLines__Output } from './espalier/v1/DeviceLogLines.ts';
 import type { DiagnoseRequest as _espalier_v1_DiagnoseRequest, DiagnoseRequest__Output as _espalier_v1_DiagnoseRequest__Output } from './espalier/v1/DiagnoseRequest.ts';
 import type { DiagnoseResponse as _espalier_v1_DiagnoseResponse, DiagnoseResponse__Output as _espalier_v1_DiagnoseResponse__Output } from './espalier/v1/DiagnoseResponse.ts';
 import type { Document as _espalier_v1_Document, Document__Output as _espalier_v1_Document__Output } from './espalier/v1/Document.ts';
@@ -53,6 +54,7 @@ import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalie
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from './espalier/v1/PlanRequest.ts';
 import type { ProfileModelEvent as _espalier_v1_ProfileModelEvent, ProfileModelEvent__Output as _espalier_v1_ProfileModelEvent__Output } from './espalier/v1/ProfileModelEvent.ts';
 import type { ProfileModelRequest as _espalier_v1_ProfileModelRequest, ProfileModelRequest__Output as _espalier_v1_ProfileModelRequest__Output } from './espalier/v1/ProfileModelRequest.ts';
+import type { ReadDeviceLogsRequest as _espalier_v1_ReadDeviceLogsRequest, ReadDeviceLogsRequest__Output as _espalier_v1_ReadDeviceLogsRequest__Output } from './espalier/v1/ReadDeviceLogsRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from './espalier/v1/ReadVariantFileRequest.ts';
 import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from './espalier/v1/ReadmitDeviceRequest.ts';
 import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from './espalier/v1/ReadmitDeviceResponse.ts';
@@ -87,6 +89,7 @@ export interface ProtoGrpcType {
       DecommissionDeviceRequest: MessageTypeDefinition<_espalier_v1_DecommissionDeviceRequest, _espalier_v1_DecommissionDeviceRequest__Output>
       DecommissionDeviceResponse: MessageTypeDefinition<_espalier_v1_DecommissionDeviceResponse, _espalier_v1_DecommissionDeviceResponse__Output>
       Device: MessageTypeDefinition<_espalier_v1_Device, _espalier_v1_Device__Output>
+      DeviceLogLines: MessageTypeDefinition<_espalier_v1_DeviceLogLines, _espalier_v1_DeviceLogLines__Output>
       DiagnoseRequest: MessageTypeDefinition<_espalier_v1_DiagnoseRequest, _espalier_v1_DiagnoseRequest__Output>
       DiagnoseResponse: MessageTypeDefinition<_espalier_v1_DiagnoseResponse, _espalier_v1_DiagnoseResponse__Output>
       Document: MessageTypeDefinition<_espalier_v1_Document, _espalier_v1_Document__Output>
@@ -130,6 +133,7 @@ export interface ProtoGrpcType {
       PlanRequest: MessageTypeDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanRequest__Output>
       ProfileModelEvent: MessageTypeDefinition<_espalier_v1_ProfileModelEvent, _espalier_v1_ProfileModelEvent__Output>
       ProfileModelRequest: MessageTypeDefinition<_espalier_v1_ProfileModelRequest, _espalier_v1_ProfileModelRequest__Output>
+      ReadDeviceLogsRequest: MessageTypeDefinition<_espalier_v1_ReadDeviceLogsRequest, _espalier_v1_ReadDeviceLogsRequest__Output>
       ReadVariantFileRequest: MessageTypeDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_ReadVariantFileRequest__Output>
       ReadmitDeviceRequest: MessageTypeDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceRequest__Output>
       ReadmitDeviceResponse: MessageTypeDefinition<_espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceResponse__Output>

@@ -15,10 +15,12 @@ import type { Generation as _espalier_v1_Generation, Generation__Output as _espa
 import type { Heartbeat as _espalier_v1_Heartbeat, Heartbeat__Output as _espalier_v1_Heartbeat__Output } from './espalier/v1/Heartbeat.ts';
 import type { Hello as _espalier_v1_Hello, Hello__Output as _espalier_v1_Hello__Output } from './espalier/v1/Hello.ts';
 import type { KitRun as _espalier_v1_KitRun, KitRun__Output as _espalier_v1_KitRun__Output } from './espalier/v1/KitRun.ts';
+import type { LogLines as _espalier_v1_LogLines, LogLines__Output as _espalier_v1_LogLines__Output } from './espalier/v1/LogLines.ts';
 import type { MeasureCommand as _espalier_v1_MeasureCommand, MeasureCommand__Output as _espalier_v1_MeasureCommand__Output } from './espalier/v1/MeasureCommand.ts';
 import type { MeasurementItem as _espalier_v1_MeasurementItem, MeasurementItem__Output as _espalier_v1_MeasurementItem__Output } from './espalier/v1/MeasurementItem.ts';
 import type { MeasurementUpdate as _espalier_v1_MeasurementUpdate, MeasurementUpdate__Output as _espalier_v1_MeasurementUpdate__Output } from './espalier/v1/MeasurementUpdate.ts';
 import type { MemoryBandwidth as _espalier_v1_MemoryBandwidth, MemoryBandwidth__Output as _espalier_v1_MemoryBandwidth__Output } from './espalier/v1/MemoryBandwidth.ts';
+import type { ReadLogs as _espalier_v1_ReadLogs, ReadLogs__Output as _espalier_v1_ReadLogs__Output } from './espalier/v1/ReadLogs.ts';
 import type { ReadmitRequest as _espalier_v1_ReadmitRequest, ReadmitRequest__Output as _espalier_v1_ReadmitRequest__Output } from './espalier/v1/ReadmitRequest.ts';
 import type { RenewRequest as _espalier_v1_RenewRequest, RenewRequest__Output as _espalier_v1_RenewRequest__Output } from './espalier/v1/RenewRequest.ts';
 import type { RenewedIdentity as _espalier_v1_RenewedIdentity, RenewedIdentity__Output as _espalier_v1_RenewedIdentity__Output } from './espalier/v1/RenewedIdentity.ts';
@@ -49,10 +51,12 @@ export interface ProtoGrpcType {
       Heartbeat: MessageTypeDefinition<_espalier_v1_Heartbeat, _espalier_v1_Heartbeat__Output>
       Hello: MessageTypeDefinition<_espalier_v1_Hello, _espalier_v1_Hello__Output>
       KitRun: MessageTypeDefinition<_espalier_v1_KitRun, _espalier_v1_KitRun__Output>
+      LogLines: MessageTypeDefinition<_espalier_v1_LogLines, _espalier_v1_LogLines__Output>
       MeasureCommand: MessageTypeDefinition<_espalier_v1_MeasureCommand, _espalier_v1_MeasureCommand__Output>
       MeasurementItem: MessageTypeDefinition<_espalier_v1_MeasurementItem, _espalier_v1_MeasurementItem__Output>
       MeasurementUpdate: MessageTypeDefinition<_espalier_v1_MeasurementUpdate, _espalier_v1_MeasurementUpdate__Output>
       MemoryBandwidth: MessageTypeDefinition<_espalier_v1_MemoryBandwidth, _espalier_v1_MemoryBandwidth__Output>
+      ReadLogs: MessageTypeDefinition<_espalier_v1_ReadLogs, _espalier_v1_ReadLogs__Output>
       ReadmitRequest: MessageTypeDefinition<_espalier_v1_ReadmitRequest, _espalier_v1_ReadmitRequest__Output>
       RenewRequest: MessageTypeDefinition<_espalier_v1_RenewRequest, _espalier_v1_RenewRequest__Output>
       RenewedIdentity: MessageTypeDefinition<_espalier_v1_RenewedIdentity, _espalier_v1_RenewedIdentity__Output>

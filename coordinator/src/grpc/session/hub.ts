@@ -12,6 +12,7 @@ import { recordHello, recordReport } from "../../store/device-changes.ts";
 import { findDevice } from "../../store/devices.ts";
 import { recordEvent } from "../../store/events.ts";
 import type { Store } from "../../store/open.ts";
+import { createLogRequests, type LogRequests } from "./log-requests.ts";
 import { createMeasureCommands } from "./measure-commands.ts";
 import { readHello, readReport } from "./read-message.ts";
 import type { SeenTimes } from "./seen-times.ts";
@@ -38,6 +39,8 @@ export interface SessionHub {
    * @throws {EspalierError} `device.offline`; the signal's reason
    */
   measure(deviceId: string, items: MeasurementItem[], signal: AbortSignal): AsyncIterable<MeasurementUpdate__Output>;
+  /** Lines of the device's own log. @throws {EspalierError} see log-requests.ts */
+  readLogs: LogRequests["read"];
   /** Cuts a device's connection, e.g. after its revocation. */
   disconnect(deviceId: string): void;
   /** Called after a device connected, went or reported. @returns how to stop listening */
@@ -48,6 +51,8 @@ export interface SessionHub {
 
 /** A device that says nothing for this many heartbeat intervals is gone. */
 const missedHeartbeats = 4;
+/** A device that is connected answers at once. */
+const logAnswerMs = 10_000;
 
 /**
  * INVARIANTS
@@ -68,6 +73,7 @@ export function createSessionHub(parts: {
   const listeners = new Set<(deviceId: string) => void>();
   const serving = new Set<Promise<void>>();
   const isOnline = (deviceId: string) => links.has(deviceId);
+  const logs = createLogRequests({ send, answerWithinMs: logAnswerMs });
   const commands = createMeasureCommands({ send, isOnline, offlineGraceMs: parts.offlineGraceMs });
 
   function send(deviceId: string, message: CoordinatorMessage): boolean {
@@ -104,6 +110,7 @@ export function createSessionHub(parts: {
     seen.note(link.deviceId, now());
     if (message.status) await applyReport(link, message.status);
     else if (message.measurement) commands.update(link.deviceId, message.measurement);
+    else if (message.logs) logs.answered(link.deviceId, message.logs);
     else if (message.hello) throw new EspalierError("session.malformed", "a session has one Hello");
   }
 
@@ -138,6 +145,7 @@ export function createSessionHub(parts: {
     if (links.get(deviceId) !== link) return;
     links.delete(deviceId);
     commands.disconnected(deviceId);
+    logs.disconnected(deviceId);
     await seen.flush();
     await recordEvent(store.db, { atMs: now(), deviceId, kind: "device.disconnected", message: "disconnected" });
     changed(deviceId);
@@ -171,6 +179,7 @@ export function createSessionHub(parts: {
     onlineCount: () => links.size,
     vouch,
     measure: commands.measure,
+    readLogs: logs.read,
     disconnect(deviceId) {
       links.get(deviceId)?.close(revoked(deviceId));
     },

@@ -235,3 +235,31 @@ test("measuring a device that is away for longer than the grace period fails by 
   );
   await assert.rejects(running, (error) => hasCode(error, "device.offline"));
 });
+
+test("a device's log is read over its session, a page after the other, and by its own answers only", async (t) => {
+  const endpoints = await startTestEndpoints(t);
+  const first = await connect(t, endpoints);
+  const second = await connect(t, endpoints);
+  const { signal } = new AbortController();
+  const reading = endpoints.hub.readLogs(first.device.deviceId, { after: 7, lines: 2 }, signal);
+  const { requestId, after, lines } = await first.session.next("readLogs");
+  assert.deepEqual([after, lines], [7, 2]);
+  second.session.stream.write({ logs: { requestId, lines: ["not its own"], next: 1 } });
+  second.session.stream.write({ status: { reportId: "after-it" } });
+  await second.session.next("reportAck");
+  first.session.stream.write({ logs: { requestId, lines: ["a", "x".repeat(10_000)], next: 9, missed: 1 } });
+  const answer = await reading;
+  assert.deepEqual([answer.lines[0], answer.lines[1]?.length, answer.next, answer.missed], ["a", 4_096, 9, 1]);
+});
+
+test("the log of a device that is away, or goes in mid-question, can't be read, and the remedy is another place", async (t) => {
+  const endpoints = await startTestEndpoints(t);
+  const { device, session } = await connect(t, endpoints);
+  const { signal } = new AbortController();
+  const reading = endpoints.hub.readLogs(device.deviceId, { after: 0, lines: 1 }, signal);
+  await session.next("readLogs");
+  session.stream.cancel();
+  await assert.rejects(reading, (error) => hasCode(error, "device.offline"));
+  const again = endpoints.hub.readLogs(device.deviceId, { after: 0, lines: 1 }, signal);
+  await assert.rejects(again, (error) => hasCode(error, "device.offline"));
+});

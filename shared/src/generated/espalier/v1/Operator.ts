@@ -9,6 +9,7 @@ import type { CreateTokenRequest as _espalier_v1_CreateTokenRequest, CreateToken
 import type { CreateTokenResponse as _espalier_v1_CreateTokenResponse, CreateTokenResponse__Output as _espalier_v1_CreateTokenResponse__Output } from '../../espalier/v1/CreateTokenResponse.ts';
 import type { DecommissionDeviceRequest as _espalier_v1_DecommissionDeviceRequest, DecommissionDeviceRequest__Output as _espalier_v1_DecommissionDeviceRequest__Output } from '../../espalier/v1/DecommissionDeviceRequest.ts';
 import type { DecommissionDeviceResponse as _espalier_v1_DecommissionDeviceResponse, DecommissionDeviceResponse__Output as _espalier_v1_DecommissionDeviceResponse__Output } from '../../espalier/v1/DecommissionDeviceResponse.ts';
+import type { DeviceLogLines as _espalier_v1_DeviceLogLines, DeviceLogLines__Output as _espalier_v1_DeviceLogLines__Output } from '../../espalier/v1/DeviceLogLines.ts';
 import type { DiagnoseRequest as _espalier_v1_DiagnoseRequest, DiagnoseRequest__Output as _espalier_v1_DiagnoseRequest__Output } from '../../espalier/v1/DiagnoseRequest.ts';
 import type { DiagnoseResponse as _espalier_v1_DiagnoseResponse, DiagnoseResponse__Output as _espalier_v1_DiagnoseResponse__Output } from '../../espalier/v1/DiagnoseResponse.ts';
 import type { FileData as _espalier_v1_FileData, FileData__Output as _espalier_v1_FileData__Output } from '../../espalier/v1/FileData.ts';
@@ -46,6 +47,7 @@ import type { PlanEvent as _espalier_v1_PlanEvent, PlanEvent__Output as _espalie
 import type { PlanRequest as _espalier_v1_PlanRequest, PlanRequest__Output as _espalier_v1_PlanRequest__Output } from '../../espalier/v1/PlanRequest.ts';
 import type { ProfileModelEvent as _espalier_v1_ProfileModelEvent, ProfileModelEvent__Output as _espalier_v1_ProfileModelEvent__Output } from '../../espalier/v1/ProfileModelEvent.ts';
 import type { ProfileModelRequest as _espalier_v1_ProfileModelRequest, ProfileModelRequest__Output as _espalier_v1_ProfileModelRequest__Output } from '../../espalier/v1/ProfileModelRequest.ts';
+import type { ReadDeviceLogsRequest as _espalier_v1_ReadDeviceLogsRequest, ReadDeviceLogsRequest__Output as _espalier_v1_ReadDeviceLogsRequest__Output } from '../../espalier/v1/ReadDeviceLogsRequest.ts';
 import type { ReadVariantFileRequest as _espalier_v1_ReadVariantFileRequest, ReadVariantFileRequest__Output as _espalier_v1_ReadVariantFileRequest__Output } from '../../espalier/v1/ReadVariantFileRequest.ts';
 import type { ReadmitDeviceRequest as _espalier_v1_ReadmitDeviceRequest, ReadmitDeviceRequest__Output as _espalier_v1_ReadmitDeviceRequest__Output } from '../../espalier/v1/ReadmitDeviceRequest.ts';
 import type { ReadmitDeviceResponse as _espalier_v1_ReadmitDeviceResponse, ReadmitDeviceResponse__Output as _espalier_v1_ReadmitDeviceResponse__Output } from '../../espalier/v1/ReadmitDeviceResponse.ts';
@@ -264,6 +266,11 @@ export interface OperatorClient extends grpc.Client {
   profileModel(argument: _espalier_v1_ProfileModelRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_ProfileModelEvent__Output>;
   profileModel(argument: _espalier_v1_ProfileModelRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_ProfileModelEvent__Output>;
   
+  ReadDeviceLogs(argument: _espalier_v1_ReadDeviceLogsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_DeviceLogLines__Output>;
+  ReadDeviceLogs(argument: _espalier_v1_ReadDeviceLogsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_DeviceLogLines__Output>;
+  readDeviceLogs(argument: _espalier_v1_ReadDeviceLogsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_DeviceLogLines__Output>;
+  readDeviceLogs(argument: _espalier_v1_ReadDeviceLogsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_DeviceLogLines__Output>;
+  
   ReadVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   ReadVariantFile(argument: _espalier_v1_ReadVariantFileRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
   readVariantFile(argument: _espalier_v1_ReadVariantFileRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_FileData__Output>;
@@ -379,6 +386,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   ProfileModel: grpc.handleServerStreamingCall<_espalier_v1_ProfileModelRequest__Output, _espalier_v1_ProfileModelEvent>;
   
+  ReadDeviceLogs: grpc.handleServerStreamingCall<_espalier_v1_ReadDeviceLogsRequest__Output, _espalier_v1_DeviceLogLines>;
+  
   ReadVariantFile: grpc.handleServerStreamingCall<_espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData>;
   
   ReadmitDevice: grpc.handleUnaryCall<_espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse>;
@@ -422,6 +431,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   MeasureDevices: MethodDefinition<_espalier_v1_MeasureDevicesRequest, _espalier_v1_MeasureDevicesEvent, _espalier_v1_MeasureDevicesRequest__Output, _espalier_v1_MeasureDevicesEvent__Output>
   Plan: MethodDefinition<_espalier_v1_PlanRequest, _espalier_v1_PlanEvent, _espalier_v1_PlanRequest__Output, _espalier_v1_PlanEvent__Output>
   ProfileModel: MethodDefinition<_espalier_v1_ProfileModelRequest, _espalier_v1_ProfileModelEvent, _espalier_v1_ProfileModelRequest__Output, _espalier_v1_ProfileModelEvent__Output>
+  ReadDeviceLogs: MethodDefinition<_espalier_v1_ReadDeviceLogsRequest, _espalier_v1_DeviceLogLines, _espalier_v1_ReadDeviceLogsRequest__Output, _espalier_v1_DeviceLogLines__Output>
   ReadVariantFile: MethodDefinition<_espalier_v1_ReadVariantFileRequest, _espalier_v1_FileData, _espalier_v1_ReadVariantFileRequest__Output, _espalier_v1_FileData__Output>
   ReadmitDevice: MethodDefinition<_espalier_v1_ReadmitDeviceRequest, _espalier_v1_ReadmitDeviceResponse, _espalier_v1_ReadmitDeviceRequest__Output, _espalier_v1_ReadmitDeviceResponse__Output>
   ResetCorrections: MethodDefinition<_espalier_v1_ResetCorrectionsRequest, _espalier_v1_ResetCorrectionsResponse, _espalier_v1_ResetCorrectionsRequest__Output, _espalier_v1_ResetCorrectionsResponse__Output>
