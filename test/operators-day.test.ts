@@ -96,6 +96,15 @@ test("a device's log is read from its agent, as text and as it was written", asy
   assert.match(unknown.stderr, /no device is called nobody/);
 });
 
+test("a shell completes names from the coordinator, and nothing where there is none", async () => {
+  const complete = async (words: string[], context = stack.contextPath) =>
+    (await espalier(["complete", "--", ...words], context)).stdout.split("\n").map((line) => line.split("\t")[0]);
+  assert.ok((await complete(["device", "show", ""])).includes("pi"));
+  assert.ok((await complete(["model", "profile", "m", "--device", "p"])).includes("pi"));
+  assert.ok(!(await complete(["rollout", "status", ""])).includes("pi"));
+  assert.ok(!(await complete(["device", "show", ""], "/nowhere/context.json")).includes("pi"));
+});
+
 test("a specification is checked against the file's lines, then against what is imported and enrolled", async () => {
   const spec = join(dataFolder, "rollout.yaml");
   await writeFile(spec, "name: Bad Name\nmodel: none\nlimits:\n  tpotP90Ms: fast\n");

@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Command } from "commander";
+import { kindWanted } from "./commands/completion-names.ts";
 import { examplesOf } from "./help/examples.ts";
 import { createProgram } from "./program.ts";
 
@@ -88,4 +89,21 @@ test("bash completes a command by the script that it is given", async () => {
   const env = { ...process.env, PATH: `${folder}:${dirname(process.execPath)}:${process.env["PATH"]}` };
   const { stdout } = await promisify(execFile)("bash", ["--norc", "-c", script], { env });
   assert.equal(stdout, "history\n");
+});
+
+test("what a word may name follows from the placeholder that help shows for it", () => {
+  const program = createProgram();
+  const wanted = (...words: string[]) => kindWanted(program, words);
+  assert.equal(wanted("device", "show", ""), "device");
+  assert.equal(wanted("--context", "c.json", "-o", "json", "rollout", "status", "sp"), "rollout");
+  assert.equal(wanted("variant", "compare", "a", ""), "variant");
+  assert.equal(wanted("variant", "list", "--model", ""), "model");
+  assert.equal(wanted("model", "profile", "smol", "--device", "p"), "device");
+  for (const other of [
+    ["device", "sho"],
+    ["rollout", "start", "-f", ""],
+    ["device", "show", "pi", ""],
+    ["device", "show", "--"],
+  ])
+    assert.equal(wanted(...other), null, other.join(" "));
 });

@@ -53,6 +53,7 @@ import { planMethods } from "./plan/operator-methods.ts";
 import { createPlanner } from "./plan/planner.ts";
 import { referenceMethods } from "./plan/reference-methods.ts";
 import { profileMethods } from "./profile/operator-methods.ts";
+import { startRetention } from "./retention/retention.ts";
 import { startRolloutEngine } from "./rollout/engine.ts";
 import { createMeasurementRuns } from "./rollout/measurement-runs.ts";
 import { rolloutMethods } from "./rollout/operator-methods.ts";
@@ -68,6 +69,7 @@ const heartbeatIntervalMs = 5_000;
 const offlineGraceMs = 60_000;
 const reconcileIntervalMs = 60_000;
 const seenIntervalMs = 15_000;
+const retentionIntervalMs = 3_600_000;
 const telemetryStaleAfterMs = 60_000;
 const enrollmentFailures = { maxFailures: 5, windowMs: 60_000 };
 
@@ -125,6 +127,9 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   running.defer(() => seen.stop());
   const hub = createSessionHub({ store, seen, heartbeatIntervalMs, offlineGraceMs, now, log });
   const { isOnline } = hub;
+
+  const retention = startRetention({ store, keptDays: options.keptDays, intervalMs: retentionIntervalMs, now, log });
+  running.defer(() => retention.stop());
 
   // From the database to the broker
   const client = jetstream(broker.connection);

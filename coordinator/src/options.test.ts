@@ -13,6 +13,7 @@ test("defaults are settled: loopback, embedded broker, ports chosen later", () =
     broker: { kind: "embedded", binary: "nats-server" },
     prometheusUrl: null,
     deviceCertificateDays: 365,
+    keptDays: { events: 90, audit: 400 },
     logLevel: "info",
   });
 });

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { EspalierError } from "@espalier/shared/errors";
 import { type LogLevel, logLevels } from "@espalier/shared/logging";
+import type { KeptDays } from "./retention/retention.ts";
 
 export const usage = `usage: node coordinator/src/main.ts --data DIR [options]
 
@@ -17,6 +18,8 @@ export const usage = `usage: node coordinator/src/main.ts --data DIR [options]
   --nats-signing-key FILE  seed with which users of that account are signed
   --prometheus-url URL     a Prometheus that scrapes this coordinator; the console draws its charts from it
   --device-cert-days N     validity of device certificates (365)
+  --keep-events-days N     what happened to devices and in rollouts is kept so long (90; 0: for ever)
+  --keep-audit-days N      what operators did is kept so long (400; 0: for ever)
   --log-level LEVEL        ${logLevels.join(", ")} (info)
 `;
 
@@ -35,6 +38,7 @@ export interface CoordinatorOptions {
   /** Where the console's charts come from; null: it shows none. */
   readonly prometheusUrl: string | null;
   readonly deviceCertificateDays: number;
+  readonly keptDays: KeptDays;
   readonly logLevel: LogLevel;
 }
 
@@ -65,6 +69,8 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
   if (logLevel === undefined) problems.push(`--log-level: expected ${logLevels.join(", ")}`);
   const broker = brokerOptions(values, environment, problems);
   const deviceCertificateDays = integer("device-cert-days", values["device-cert-days"], [1, 3650]);
+  const days = (name: "keep-events-days" | "keep-audit-days") => integer(name, values[name], [0, 36_500]) || null;
+  const keptDays = { events: days("keep-events-days"), audit: days("keep-audit-days") };
   const prometheusUrl = values["prometheus-url"] ?? null;
   if (prometheusUrl !== null && !/^https?:$/.test(URL.parse(prometheusUrl)?.protocol ?? "")) {
     problems.push(`--prometheus-url: expected http://host:port, got "${prometheusUrl}"`);
@@ -80,6 +86,7 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
     broker,
     prometheusUrl,
     deviceCertificateDays,
+    keptDays,
     logLevel: logLevel ?? "info",
   };
 }
@@ -101,6 +108,8 @@ function parse(args: readonly string[]) {
         "nats-signing-key": { type: "string" },
         "prometheus-url": { type: "string" },
         "device-cert-days": { type: "string", default: "365" },
+        "keep-events-days": { type: "string", default: "90" },
+        "keep-audit-days": { type: "string", default: "400" },
         "log-level": { type: "string", default: "info" },
       },
     }).values;

@@ -132,7 +132,7 @@ export function deviceCommand(program: Command): void {
     device
       .command("measure")
       .description("measure devices anew with the kit of a model")
-      .requiredOption("--model <name>", "the model whose shapes are timed")
+      .requiredOption("--model <model>", "the model whose shapes are timed")
       .option("-l, --selector <selector>", "only devices with these labels", "")
       .action(async (options: { model: string; selector: string }, command) => {
         await withClient(command, (client) => measureDevices(client, options));

@@ -65,7 +65,7 @@ export function variantCommand(program: Command): void {
     listing,
     labels: ({ name, modelName }) => ({ name, model: modelName }),
     selectorHelp: "only variants with this name or model, e.g. model=smol",
-    options: (command) => command.option("--model <name>", "only variants of this model", ""),
+    options: (command) => command.option("--model <model>", "only variants of this model", ""),
     fetch: (client, { model }) => listVariants(client, { model }),
   });
   addExamples(
