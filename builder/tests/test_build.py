@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from espalier_builder.accuracy_level import at_level_0, settle_accuracy_level
+from espalier_builder.artifact.answers import greedy
 from espalier_builder.artifact.file_tree import file_tree
 from espalier_builder.artifact.probe import cosine, logit_indices
 from espalier_builder.contracts import (
@@ -133,6 +136,43 @@ def test_an_fp32_variant_is_the_dense_model(build: Callable[..., Path]) -> None:
     assert [row["stage"] for row in rows] == ["dense", "exported"]
     assert rows[1]["quality"]["agreement"] == 1
     assert rows[1]["quality"]["kl"] < 1e-6
+
+
+def test_the_report_says_how_the_shipped_files_go_on_after_pieces_of_the_text(build: Callable[..., Path]) -> None:
+    out = build("out", Recipe(quantization=Q8))
+    answers = read(out, "report.json")["answers"]
+    assert len(answers) == 4
+    prompts = [prompt["tokens"] for prompt in read(out, "probe.json")["prompts"]]
+    variant = OnnxDecoder(out / "model.onnx")
+    continued = list(prompts[0])
+    for _ in range(6):
+        # Without a cache: the whole text is read again for each token.
+        continued.append(int(variant.logits(continued, [len(continued) - 1])[0].argmax()))
+    assert greedy(variant, prompts[0], 6, None) == continued[len(prompts[0]) :]
+    assert greedy(variant, prompts[0], 6, continued[len(prompts[0])]) == [], "it ends at the stop token"
+
+
+def test_slices_of_the_text_are_judged_apart_and_add_up_to_the_whole(
+    build: Callable[..., Path], text: TextSettings, tmp_path: Path
+) -> None:
+    assert text.evaluation.path is not None
+    lines = [json.loads(line) for line in text.evaluation.path.read_text().split("\n")]
+    sliced = tmp_path / "sliced.jsonl"
+    sliced.write_text(
+        "\n".join(json.dumps({**line, "slice": "odd" if index % 2 else "even"}) for index, line in enumerate(lines))
+    )
+    source = TextSource(sliced, digest_of_json(file_tree(sliced, "dataset")))
+    report = read(build("out", Recipe(quantization=Q8), replace(text, evaluation=source)), "report.json")
+    exported = next(stage for stage in report["stages"] if stage["stage"] == "exported")
+    parts = report["slices"]
+    assert [part["name"] for part in parts] == ["even", "odd"]
+    tokens = sum(part["tokens"] for part in parts)
+    assert tokens == exported["protocol"]["tokens"]
+    for stage, quality in (("exported", exported["quality"]), ("dense", report["dense"]["quality"])):
+        nll = sum(part["tokens"] * math.log(part[stage]["perplexity"]) for part in parts) / tokens
+        assert math.exp(nll) == pytest.approx(quality["perplexity"])
+        agreeing = sum(part["tokens"] * part[stage]["agreement"] for part in parts) / tokens
+        assert agreeing == pytest.approx(quality["agreement"])
 
 
 def test_two_builds_of_the_same_inputs_differ_in_measured_costs_only(build: Callable[..., Path]) -> None:

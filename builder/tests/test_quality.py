@@ -51,6 +51,19 @@ def test_paired_figures_add_up_to_the_quality_and_keep_each_token_in_order() -> 
     assert [bool(data[token // 8] >> token % 8 & 1) for token in range(307)] == expected
 
 
+def test_figures_of_masked_tokens_are_those_of_these_tokens_alone() -> None:
+    windows = [random_window(seed, tokens) for seed, tokens in enumerate([300, 7, 40])]
+    masks = [torch.arange(300) % 3 == 0, torch.zeros(7, dtype=torch.bool), torch.arange(40) < 11]
+    whole, part = QualityAccumulator(), QualityAccumulator()
+    for window, mask in zip(windows, masks, strict=True):
+        whole.add(*window)
+        if mask.any():
+            dense, other, targets = window
+            part.add(dense[mask], other[mask], targets[mask])
+    masked, expected = whole.quality(text_bytes=100, masks=masks), part.quality(text_bytes=100)
+    assert masked.to_json() == pytest.approx(expected.to_json())
+
+
 def test_the_dense_model_against_itself_agrees_everywhere() -> None:
     dense, _, targets = random_window(0, 64)
     accumulator = QualityAccumulator()

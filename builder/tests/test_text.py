@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from espalier_builder.failure import BuilderError
-from espalier_builder.text.read import read_documents
+from espalier_builder.text.read import Document, interleaved, read_documents, read_sliced
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.sample import sample_documents
 from espalier_builder.text.windows import evaluation_windows
@@ -90,3 +91,39 @@ def test_sampled_text_is_the_models_own_and_follows_the_seed() -> None:
     tokens = sum(len(checkpoint.tokenizer(text, add_special_tokens=False).input_ids) for text in first)
     # The random model spreads over 48 ids, of which the tokenizer spells 31.
     assert 150 <= tokens <= 300
+
+
+def test_lines_name_the_slice_that_they_belong_to_and_slices_take_turns(tmp_path: Path) -> None:
+    lines = [
+        {"text": "a", "slice": "code"},
+        {"text": "b", "slice": "code"},
+        {"text": "c"},
+        {"text": "d", "slice": "chat"},
+    ]
+    (tmp_path / "valid.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    documents = read_sliced(tmp_path, "evaluation")
+    assert documents == [Document("a", "code"), Document("b", "code"), Document("c"), Document("d", "chat")]
+    assert [document.text for document in interleaved(documents)] == ["a", "c", "d", "b"]
+    assert read_documents(tmp_path, "evaluation") == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("name", ["Upper", "with space", "x" * 33, 7])
+def test_a_slice_that_is_no_name_is_refused_with_its_line(name: object, tmp_path: Path) -> None:
+    file = tmp_path / "text.jsonl"
+    file.write_text(json.dumps({"text": "a"}) + "\n" + json.dumps({"text": "b", "slice": name}))
+    with pytest.raises(BuilderError, match=r"line 2: slice .* is no name"):
+        read_sliced(file, "evaluation")
+
+
+def test_slices_part_the_targets_of_their_documents_and_count_their_bytes() -> None:
+    tokenizer = tiny_tokenizer()
+    cut = evaluation_windows(tokenizer, DOCUMENTS, length=4, tokens=100, slices=["x", "y", "y", ""])
+    spelled = {
+        part.name: torch.cat([window.targets[mask] for window, mask in zip(cut.windows, part.masks, strict=True)])
+        for part in cut.slices
+    }
+    for name, text in {"x": "abc def", "y": "ghé"}.items():
+        assert spelled[name].tolist() == tokenizer(text, add_special_tokens=False).input_ids
+    assert {part.name: part.text_bytes for part in cut.slices} == {"x": 7, "y": 4}
+    whole = evaluation_windows(tokenizer, DOCUMENTS, length=4, tokens=100)
+    assert cut.text_bytes == whole.text_bytes and whole.slices == ()

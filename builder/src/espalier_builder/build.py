@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from espalier_builder.accuracy_level import settle_accuracy_level
+from espalier_builder.artifact.answers import sample_answers
 from espalier_builder.artifact.chat_config import chat_config, write_tokenizer
 from espalier_builder.artifact.manifest import CHAT_FILE, PROBE_FILE, REPORT_FILE, Lineage, write_manifest
 from espalier_builder.artifact.probe import record_probe
@@ -22,13 +23,12 @@ from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import Recipe
 from espalier_builder.evaluate.dense_logits import DenseLogits
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
-from espalier_builder.evaluate.quality import PairedFigures
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.weight_layout import WEIGHTS_FILE, lay_out
 from espalier_builder.export.write_graph import ExportedGraph, write_graph
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
-from espalier_builder.onnx_evaluate.evaluate import evaluate_exported
+from espalier_builder.onnx_evaluate.evaluate import ExportedFigures, evaluate_exported
 from espalier_builder.progress import OnProgress, StageProgress, no_progress, only
 from espalier_builder.prune.apply import Pruned
 from espalier_builder.prune.neurons import Calibration
@@ -111,9 +111,9 @@ class _Build:
             self._evaluate_quantized(pruned, matrices, text, reference)
         exported = self._export(pruned, matrices, text)
         variant = OnnxDecoder(self._folder / GRAPH_FILE)
-        paired = self._evaluate_exported(variant, exported, text, reference)
-        self._write_companions(variant, text)
-        report = self._write_report(text, pruned, paired)
+        figures = self._evaluate_exported(variant, exported, text, reference)
+        answers = self._write_companions(variant, text)
+        report = self._write_report(text, pruned, figures, answers)
         return BuiltVariant(self._write_manifest(exported, text), report)
 
     def _texts_of_evaluation(self) -> EvaluationText:
@@ -182,30 +182,36 @@ class _Build:
 
     def _evaluate_exported(
         self, variant: OnnxDecoder, exported: ExportedGraph, text: EvaluationText, reference: DenseLogits
-    ) -> PairedFigures:
+    ) -> ExportedFigures:
         tell = self._progress.of("evaluate-exported", "evaluating the exported files in ONNX Runtime")
-        quality, paired = self._measured(
-            "evaluate-exported", lambda: evaluate_exported(variant, text.windows, reference, tell)
-        )
+        figures = self._measured("evaluate-exported", lambda: evaluate_exported(variant, text.windows, reference, tell))
         size = sum((self._folder / name).stat().st_size for name in (GRAPH_FILE, WEIGHTS_FILE))
-        self._rows.append(ReportRow("exported", quality, exported.spec.parameters, size))
-        return paired
+        self._rows.append(ReportRow("exported", figures.quality, exported.spec.parameters, size))
+        return figures
 
-    def _write_companions(self, variant: OnnxDecoder, text: EvaluationText) -> None:
+    def _write_companions(self, variant: OnnxDecoder, text: EvaluationText) -> list[dict[str, Any]]:
+        """Returns `answers` of the report, to the prompts of the probe set."""
         self._progress.of("probe", "recording the probe set")
         checkpoint = self._request.checkpoint
         prompts = probe_prompts(text.windows)
+        context_length = self._dense.config.max_position_embeddings
+        answers = self._measured(
+            "answers", lambda: sample_answers(variant, checkpoint.tokenizer, prompts, context_length)
+        )
         probe = self._measured("probe", lambda: record_probe(checkpoint.model, variant, prompts))
         write_document(self._folder / PROBE_FILE, "Probe", probe)
         write_tokenizer(checkpoint.tokenizer, self._folder)
         write_document(self._folder / CHAT_FILE, "ChatConfig", chat_config(checkpoint))
+        return answers
 
-    def _write_report(self, text: EvaluationText, pruned: Pruned, paired: PairedFigures) -> dict[str, Any]:
+    def _write_report(
+        self, text: EvaluationText, pruned: Pruned, figures: ExportedFigures, answers: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         self._progress.of("manifest", "listing the files")
         costs = [*self._texts.costs, *self._stages.costs, *self._costs]
         notes = [*self._notes, *self._texts.notes]
         report = evaluation_report(
-            self._request.recipe, self._rows, paired, text, costs, notes, pruned.achieved_sparsity
+            self._request.recipe, self._rows, figures, answers, text, costs, notes, pruned.achieved_sparsity
         )
         write_document(self._folder / REPORT_FILE, "EvaluationReport", report)
         return report

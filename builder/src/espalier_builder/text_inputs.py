@@ -13,7 +13,7 @@ from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.text import sample
-from espalier_builder.text.read import Role, read_documents
+from espalier_builder.text.read import Document, Role, interleaved, read_sliced
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.sample import sample_documents
 from espalier_builder.text.windows import evaluation_windows
@@ -61,7 +61,7 @@ class TextInputs:
         documents = self._documents("calibration", settings.calibration, settings.calibration_tokens, settings.seed)
         return calibration_rows(
             self._checkpoint.tokenizer,
-            documents,
+            [document.text for document in documents],
             length=self._length,
             tokens=settings.calibration_tokens,
             seed=settings.seed,
@@ -70,15 +70,21 @@ class TextInputs:
     def evaluation(self) -> EvaluationText:
         """Windows of the evaluation text. Sampled text differs from the calibration's by its seed."""
         settings = self._settings
-        documents = self._documents("evaluation", settings.evaluation, settings.evaluation_tokens, settings.seed + 1)
+        documents = interleaved(
+            self._documents("evaluation", settings.evaluation, settings.evaluation_tokens, settings.seed + 1)
+        )
         windows = evaluation_windows(
-            self._checkpoint.tokenizer, documents, length=self._length, tokens=settings.evaluation_tokens
+            self._checkpoint.tokenizer,
+            [document.text for document in documents],
+            length=self._length,
+            tokens=settings.evaluation_tokens,
+            slices=[document.slice for document in documents],
         )
         return EvaluationText(windows, settings.evaluation.digest, given=settings.evaluation.path is not None)
 
-    def _documents(self, role: Role, source: TextSource, tokens: int, seed: int) -> list[str]:
+    def _documents(self, role: Role, source: TextSource, tokens: int, seed: int) -> list[Document]:
         if source.path is not None:
-            return read_documents(source.path, role)
+            return read_sliced(source.path, role)
         self.notes.append(f"No {role} text was given: the dense model wrote it (temperature 1, seed {seed}).")
         # Sampled once more than asked, since a document's tokens decode and encode to a few more or less.
         wanted = tokens + tokens // 8 + self._length
@@ -91,5 +97,4 @@ class TextInputs:
         inputs = {"model": self._model_digest, "tokens": wanted, "length": self._length, "seed": seed}
         result = self._cache.run("sampled-text", inputs, code_version(sample), make)
         self.costs.append((f"sampled-{role}-text", result.cost))
-        documents: list[str] = json.loads((result.folder / DOCUMENTS).read_text(encoding="utf8"))
-        return documents
+        return [Document(text) for text in json.loads((result.folder / DOCUMENTS).read_text(encoding="utf8"))]

@@ -10,7 +10,7 @@ import type { Listing, Showing } from "../output/print.ts";
 import { bytes, shortDigest, time } from "../output/quantities.ts";
 import { showOne } from "../session.ts";
 import { importTree } from "../upload/import-tree.ts";
-import { datasetFiles, modelFiles } from "../upload/local-files.ts";
+import { countSlices, datasetFiles, modelFiles } from "../upload/local-files.ts";
 import { addList } from "./list-command.ts";
 import { profileCommand } from "./model-profile.ts";
 
@@ -35,9 +35,12 @@ export async function importModel(client: OperatorClient, path: string, name: st
   return importTree((done) => client.importModel(done), name, await modelFiles(path));
 }
 
-/** Imports calibration or evaluation text. */
+/** Imports calibration or evaluation text; tells which slices its lines name. */
 export async function importDataset(client: OperatorClient, path: string, name: string) {
-  return importTree((done) => client.importDataset(done), name, await datasetFiles(path));
+  const files = await datasetFiles(path);
+  const slices = [...(await countSlices(files))].map(([slice, documents]) => `${slice} (${documents})`);
+  if (slices.length > 0) process.stderr.write(`slices, by documents: ${slices.join(", ")}\n`);
+  return importTree((done) => client.importDataset(done), name, files);
 }
 
 /** `model import|list` and `dataset import|list`: the same two commands over trees of two kinds. */
@@ -55,7 +58,7 @@ export function importCommands(program: Command): void {
     },
     {
       kind: "dataset",
-      what: 'text for calibration and evaluation: .jsonl with {"text"} a line, or .txt',
+      what: 'text for calibration and evaluation: .jsonl with {"text"} a line (and "slice", to be judged apart), or .txt',
       run: importDataset,
       example: "calibration",
       examples: [["espalier dataset import ./calibration.jsonl --name calibration", "one text a line"]],

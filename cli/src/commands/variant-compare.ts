@@ -4,6 +4,7 @@ import { holdAgainst } from "../compare/baseline.ts";
 import { type Comparison, compareVariants } from "../compare/compare-variants.ts";
 import type { Interval } from "../compare/paired-statistics.ts";
 import { addExamples } from "../help/examples.ts";
+import { dim, warning } from "../output/colour.ts";
 import { renderTable, type Showing } from "../output/print.ts";
 import { bytes, percent } from "../output/quantities.ts";
 import { showOne } from "../session.ts";
@@ -24,7 +25,7 @@ export function compareCommand(
       "after",
       `
 Both are judged as ONNX Runtime ran their files on the builder. Pairing window by window takes out what makes text hard
-for both, so that small differences show. Exit code 1 when a figure is worse than the baseline's beyond both intervals.`,
+for both, so that small differences show. Below the figures: how each continues the same pieces of the text. Exit code 1 when a figure is worse than the baseline's beyond both intervals.`,
     )
     .action((a: string, b: string, { baseline }: { baseline?: string }, command: Command) =>
       showOne(command, compared, async (client) => {
@@ -88,7 +89,53 @@ export function renderComparison(comparison: Comparison): string {
   const origin = text.datasetOrigin === "given" ? "the evaluation dataset" : "text that the dense model wrote";
   const where = `${text.tokens} tokens in ${text.windows} windows of ${origin}`;
   return `${comparison.model}: ${b.name} against ${a.name}, on ${where}\n\n${table}
-Of ${text.tokens} tokens, ${flips.onlyA} are the dense model's choice with ${a.name} alone, ${flips.onlyB} with ${b.name} alone.\n`;
+Of ${text.tokens} tokens, ${flips.onlyA} are the dense model's choice with ${a.name} alone, ${flips.onlyB} with ${b.name} alone.\n${slicesText(comparison)}${answersText(comparison)}`;
+}
+
+function slicesText({ a, b, slices }: Comparison): string {
+  if (slices.length === 0) return "";
+  type Slice = Comparison["slices"][number];
+  const pair = (key: "perplexity" | "kl" | "agreement", format: (value: number) => string) => (slice: Slice) =>
+    `${format(slice[key].a)} -> ${format(slice[key].b)}`;
+  return `\nBy slice of the text, ${a.name} -> ${b.name}:\n${renderTable(slices, [
+    { title: "SLICE", cell: ({ name }) => name },
+    { title: "TOKENS", cell: ({ tokens }) => String(tokens) },
+    { title: "PERPLEXITY", cell: pair("perplexity", (value) => value.toFixed(3)) },
+    { title: "KL TO DENSE", cell: pair("kl", (value) => value.toFixed(4)) },
+    { title: "AGREEMENT", cell: pair("agreement", percent) },
+  ])}`;
+}
+
+const promptChars = 72;
+
+/** Both answers to each prompt, below each other; where they part, the rest is marked on a terminal. */
+function answersText({ a, b, answers }: Comparison): string {
+  if (answers.length === 0) return "";
+  const flipped = answers.filter((answer) => answer.a !== answer.b).length;
+  const width = Math.max(a.name.length, b.name.length, "prompt".length);
+  const line = (title: string, text: string) => `  ${title.padEnd(width)}  ${text}`;
+  const blocks = answers.map((answer) => {
+    const shared = sharedWords(answer.a, answer.b);
+    const shown = (text: string) => `${oneLine(text.slice(0, shared))}${warning(oneLine(text.slice(shared)))}`;
+    const prompt = oneLine(answer.prompt);
+    return [
+      line("prompt", dim(prompt.length > promptChars ? `...${prompt.slice(-promptChars)}` : prompt)),
+      line(a.name, shown(answer.a)),
+      line(b.name, answer.a === answer.b ? dim("the same") : shown(answer.b)),
+    ].join("\n");
+  });
+  return `\n${flipped} of ${answers.length} answers flipped (the likeliest continuation of pieces of the text):\n${blocks.join("\n\n")}\n`;
+}
+
+/** Characters up to the word at which two texts part. */
+function sharedWords(a: string, b: string): number {
+  let shared = 0;
+  while (shared < Math.min(a.length, b.length) && a[shared] === b[shared]) shared++;
+  return shared === a.length && shared === b.length ? shared : a.lastIndexOf(" ", shared) + 1;
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, " / ");
 }
 
 function verdict({ low, high }: Interval, equal: number, worse: "higher is worse" | "lower is worse"): string {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { digestOfBytes } from "@espalier/shared/contracts/digest";
-import { EvaluationReport } from "@espalier/shared/contracts/report";
+import { EvaluationReport, type SliceQuality } from "@espalier/shared/contracts/report";
 import { hasCode } from "@espalier/shared/errors";
 import type { VariantView } from "../commands/variant.ts";
 import { renderComparison } from "../commands/variant-compare.ts";
@@ -21,7 +21,13 @@ function variant(
   name: string,
   nll: (window: number) => number,
   agrees: (token: number) => boolean,
-  over: { datasetDigest?: string; modelName?: string; paired?: null } = {},
+  over: {
+    datasetDigest?: string;
+    modelName?: string;
+    paired?: null;
+    answers?: Record<string, string>;
+    slices?: SliceQuality[];
+  } = {},
 ): VariantView {
   const total = windows * perWindow;
   const bits = Buffer.alloc(Math.ceil(total / 8));
@@ -55,6 +61,8 @@ function variant(
             agreeing: bits.toString("base64"),
           },
         }),
+    slices: over.slices ?? [],
+    answers: Object.entries(over.answers ?? {}).map(([prompt, answer]) => ({ prompt, answer })),
     costs: [],
     notes: [],
   });
@@ -144,4 +152,46 @@ test("a baseline is kept at first, holds for what is no worse, and is broken by 
   await assert.rejects(holdAgainst(path, otherText), (error) => hasCode(error, "baseline.other-text"));
   await writeFile(path, "{}");
   await assert.rejects(holdAgainst(path, against(0)), (error) => hasCode(error, "baseline.invalid"));
+});
+
+test("answers to the same prompts stand below each other, and those that flipped are counted", () => {
+  const says = (name: string, answers: Record<string, string>) => variant(name, hard, () => true, { answers });
+  const comparison = compareVariants(
+    says("base", { "Once upon": " a time there was a cat.\nIt slept.", "The sun": " rose.", "only in base": "x" }),
+    says("q4", { "Once upon": " a time there was a cow.", "The sun": " rose." }),
+  );
+  assert.deepEqual(
+    comparison.answers.map(({ prompt }) => prompt),
+    ["Once upon", "The sun"],
+  );
+  const text = renderComparison(comparison);
+  assert.match(text, /1 of 2 answers flipped/);
+  assert.match(
+    text,
+    / {2}prompt {2}Once upon\n {2}base {4} a time there was a cat\. \/ It slept\.\n {2}q4 {6} a time there was a cow\.\n/,
+  );
+  assert.match(text, /prompt {2}The sun\n {2}base {4} rose\.\n {2}q4 {6}the same\n/);
+});
+
+test("slices of the text that both were judged on are compared apart", () => {
+  const quality = { perplexity: 20, bitsPerByte: 1, agreement: 0.9, kl: 0.1, klHalfWidth: 0.01 };
+  const slice = (name: string, perplexity: number): SliceQuality => ({
+    name,
+    tokens: 500,
+    dense: quality,
+    exported: { ...quality, perplexity },
+  });
+  const with_ = (name: string, slices: SliceQuality[]) => variant(name, hard, () => true, { slices });
+  const comparison = compareVariants(
+    with_("base", [slice("chat", 10), slice("code", 12), slice("old", 1)]),
+    with_("q4", [slice("code", 15), slice("chat", 11)]),
+  );
+  assert.deepEqual(
+    comparison.slices.map(({ name, perplexity }) => [name, perplexity]),
+    [
+      ["chat", { a: 10, b: 11 }],
+      ["code", { a: 12, b: 15 }],
+    ],
+  );
+  assert.match(renderComparison(comparison), /code +500 +12\.000 -> 15\.000 +0\.1000 -> 0\.1000 +90\.0 % -> 90\.0 %/);
 });

@@ -34,6 +34,20 @@ export const Comparison = z.strictObject({
   agreementDifference: Interval,
   /** Tokens at which one of the two alone chooses what the dense model chooses. */
   flips: z.strictObject({ onlyA: z.int(), onlyB: z.int() }),
+  /** By slice of the text; of those that both reports have. */
+  slices: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        tokens: z.int(),
+        perplexity: z.strictObject({ a: z.number(), b: z.number() }),
+        kl: z.strictObject({ a: z.number(), b: z.number() }),
+        agreement: z.strictObject({ a: z.number(), b: z.number() }),
+      }),
+    )
+    .default([]),
+  /** How each continues the same pieces of the text, by its likeliest tokens. */
+  answers: z.array(z.strictObject({ prompt: z.string(), a: z.string(), b: z.string() })).default([]),
 });
 export type Comparison = z.infer<typeof Comparison>;
 
@@ -65,6 +79,16 @@ export function compareVariants(a: VariantView, b: VariantView): Comparison {
       onlyA: agreements[0].filter((agrees, token) => agrees && !agreements[1][token]).length,
       onlyB: agreements[1].filter((agrees, token) => agrees && !agreements[0][token]).length,
     },
+    slices: left.slices.flatMap(({ name, tokens, exported: mine }) => {
+      const other = right.slices.find((slice) => slice.name === name)?.exported;
+      if (other === undefined) return [];
+      const both = (key: "perplexity" | "kl" | "agreement") => ({ a: mine[key], b: other[key] });
+      return [{ name, tokens, perplexity: both("perplexity"), kl: both("kl"), agreement: both("agreement") }];
+    }),
+    answers: left.answers.flatMap(({ prompt, answer }) => {
+      const other = right.answers.find((one) => one.prompt === prompt);
+      return other === undefined ? [] : [{ prompt, a: answer, b: other.answer }];
+    }),
   };
 }
 
@@ -82,6 +106,8 @@ function figuresOf({ name, artifactDigest, totalBytes, report }: VariantView) {
   return {
     side: { name, artifactDigest: Digest.parse(artifactDigest), totalBytes, perplexity, kl, agreement },
     paired: report.paired,
+    slices: report.slices,
+    answers: report.answers,
     protocol: exported.protocol,
   };
 }

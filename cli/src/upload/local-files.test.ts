@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { datasetFiles, modelFiles } from "./local-files.ts";
+import { countSlices, datasetFiles, modelFiles } from "./local-files.ts";
 
 let folder: string;
 before(async () => {
@@ -54,4 +54,34 @@ test("a dataset folder gives its text files only", async () => {
     (await datasetFiles(path)).map((file) => file.path),
     ["train.jsonl", "valid.jsonl"],
   );
+});
+
+test("slices are counted before anything is sent, and a line that is none is named", async () => {
+  const write = async (name: string, lines: unknown[]) => {
+    const path = join(folder, name);
+    await writeFile(path, lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line))).join("\n"));
+    return datasetFiles(path);
+  };
+  const good = [
+    { text: "a", slice: "code" },
+    "",
+    { text: "b" },
+    { text: "c\u2028d", slice: "code" },
+    { text: "e", slice: "chat" },
+  ];
+  assert.deepEqual(
+    await countSlices(await write("good.jsonl", good)),
+    new Map([
+      ["code", 2],
+      ["chat", 1],
+    ]),
+  );
+  for (const [line, problem] of [
+    ["{", /bad.jsonl:2: is no JSON/],
+    [{ slice: "code" }, /bad.jsonl:2: has no text/],
+    [{ text: "a", slice: "No Name" }, /bad.jsonl:2: slice "No Name" is no name/],
+  ] as const) {
+    const files = await write("bad.jsonl", [{ text: "a" }, line]);
+    await assert.rejects(countSlices(files), (error: Error) => problem.test(error.message));
+  }
 });

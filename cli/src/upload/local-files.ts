@@ -1,3 +1,4 @@
+import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EspalierError } from "@espalier/shared/errors";
@@ -43,6 +44,57 @@ export async function datasetFiles(path: string): Promise<LocalFile[]> {
   throw new EspalierError("dataset.unsupported", `${path}: expected .jsonl ({"text": ...} a line) or .txt`, {
     fields: { path },
   });
+}
+
+const sliceName = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
+/**
+ * Documents of each slice that the lines of .jsonl files name by `"slice"`; empty where none does.
+ * @throws {EspalierError} `dataset.invalid` with file and line
+ */
+export async function countSlices(files: readonly LocalFile[]): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const { source } of files.filter(({ path }) => path.endsWith(".jsonl"))) {
+    let number = 0;
+    for await (const line of linesOf(source)) {
+      number++;
+      if (line.trim() === "") continue;
+      const name = readSlice(line, `${source}:${number}`);
+      if (name !== null) counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+/** Lines end at line feeds only: JSON strings may hold U+2028, at which readline would cut. */
+async function* linesOf(source: string): AsyncGenerator<string> {
+  let rest = "";
+  for await (const piece of createReadStream(source, { encoding: "utf8" })) {
+    const parts = (rest + piece).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+  if (rest !== "") yield rest;
+}
+
+function readSlice(line: string, where: string): string | null {
+  const invalid = (problem: string, cause?: unknown) =>
+    new EspalierError("dataset.invalid", `${where}: ${problem}`, {
+      fields: { where },
+      remedy: 'a line is {"text": "..."} or {"text": "...", "slice": "code"}',
+      cause,
+    });
+  let parsed: { text?: unknown; slice?: unknown };
+  try {
+    parsed = JSON.parse(line);
+  } catch (cause) {
+    throw invalid("is no JSON", cause);
+  }
+  if (typeof parsed?.text !== "string") throw invalid("has no text");
+  const { slice } = parsed;
+  if (slice === undefined || slice === null || slice === "") return null;
+  if (typeof slice === "string" && sliceName.test(slice)) return slice;
+  throw invalid(`slice ${JSON.stringify(slice)} is no name: up to 32 lower-case letters, digits and dashes`);
 }
 
 async function look(path: string, code: string) {

@@ -69,6 +69,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
           quality,
           qualitySource: "sensitivity",
           dense: sensitivity.dense,
+          slices: null,
           artifact: null,
         });
         continue;
@@ -80,6 +81,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
         quality: reported,
         qualitySource: "report",
         dense: built.report.dense.quality,
+        slices: built.report.slices,
         artifact: { digest: built.artifactDigest, totalBytes: built.totalBytes },
       });
     }
@@ -158,7 +160,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
         previous.variants.some(({ recipeDigest }) => recipeDigest === c.recipeDigest),
       );
       const { qualityFloor } = inputs.resolved.spec;
-      const allAboveFloor = chosen.every((c) => floorBreaches(c.quality, c.dense, qualityFloor).length === 0);
+      const allAboveFloor = chosen.every((c) => floorBreaches(c, qualityFloor).length === 0);
       return allAboveFloor && served(built) >= served(previous) ? built : planWith(inputs, candidates);
     },
   };

@@ -25,6 +25,15 @@ export const PairedFigures = z.strictObject({
 });
 export type PairedFigures = z.infer<typeof PairedFigures>;
 
+/** One named slice of the evaluation text: the dense model, and the exported files against it. */
+export const SliceQuality = z.strictObject({
+  name: z.string(),
+  tokens: z.int().positive(),
+  dense: Quality,
+  exported: Quality,
+});
+export type SliceQuality = z.infer<typeof SliceQuality>;
+
 /** `report.json` of an artifact: the last row, `exported`, is of the files that ship, run by ONNX Runtime. */
 export const EvaluationReport = z.strictObject({
   schemaVersion: z.literal(1),
@@ -43,6 +52,10 @@ export const EvaluationReport = z.strictObject({
   ),
   /** Of the exported files; null in reports of builders that didn't keep them. */
   paired: PairedFigures.nullable().default(null),
+  /** By the `slice` of the evaluation dataset's lines; empty where they name none. */
+  slices: z.array(SliceQuality).default([]),
+  /** How the exported files continue pieces of the evaluation text: the likeliest tokens, by ONNX Runtime on the builder. */
+  answers: z.array(z.strictObject({ prompt: z.string(), answer: z.string() })).default([]),
   costs: z.array(z.strictObject({ stage: z.string(), cost: StageCost })),
   /** Facts a reader must know to trust the figures, e.g. that calibration text was sampled from the model itself. */
   notes: z.array(z.string()),

@@ -17,11 +17,17 @@ export const Selector = z
   .string()
   .regex(/^$|^[\w./-]+!?=[\w./-]*(,[\w./-]+!?=[\w./-]*)*$/, "expected key=value[,key!=value...]");
 
-export const QualityFloor = z.strictObject({
+const qualityParts = {
   /** Exported perplexity over dense perplexity. */
   maxPerplexityRatio: z.number().min(1).optional(),
   minAgreement: z.number().min(0).max(1).optional(),
   maxKl: z.number().positive().optional(),
+};
+
+/** Of the whole evaluation text, and of its slices by name: a variant that keeps the mean may still fail on code. */
+export const QualityFloor = z.strictObject({
+  ...qualityParts,
+  slices: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/), z.strictObject(qualityParts)).optional(),
 });
 export type QualityFloor = z.infer<typeof QualityFloor>;
 

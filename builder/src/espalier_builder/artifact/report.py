@@ -7,7 +7,8 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from espalier_builder.contracts import Recipe
-from espalier_builder.evaluate.quality import PairedFigures, Quality
+from espalier_builder.evaluate.quality import Quality
+from espalier_builder.onnx_evaluate.evaluate import ExportedFigures
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.text.windows import EvaluationWindows
 
@@ -34,14 +35,15 @@ class EvaluationText:
 def evaluation_report(
     recipe: Recipe,
     rows: list[ReportRow],
-    paired: PairedFigures,
+    figures: ExportedFigures,
+    answers: list[dict[str, Any]],
     text: EvaluationText,
     costs: list[tuple[str, StageCost]],
     notes: list[str],
     achieved_sparsity: float,
 ) -> dict[str, Any]:
-    """The `EvaluationReport` contract. `rows` begins with the dense model and ends with the exported files, whose pairs
-    are `paired`.
+    """The `EvaluationReport` contract. `rows` begins with the dense model and ends with the exported files, which have
+    `figures` and gave `answers`.
     """
     dense = rows[0]
     return {
@@ -64,7 +66,9 @@ def evaluation_report(
             }
             for row in rows
         ],
-        "paired": paired.to_json(),
+        "paired": figures.paired.to_json(),
+        "slices": [part.to_json() for part in figures.slices],
+        "answers": answers,
         "costs": [{"stage": stage, "cost": cost.to_json()} for stage, cost in costs],
         "notes": notes,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,13 +72,14 @@ class QualityAccumulator:
     """
 
     def __init__(self) -> None:
-        self._nll_of_windows: list[float] = []
+        # A tensor `[T]` a window.
+        self._nll: list[Tensor] = []
+        self._kl: list[Tensor] = []
         self._agreeing: list[Tensor] = []
-        self._kl_of_windows: list[Tensor] = []
 
     @property
     def tokens(self) -> int:
-        return sum(len(window) for window in self._kl_of_windows)
+        return sum(len(window) for window in self._kl)
 
     @torch.inference_mode()
     def add(self, dense_logits: Tensor, logits: Tensor, targets: Tensor) -> None:
@@ -92,34 +94,37 @@ class QualityAccumulator:
                 f"{tuple(targets.shape)} are not [T, V], [T, V] and [T]",
                 "evaluate both models on the same windows and the same vocabulary",
             )
-        kl_rows, window_nll = [], 0.0
+        kl_rows, nll_rows, agreeing_rows = [], [], []
         for start in range(0, len(targets), ROWS):
             rows = slice(start, start + ROWS)
             dense, this = dense_logits[rows].float(), logits[rows].float()
             log_dense, log_this = dense.log_softmax(-1), this.log_softmax(-1)
-            nll = -log_this.gather(-1, targets[rows, None]).double().sum().item()
+            nll = -log_this.gather(-1, targets[rows, None])[:, 0].double()
             kl = (log_dense.exp() * (log_dense - log_this)).sum(-1).double()
-            if not (math.isfinite(nll) and bool(kl.isfinite().all())):
+            if not bool(nll.isfinite().all() and kl.isfinite().all()):
                 raise BuilderError(
                     "LOGITS_NOT_FINITE",
                     f"logits of rows {start}..{start + len(kl) - 1} hold NaN or infinity",
                     "the model is broken at this level: use a lower sparsity or more bits",
                 )
-            window_nll += nll
-            self._agreeing.append((dense.argmax(-1) == this.argmax(-1)).cpu())
+            nll_rows.append(nll.cpu())
             kl_rows.append(kl.cpu())
-        self._nll_of_windows.append(window_nll)
-        self._kl_of_windows.append(torch.cat(kl_rows))
+            agreeing_rows.append((dense.argmax(-1) == this.argmax(-1)).cpu())
+        self._nll.append(torch.cat(nll_rows))
+        self._kl.append(torch.cat(kl_rows))
+        self._agreeing.append(torch.cat(agreeing_rows))
 
-    def quality(self, *, text_bytes: int) -> Quality:
+    def quality(self, *, text_bytes: int, masks: Sequence[Tensor] | None = None) -> Quality:
         """The figures over all tokens added; `text_bytes` is the UTF-8 size of the text that the targets spell.
 
+        `masks[i]` `[T]` bool of each window added: only these tokens.
         Raises BuilderError `NOTHING_EVALUATED` without tokens, `PERPLEXITY_OVERFLOW` beyond what a double holds.
         """
-        tokens = self.tokens
+        nll_of, kl_of, agreeing_of = (_chosen(values, masks) for values in (self._nll, self._kl, self._agreeing))
+        tokens = sum(len(window) for window in kl_of)
         if tokens == 0 or text_bytes <= 0:
             raise BuilderError("NOTHING_EVALUATED", "no token was scored", "give evaluation text of 2 tokens or more")
-        nll = sum(self._nll_of_windows)
+        nll = sum(window.sum().item() for window in nll_of)
         mean_nll = nll / tokens
         if mean_nll > 700:
             raise BuilderError(
@@ -127,11 +132,11 @@ class QualityAccumulator:
                 f"the mean negative log-likelihood is {mean_nll:.0f} nats per token",
                 "the model is broken at this level: use a lower sparsity or more bits",
             )
-        kl, half_width = mean_with_half_width(self._kl_of_windows)
+        kl, half_width = mean_with_half_width(kl_of)
         return Quality(
             perplexity=math.exp(mean_nll),
             bits_per_byte=nll / math.log(2) / text_bytes,
-            agreement=int(torch.cat(self._agreeing).sum()) / tokens,
+            agreement=int(torch.cat(agreeing_of).sum()) / tokens,
             kl=kl,
             kl_half_width=half_width,
         )
@@ -139,11 +144,18 @@ class QualityAccumulator:
     def paired(self) -> PairedFigures:
         """What has been added, window by window and token by token."""
         return PairedFigures(
-            tokens=[len(window) for window in self._kl_of_windows],
-            nll=self._nll_of_windows,
-            kl=[window.sum().item() for window in self._kl_of_windows],
+            tokens=[len(window) for window in self._kl],
+            nll=[window.sum().item() for window in self._nll],
+            kl=[window.sum().item() for window in self._kl],
             agreeing=torch.cat(self._agreeing),
         )
+
+
+def _chosen(windows: Sequence[Tensor], masks: Sequence[Tensor] | None) -> list[Tensor]:
+    """The masked values of each window, windows without any left out."""
+    if masks is None:
+        return list(windows)
+    return [chosen for window, mask in zip(windows, masks, strict=True) if len(chosen := window[mask]) > 0]
 
 
 def mean_with_half_width(windows: list[Tensor]) -> tuple[float, float]:

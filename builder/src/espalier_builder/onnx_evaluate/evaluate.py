@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -13,19 +14,57 @@ from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.text.windows import EvaluationWindows
 
 
+@dataclass(frozen=True, slots=True)
+class SliceQuality:
+    """Of one slice of the text: the dense model, and the exported files against it."""
+
+    name: str
+    tokens: int
+    dense: Quality
+    exported: Quality
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "tokens": self.tokens,
+            "dense": self.dense.to_json(),
+            "exported": self.exported.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFigures:
+    """`slices` in the order of the text's."""
+
+    quality: Quality
+    paired: PairedFigures
+    slices: list[SliceQuality]
+
+
 def evaluate_exported(
     variant: OnnxDecoder,
     windows: EvaluationWindows,
     dense_logits: LogitsSource,
     progress: Callable[[float], None] = lambda _: None,
-) -> tuple[Quality, PairedFigures]:
+) -> ExportedFigures:
     """Figures over all windows against the dense model's logits. Raises what `QualityAccumulator` raises."""
-    accumulator = QualityAccumulator()
+    accumulator, dense = QualityAccumulator(), QualityAccumulator()
     for index, window in enumerate(windows.windows):
         logits = torch.from_numpy(variant.logits(window.inputs.tolist(), window.positions.tolist()))
         accumulator.add(dense_logits.of(index), logits, window.targets)
+        if windows.slices:
+            dense.add(dense_logits.of(index), dense_logits.of(index), window.targets)
         progress((index + 1) / len(windows.windows))
-    return accumulator.quality(text_bytes=windows.text_bytes), accumulator.paired()
+    slices = [
+        SliceQuality(
+            name=part.name,
+            tokens=sum(int(mask.sum()) for mask in part.masks),
+            dense=dense.quality(text_bytes=part.text_bytes, masks=part.masks),
+            exported=accumulator.quality(text_bytes=part.text_bytes, masks=part.masks),
+        )
+        for part in windows.slices
+    ]
+    return ExportedFigures(accumulator.quality(text_bytes=windows.text_bytes), accumulator.paired(), slices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class TextSlice:
+    """A named part of the text, `text_bytes` long: `masks[i]` `[R]` bool says which targets of window i are its."""
+
+    name: str
+    masks: tuple[Tensor, ...]
+    text_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationWindows:
     """`tokens` scored targets, which spell `text_bytes` bytes of UTF-8; a window takes at most `length` tokens."""
 
@@ -32,21 +42,30 @@ class EvaluationWindows:
     length: int
     tokens: int
     text_bytes: int
+    slices: tuple[TextSlice, ...] = ()
 
 
 def evaluation_windows(
-    tokenizer: PreTrainedTokenizerBase, documents: list[str], *, length: int, tokens: int
+    tokenizer: PreTrainedTokenizerBase,
+    documents: list[str],
+    *,
+    length: int,
+    tokens: int,
+    slices: Sequence[str] = (),
 ) -> EvaluationWindows:
     """Cut the stream BOS, document, BOS, document, ... into windows that don't overlap, until `tokens` are scored.
 
     A window's last input predicts the first token of the next window, so each token of the documents is a target
-    exactly once. Raises BuilderError `TEXT_TOO_SHORT` for less than two tokens.
+    exactly once. `slices[i]` names the slice of document i, "" for none.
+    Raises BuilderError `TEXT_TOO_SHORT` for less than two tokens.
     """
     mark = start_id(tokenizer)
     stream: list[int] = []
     scored: list[bool] = []
-    text_bytes = room = 0
-    for document in documents:
+    owners: list[str] = []
+    bytes_of: dict[str, int] = {}
+    room = 0
+    for document, owner in zip(documents, slices or [""] * len(documents), strict=True):
         room = tokens - sum(scored)
         if room <= 0:
             break
@@ -62,18 +81,27 @@ def evaluation_windows(
         first_is_scored = mark is not None or len(stream) > len(ids)
         scored += [first_is_scored] + [True] * (len(ids) - 1)
         start = 0 if first_is_scored else encoded.offset_mapping[0][1]
-        text_bytes += len(document[start : encoded.offset_mapping[len(ids) - 1][1]].encode())
-    if sum(scored) < 1 or text_bytes == 0:
+        owners += [owner] * (len(stream) - len(owners))
+        text_bytes = len(document[start : encoded.offset_mapping[len(ids) - 1][1]].encode())
+        bytes_of[owner] = bytes_of.get(owner, 0) + text_bytes
+    if sum(scored) < 1 or sum(bytes_of.values()) == 0:
         raise BuilderError("TEXT_TOO_SHORT", "the evaluation text has less than 2 tokens", "give more text")
-    windows = [
-        _window(stream[start : start + length + 1], scored[start + 1 : start + length + 1])
-        for start in range(0, len(stream) - 1, length)
-    ]
+    windows, masks = [], []
+    for start in range(0, len(stream) - 1, length):
+        window = _window(stream[start : start + length + 1], scored[start + 1 : start + length + 1])
+        if len(window.targets) > 0:
+            windows.append(window)
+            masks.append([owners[start + 1 + position] for position in window.positions.tolist()])
     return EvaluationWindows(
-        windows=tuple(window for window in windows if len(window.targets) > 0),
+        windows=tuple(windows),
         length=length,
         tokens=sum(scored),
-        text_bytes=text_bytes,
+        text_bytes=sum(bytes_of.values()),
+        slices=tuple(
+            TextSlice(name, tuple(torch.tensor([owner == name for owner in of_window]) for of_window in masks), size)
+            for name, size in sorted(bytes_of.items())
+            if name != "" and any(name in of_window for of_window in masks)
+        ),
     )
 
 

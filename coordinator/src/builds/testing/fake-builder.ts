@@ -111,6 +111,8 @@ function manifestOf(
     requestedSparsity: 0,
     achievedSparsity: 0,
     paired: null,
+    slices: [],
+    answers: [],
     dense: { quality: denseQuality, protocol, parameters: 100 },
     stages: [{ stage: "exported", quality: built[name] ?? quality, protocol, parameters: 100, sizeBytes: 100 }],
     costs: [],

@@ -1,6 +1,7 @@
 import type { Digest } from "@espalier/shared/contracts/digest";
 import type { Quality } from "@espalier/shared/contracts/quality";
 import type { Recipe } from "@espalier/shared/contracts/recipe";
+import type { SliceQuality } from "@espalier/shared/contracts/report";
 import type { QualityFloor } from "@espalier/shared/contracts/rollout-spec";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
 
@@ -15,6 +16,8 @@ export interface Candidate {
   qualitySource: "sensitivity" | "report";
   /** The dense model's quality by the same protocol as `quality`. */
   dense: Quality;
+  /** By slice of the evaluation text; null before it is built, since the sensitivity job's text is too short for it. */
+  slices: readonly SliceQuality[] | null;
   /** The built artifact, all files counted; null before it is built. */
   artifact: { digest: Digest; totalBytes: number } | null;
 }
@@ -38,23 +41,44 @@ export function compareCandidates(a: Candidate, b: Candidate): number {
 }
 
 export interface FloorBreach {
-  measure: keyof QualityFloor;
+  /** The path in the quality floor, e.g. `maxKl` or `slices.code.maxKl`. */
+  measure: string;
   measured: number;
   allowed: number;
 }
 
-/** Which parts of the quality floor a quality breaks. An absent part demands nothing. */
-export function floorBreaches(quality: Quality, dense: Quality, floor: QualityFloor): FloorBreach[] {
+/** Which parts of the quality floor a variant breaks. An absent part demands nothing. */
+export function floorBreaches(
+  { quality, dense, slices }: Pick<Candidate, "quality" | "dense" | "slices">,
+  { slices: bySlice = {}, ...whole }: QualityFloor,
+): FloorBreach[] {
+  const breaches = partBreaches(quality, dense, whole, "");
+  if (slices === null) return breaches;
+  for (const [name, floor] of Object.entries(bySlice)) {
+    const found = slices.find((slice) => slice.name === name);
+    // A floor that nothing was held against is not kept.
+    if (found === undefined) breaches.push({ measure: `slices.${name} tokens`, measured: 0, allowed: 1 });
+    else breaches.push(...partBreaches(found.exported, found.dense, floor, `slices.${name}.`));
+  }
+  return breaches;
+}
+
+function partBreaches(
+  quality: Quality,
+  dense: Quality,
+  floor: Omit<QualityFloor, "slices">,
+  path: string,
+): FloorBreach[] {
   const breaches: FloorBreach[] = [];
   const ratio = quality.perplexity / dense.perplexity;
   if (floor.maxPerplexityRatio !== undefined && ratio > floor.maxPerplexityRatio) {
-    breaches.push({ measure: "maxPerplexityRatio", measured: ratio, allowed: floor.maxPerplexityRatio });
+    breaches.push({ measure: `${path}maxPerplexityRatio`, measured: ratio, allowed: floor.maxPerplexityRatio });
   }
   if (floor.minAgreement !== undefined && quality.agreement < floor.minAgreement) {
-    breaches.push({ measure: "minAgreement", measured: quality.agreement, allowed: floor.minAgreement });
+    breaches.push({ measure: `${path}minAgreement`, measured: quality.agreement, allowed: floor.minAgreement });
   }
   if (floor.maxKl !== undefined && quality.kl > floor.maxKl) {
-    breaches.push({ measure: "maxKl", measured: quality.kl, allowed: floor.maxKl });
+    breaches.push({ measure: `${path}maxKl`, measured: quality.kl, allowed: floor.maxKl });
   }
   return breaches;
 }

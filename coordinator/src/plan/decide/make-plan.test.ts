@@ -169,6 +169,22 @@ test("nothing below the quality floor is chosen", () => {
   assert.ok(planned.notes.some((note) => /Below the quality floor: .*dense-q4b32a/.test(note)));
 });
 
+test("a built variant that keeps the floor on the whole text but not on a slice of it is not chosen", () => {
+  const sliceOf = (kl: number) => ({ name: "code", tokens: 500, dense: qualityOf(0), exported: qualityOf(kl) });
+  const floor = { maxKl: 0.5, slices: { code: { maxKl: 0.3 } } };
+  const planWith = (slices: Candidate["slices"]) => {
+    const built = candidates.map((candidate) =>
+      candidate.name === "dense-q4b32a" ? { ...candidate, slices } : { ...candidate, quality: qualityOf(9) },
+    );
+    return plan([device("small", { memoryMiB: 330 })], { qualityFloor: floor }, { candidates: built });
+  };
+  const chosenOf = (planned: ReturnType<typeof plan>) => planned.devices[0]?.choice?.variantName ?? null;
+  assert.equal(chosenOf(planWith([sliceOf(0.25)])), "dense-q4b32a");
+  assert.equal(chosenOf(planWith(null)), "dense-q4b32a", "not known before it is built");
+  assert.equal(chosenOf(planWith([sliceOf(0.35)])), null);
+  assert.equal(chosenOf(planWith([])), null, "a slice that the text lacks");
+});
+
 test("the report of a built variant counts instead of the sensitivity figure", () => {
   const built: Candidate[] = candidates.map((candidate) =>
     candidate.name === "dense-q4b32a"

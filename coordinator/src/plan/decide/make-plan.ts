@@ -49,7 +49,7 @@ export interface PlanRequest {
 export function makePlan(request: PlanRequest): Plan {
   const { maxVariants } = request.spec;
   const ranked = [...request.candidates].sort(compareCandidates);
-  const aboveFloor = ranked.filter((c) => floorBreaches(c.quality, c.dense, request.spec.qualityFloor).length === 0);
+  const aboveFloor = ranked.filter((c) => floorBreaches(c, request.spec.qualityFloor).length === 0);
   const context = contextOf(request, aboveFloor);
   const assessments = assessFleet([...request.devices].sort(byId), context);
   const kinds = kindsOf(assessments);

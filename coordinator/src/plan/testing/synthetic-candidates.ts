@@ -31,6 +31,7 @@ export function candidateOf(recipe: Recipe, quality: Quality): Candidate {
     quality,
     qualitySource: "sensitivity",
     dense: denseQuality,
+    slices: null,
     artifact: null,
   };
 }

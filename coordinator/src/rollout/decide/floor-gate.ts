@@ -12,7 +12,7 @@ export function floorGate(variantName: string, report: EvaluationReport | null, 
     const message = "the report has no quality of the exported variant";
     return [{ ...base(variantName), verdict: "error", measured: null, allowed: null, evidence: 0, message }];
   }
-  const breach = floorBreaches(quality, report.dense.quality, floor)[0];
+  const breach = floorBreaches({ quality, dense: report.dense.quality, slices: report.slices }, floor)[0];
   const evidence = report.stages.find(({ stage }) => stage === "exported")?.protocol?.windows ?? 0;
   if (breach === undefined) {
     const ratio = quality.perplexity / report.dense.quality.perplexity;
