@@ -113,6 +113,7 @@ export async function startAgent(options: AgentOptions, log: Logger, logs: Pick<
     memory: variantMemory,
     memoryBudgetBytes: budget.memoryBytes,
     hostLock,
+    sys: "/sys",
     reporter: createReporter({ outbox, clock, log }),
     onServing(installed) {
       telemetry.serve(installed);

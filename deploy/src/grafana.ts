@@ -20,8 +20,9 @@ export function grafanaDashboards(): Map<string, string> {
   return new Map([["fleet.json", `${JSON.stringify(dashboard.build(), null, 2)}\n`]]);
 }
 
-function timeseries({ title, description, unit, queries }: Panel): PanelBuilder {
+function timeseries({ title, description, unit, unavailable, queries }: Panel): PanelBuilder {
   const panel = new PanelBuilder().title(title).description(description).unit(unit).min(0);
+  if (unavailable !== undefined) panel.noValue(unavailable);
   panel.datasource({ type: "prometheus", uid: "prometheus" });
   for (const [index, { expression, legend }] of queries.entries()) {
     const refId = String.fromCharCode("A".charCodeAt(0) + index);

@@ -14,7 +14,6 @@ export interface MeasureItemDeps extends MeasureVariantDeps {
   readonly kit: Omit<KitDeps, "folder">;
   /** For files that are removed again. */
   readonly scratch: string;
-  readonly sys: string;
 }
 
 /** Maps each item of a command to its measurement. */

@@ -11,6 +11,7 @@ export interface MeasureVariantDeps {
   readonly obtain: ObtainDeps;
   readonly load: LoadDeps;
   readonly memory: VariantMemory;
+  readonly sys: string;
 }
 
 export interface VariantTask {
@@ -21,7 +22,7 @@ export interface VariantTask {
 
 /** Times a variant by the serving path without activating it; one that had to be fetched is removed again. */
 export async function measureVariant(
-  { obtain, load, memory }: MeasureVariantDeps,
+  { obtain, load, memory, sys }: MeasureVariantDeps,
   { artifactDigest, promptTokens, outputTokens }: VariantTask,
   signal: AbortSignal,
 ): Promise<VariantTiming> {
@@ -38,7 +39,7 @@ export async function measureVariant(
     try {
       const text = probe.prompts.flatMap(({ tokens }) => tokens);
       const peakMemoryBytes = (): number => window.peakAloneBytes();
-      const task = { artifactDigest, runtime, text, promptTokens, outputTokens, limits: {}, peakMemoryBytes };
+      const task = { artifactDigest, runtime, text, promptTokens, outputTokens, limits: {}, peakMemoryBytes, sys };
       return await timeGeneration(task, signal);
     } finally {
       await runtime.close();

@@ -5,6 +5,7 @@ import type { Limits } from "@espalier/shared/contracts/rollout-spec";
 import { judgeLimit } from "@espalier/shared/limit-test";
 import type { Runtime } from "../runtime/runtime.ts";
 import { greedy } from "../runtime/sampling.ts";
+import { startEnergyMeter } from "./energy-meter.ts";
 import { summarize } from "./sample.ts";
 
 export interface GenerationTask {
@@ -18,6 +19,8 @@ export interface GenerationTask {
   readonly limits: TimeLimits;
   /** Peak resident memory, asked after the runs. */
   readonly peakMemoryBytes: () => number;
+  /** `/sys`, where energy counters are. */
+  readonly sys: string;
 }
 
 export type TimeLimits = Pick<Limits, "ttftP90Ms" | "tpotP90Ms">;
@@ -54,12 +57,15 @@ export async function timeGeneration(task: GenerationTask, signal: AbortSignal):
   const ttftMs: number[] = [];
   const tpotMs: number[] = [];
   await timeRequest(runtime, prompt, Math.min(4, task.outputTokens), signal);
+  const energy = await startEnergyMeter(task.sys);
   const startedMs = performance.now();
   while (!isTimedEnough({ ttftMs, tpotMs }, performance.now() - startedMs, task.limits)) {
     const timed = await timeRequest(runtime, prompt, task.outputTokens, signal);
     ttftMs.push(timed.ttftMs);
     tpotMs.push(timed.tpotMs);
   }
+  const joules = await energy();
+  const tokens = ttftMs.length * task.outputTokens;
   return {
     artifactDigest,
     promptTokens,
@@ -69,6 +75,7 @@ export async function timeGeneration(task: GenerationTask, signal: AbortSignal):
     ttftEachMs: ttftMs,
     tpotEachMs: tpotMs,
     peakMemoryBytes: task.peakMemoryBytes(),
+    joulesPerToken: joules === null ? null : joules / tokens,
     loadMs: runtime.loadMs,
   };
 }

@@ -13,6 +13,7 @@ export class AgentMetrics {
   readonly #promptTokens: Counter;
   readonly #completionTokens: Counter;
   readonly #probe: Gauge<"reference">;
+  readonly #energy: Gauge;
   readonly #info: Gauge<"variant" | "model" | "artifact_digest">;
 
   constructor(memory: ProcessMemory) {
@@ -65,6 +66,11 @@ export class AgentMetrics {
       labelNames: ["reference"],
       registers,
     });
+    this.#energy = new Gauge({
+      name: `${prefix}energy_per_token_joules`,
+      help: "Of the processors per generated token, as the variant's proof measured it; absent without a counter.",
+      registers,
+    });
     this.#info = new Gauge({
       name: `${prefix}variant_info`,
       help: "The variant that is served; always 1.",
@@ -76,9 +82,12 @@ export class AgentMetrics {
   serve(installed: Installed | null): void {
     this.#info.reset();
     this.#probe.reset();
+    this.#energy.remove();
     if (installed === null) return;
     const { name, modelName, artifactDigest, proof } = installed;
     this.#info.set({ variant: name, model: modelName, artifact_digest: artifactDigest }, 1);
+    const joules = proof.timing?.joulesPerToken ?? null;
+    if (joules !== null) this.#energy.set(joules);
     if (proof.agreementWithDense !== null) this.#probe.set({ reference: "dense" }, proof.agreementWithDense);
     if (proof.agreementWithBuilder !== null) this.#probe.set({ reference: "builder" }, proof.agreementWithBuilder);
   }

@@ -54,6 +54,7 @@ export class Telemetry {
       promptTokens,
       completionTokens,
       memory: { residentBytes: memory.residentBytes(), peakBytes: memory.peakBytes() },
+      joulesPerToken: proof?.timing?.joulesPerToken ?? null,
       probe:
         serving === null || proof?.agreementWithDense == null || proof.agreementWithBuilder === null
           ? null

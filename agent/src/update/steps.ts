@@ -24,6 +24,8 @@ export interface StepDeps {
   readonly memory: VariantMemory;
   readonly memoryBudgetBytes: number | null;
   readonly hostLock: HostLock;
+  /** `/sys`, where energy counters are. */
+  readonly sys: string;
   readonly reporter: Reporter;
   /** A variant began to serve, or none does: telemetry is published at once. */
   readonly onServing: (installed: Installed | null) => void;
@@ -178,7 +180,16 @@ export function createExecutors(deps: StepDeps): Executors {
     const time = async (): Promise<Awaited<ReturnType<typeof timeGeneration>>> => {
       const release = await deps.hostLock.acquire(signal, () => undefined);
       try {
-        const task = { artifactDigest, runtime, text, promptTokens, outputTokens, limits, peakMemoryBytes };
+        const task = {
+          artifactDigest,
+          runtime,
+          text,
+          promptTokens,
+          outputTokens,
+          limits,
+          peakMemoryBytes,
+          sys: deps.sys,
+        };
         return await timeGeneration(task, signal);
       } finally {
         await release();

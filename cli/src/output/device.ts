@@ -30,6 +30,7 @@ export function renderDevice(device: DeviceView): string {
       ],
       ["to first token", timing ? `${milliseconds(timing.ttftMs.median)}, p90 ${milliseconds(timing.ttftMs.p90)}` : ""],
       ["peak memory", timing ? bytes(timing.peakMemoryBytes) : ""],
+      ["energy", timing ? energyText(timing.joulesPerToken) : ""],
       ["agreement", proof ? `${percent(proof.agreementWithDense)} with the dense model` : ""],
     ]),
     inventory === null || inventory === undefined
@@ -49,6 +50,12 @@ export function renderDevice(device: DeviceView): string {
     profile === null || profile === undefined ? renderFacts([["measured", "not yet"]]) : measuredText(profile),
   ];
   return sections.filter((section) => section !== "").join("\n");
+}
+
+function energyText(joulesPerToken: number | null): string {
+  return joulesPerToken === null
+    ? "unavailable: no counter that the agent may read"
+    : `${joulesPerToken.toPrecision(3)} J per token, of the processors`;
 }
 
 /** Each limit that the owner set, and whether the device can really hold it. */

@@ -54,7 +54,7 @@ async function chartOf(panel: Panel, queryRange: QueryRange, time: TimeRange): P
     );
     // A line without any value, e.g. the quantile of nothing, says nothing.
     const drawn = lines.flat().filter(({ values }) => values.some((value) => value !== null));
-    if (drawn.length === 0) return html`<p class="note">nothing to show in this time</p>`;
+    if (drawn.length === 0) return html`<p class="note">${panel.unavailable ?? "nothing to show in this time"}</p>`;
     return lineChart(panel, drawn, time);
   } catch (error) {
     return html`<p class="note">${messageOf(error)}</p>`;

@@ -42,6 +42,8 @@ export function formatValue(value: number, unit: Panel["unit"]): string {
     case "reqps":
     case "tps":
       return value === 0 ? "0" : `${digits(value)}/s`;
+    case "joule":
+      return value === 0 ? "0" : `${digits(value)} J`;
     case "short":
       return digits(value);
   }

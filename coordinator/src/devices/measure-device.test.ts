@@ -22,6 +22,7 @@ const timing = (artifactDigest: Digest, tpot: number) => ({
   ttftEachMs: [10],
   tpotEachMs: [tpot],
   peakMemoryBytes: 1000,
+  joulesPerToken: null,
   loadMs: 1,
 });
 const measured = (over: Partial<Measurements> = {}): Measurements => ({

@@ -43,6 +43,7 @@ export function writeServing(exposition: Exposition, prefix: string, rows: reado
       rows.map(({ labels, counters }) => ({ labels, value: counters.completionTokens })),
     );
   writeMemory(exposition, prefix, rows);
+  writeEnergy(exposition, prefix, rows);
   writeProbe(exposition, prefix, rows);
 }
 
@@ -61,6 +62,16 @@ function writeMemory(exposition: Exposition, prefix: string, rows: readonly Serv
     all.reduce((sum, { memory }) => sum + memory.residentBytes, 0),
   );
   gauge("serving_devices", "Devices that serve and report.", (all) => all.length);
+}
+
+/** No sample where no device of a row has a counter: unavailable is not zero. */
+function writeEnergy(exposition: Exposition, prefix: string, rows: readonly ServingRow[]): void {
+  const samples = rows.flatMap(({ labels, serving }) => {
+    const joules = serving.flatMap(({ joulesPerToken }) => joulesPerToken ?? []);
+    return joules.length === 0 ? [] : [{ labels, value: joules.reduce((sum, one) => sum + one, 0) / joules.length }];
+  });
+  const help = "Mean over devices with a counter: of the processors per generated token, as proofs measured it.";
+  exposition.gauge(`${prefix}energy_per_token_joules`, help, samples);
 }
 
 function writeProbe(exposition: Exposition, prefix: string, rows: readonly ServingRow[]): void {

@@ -82,6 +82,8 @@ export const VariantTiming = z.strictObject({
   tpotEachMs: z.array(z.number()).max(100).default([]),
   /** Peak resident memory of the agent process while it ran. */
   peakMemoryBytes: z.int().positive(),
+  /** Of the processors' packages, per generated token, its prompt's share included; null where no counter can be read. */
+  joulesPerToken: z.number().nonnegative().nullable().default(null),
   loadMs: z.number(),
 });
 export type VariantTiming = z.infer<typeof VariantTiming>;

@@ -31,6 +31,8 @@ export const TelemetrySnapshot = z.strictObject({
   promptTokens: z.int().nonnegative(),
   completionTokens: z.int().nonnegative(),
   memory: z.strictObject({ residentBytes: z.int().nonnegative(), peakBytes: z.int().nonnegative() }),
+  /** As the variant's proof measured it; null where the device has no counter. */
+  joulesPerToken: z.number().nonnegative().nullable().default(null),
   /** From the last probe run of the active variant. */
   probe: z.strictObject({ agreementWithDense: z.number(), agreementWithBuilder: z.number(), atMs: z.int() }).nullable(),
 });

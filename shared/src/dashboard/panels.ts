@@ -4,7 +4,9 @@ export interface Panel {
   /** What to read off it and when to worry. */
   description: string;
   /** Grafana's unit id. */
-  unit: "s" | "bytes" | "reqps" | "percentunit" | "short" | "tps";
+  unit: "s" | "bytes" | "reqps" | "percentunit" | "short" | "tps" | "joule";
+  /** What no data means, where some fleets can't have any. */
+  unavailable?: string;
   queries: { expression: string; legend: string }[];
 }
 
@@ -50,7 +52,7 @@ export const fleetRows: Row[] = [
     ],
   },
   {
-    title: "Accuracy and memory",
+    title: "Accuracy, memory and energy",
     panels: [
       {
         title: "Agreement of the probe, worst device",
@@ -71,6 +73,13 @@ export const fleetRows: Row[] = [
         queries: [
           { expression: "max by (device_class, variant) (espalier_peak_memory_bytes)", legend: byClassAndVariant },
         ],
+      },
+      {
+        title: "Energy per token",
+        description: "Of the processors, its prompt's share included, as measured when a variant was proven.",
+        unit: "joule",
+        unavailable: "unavailable: no device has an energy counter that its agent may read",
+        queries: [{ expression: "espalier_energy_per_token_joules", legend: byClassAndVariant }],
       },
     ],
   },

@@ -269,6 +269,7 @@ describe("rolling", () => {
           deviceId: "a",
           name: "a",
           deviceClass: "x",
+          hardwareClass: "x",
           limits: {},
           choice: null,
           reason: "",

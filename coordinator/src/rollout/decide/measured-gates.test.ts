@@ -52,6 +52,7 @@ function proof({
       ttftEachMs: each(ttftMs),
       tpotEachMs: each(tpotMs),
       peakMemoryBytes: memory,
+      joulesPerToken: null,
       loadMs: 1,
     },
   };

@@ -269,6 +269,7 @@ export function proofOf(artifactDigest: Digest, planned: Plan["devices"][number]
       ttftEachMs: each(prediction?.ttftMs.value ?? 1),
       tpotEachMs: each((prediction?.tpotMs.value ?? 1) * tpotFactor),
       peakMemoryBytes: Math.round(prediction?.peakMemoryBytes.value ?? 1),
+      joulesPerToken: null,
       loadMs: 1,
     },
   };

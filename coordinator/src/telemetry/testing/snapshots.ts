@@ -33,6 +33,7 @@ export function snapshotOf(
     promptTokens: 10 * tpotSeconds.length,
     completionTokens: 20 * tpotSeconds.length,
     memory: { residentBytes: 1000, peakBytes: 2000 },
+    joulesPerToken: null,
     probe: { agreementWithDense: 0.9, agreementWithBuilder: 1, atMs: 50 },
     ...change,
   };

@@ -1,0 +1,45 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Joules that the machine's processors took since the meter was started; null where there is no counter to read. */
+export type EnergyMeter = () => Promise<number | null>;
+
+interface Zone {
+  readonly path: string;
+  readonly startMicrojoules: number;
+  readonly rangeMicrojoules: number;
+}
+
+/**
+ * Starts to count by RAPL (Intel and AMD): every `intel-rapl:N` of /sys/class/powercap, which is a whole package with its
+ * cores and graphics; their sub-zones `intel-rapl:N:M` would count twice. A counter that went round between two readings is
+ * taken to have done so once: at 200 W that takes 20 minutes.
+ * @param sys `/sys`, or a made-up copy
+ */
+export async function startEnergyMeter(sys: string): Promise<EnergyMeter> {
+  const folder = join(sys, "class/powercap");
+  const names = await readdir(folder).catch(() => []);
+  const zones: Zone[] = [];
+  for (const name of names.filter((one) => /^intel-rapl:\d+$/.test(one))) {
+    const path = join(folder, name, "energy_uj");
+    const startMicrojoules = await readNumber(path);
+    const rangeMicrojoules = await readNumber(join(folder, name, "max_energy_range_uj"));
+    // Since 2020 kernels let only root read it (CVE-2020-8694).
+    if (startMicrojoules === null || rangeMicrojoules === null) return async () => null;
+    zones.push({ path, startMicrojoules, rangeMicrojoules });
+  }
+  return async () => {
+    let microjoules = 0;
+    for (const { path, startMicrojoules, rangeMicrojoules } of zones) {
+      const now = await readNumber(path);
+      if (now === null) return null;
+      microjoules += now - startMicrojoules + (now < startMicrojoules ? rangeMicrojoules : 0);
+    }
+    return zones.length === 0 ? null : microjoules / 1e6;
+  };
+}
+
+async function readNumber(path: string): Promise<number | null> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  return /^\d+\s*$/.test(text) ? Number(text) : null;
+}
