@@ -10,7 +10,7 @@ import { hex } from "@espalier/shared/nats-names";
 import { maxTrialAttempts } from "../../agent/src/update/decide/next-step.ts";
 import { eventually, reached } from "../eventually.ts";
 import { injections, isThorough, randomOf, record } from "./kit/injections.ts";
-import { type Site, startSite } from "./kit/site.ts";
+import { outcomeWithinMs, type Site, startSite } from "./kit/site.ts";
 import { type ChaosVariant, tinyVariant } from "./kit/variant.ts";
 
 /** Slow enough that a download of the tiny model takes about a second. */
@@ -97,7 +97,7 @@ test("killed at each step from assigned to reported, a device serves what was ac
     for (const [step, isReached] of chosen) {
       const variant = nextVariant();
       const n = await site.assign(variant);
-      await reached(() => isReached(site, variant, n));
+      await reached(() => isReached(site, variant, n), outcomeWithinMs);
       await killAndRestart(site, expected);
       const { state, reason } = await site.outcome(n);
       assert.equal(state, "STATE_ACTIVE", `${step}: ${reason}`);

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { TestContext } from "node:test";
 import { connect, unary } from "@espalier/cli/client";
 import { checkoutFolder, findBinaries } from "@espalier/cli/up/binaries";
 import { CoordinatorEndpoints } from "@espalier/shared/contracts/context";
@@ -32,7 +31,12 @@ export interface CoordinatorProcess {
   defer(end: () => Promise<unknown>): void;
 }
 
-export async function startCoordinator(t: Pick<TestContext, "after">): Promise<CoordinatorProcess> {
+/** A test, or a file of tests that share what was started. */
+export interface Ending {
+  after(end: () => Promise<void>): void;
+}
+
+export async function startCoordinator(t: Ending): Promise<CoordinatorProcess> {
   const { node, natsServer } = findBinaries();
   const root = await mkdtemp(join(tmpdir(), "espalier-chaos-"));
   const folder = join(root, "coordinator");

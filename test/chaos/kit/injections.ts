@@ -1,4 +1,5 @@
 import { appendFileSync } from "node:fs";
+import { basename } from "node:path";
 
 /** One behaviour under one kind of fault, as `make chaos` records it. */
 export interface Finding {
@@ -27,7 +28,8 @@ export const onlyInChaos = isThorough ? false : "takes long: runs in make chaos"
 /** Hands a finding to `make chaos`, which writes them down; elsewhere the tests' own verdict is all. */
 export function record(finding: Finding): void {
   const path = process.env["ESPALIER_CHAOS_FINDINGS"];
-  if (path !== undefined) appendFileSync(path, `${JSON.stringify(finding)}\n`);
+  const test = basename(process.argv[1] ?? "");
+  if (path !== undefined) appendFileSync(path, `${JSON.stringify({ test, ...finding })}\n`);
 }
 
 /** Numbers in [0, 1) that are the same in each run (mulberry32), so that a failure can be looked at again. */
