@@ -86,7 +86,6 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
   const width = context.candidates.length * predictionWidth;
   const predictions = new Float64Array(devices.length * width);
   const intern = createOptions();
-  const ends = new Float64Array(limitNames.length);
   return devices.map((device, index): Assessment => {
     const at = index * width;
     const { profile } = device;
@@ -105,17 +104,17 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
         predictions.fill(Number.NaN, begin, begin + predictionWidth);
         continue;
       }
-      writeUpperEnds(predictions, begin, ends);
       let broken = -1;
       let count = 0;
-      for (let limit = 0; limit < ends.length; limit++) {
-        if ((ends[limit] ?? 0) <= (allowed[limit] ?? 0)) continue;
+      for (let limit = 0; limit < allowed.length; limit++) {
+        // What isn't known breaks no limit.
+        if (!(upperAt(predictions, begin, limit) > (allowed[limit] ?? Infinity))) continue;
         broken = limit;
         count++;
       }
       if (count === 0) feasible.push(candidate);
       if (count !== 1) continue;
-      const step = stepOf(ends[broken] ?? 0, allowed[broken] ?? 0);
+      const step = stepOf(upperAt(predictions, begin, broken), allowed[broken] ?? Infinity);
       if (step !== null) near.push(candidate, broken, step);
     }
     return { device, bounds, predictions, at, options: intern(feasible, near) };
@@ -162,25 +161,17 @@ export function runs(device: PlanDevice, { artifact }: Candidate): boolean {
   return artifact !== null && device.active?.artifactDigest === artifact.digest;
 }
 
-/** Upper end of a candidate's prediction for a limit; NaN where it can't be predicted. */
+/** Upper end of a candidate's prediction for a limit; NaN where it can't be predicted, or the rate of downloads is unknown. */
 export function upperEnd(
   { predictions, at }: Pick<Assessment, "predictions" | "at">,
   candidate: number,
   limit: (typeof limitNames)[number],
 ): number {
-  const ends = new Float64Array(limitNames.length);
-  writeUpperEnds(predictions, at + candidate * predictionWidth, ends);
-  return ends[limitNames.indexOf(limit)] ?? Number.NaN;
+  return upperAt(predictions, at + candidate * predictionWidth, limitNames.indexOf(limit));
 }
 
-/** Predictions come in the order of the limits; a download whose rate is unknown breaks none. */
-function writeUpperEnds(predictions: Float64Array, begin: number, ends: Float64Array): void {
-  for (let limit = 0; limit < ends.length; limit++) {
-    const value = predictions[begin + 2 * limit] ?? Number.NaN;
-    ends[limit] = value * (1 + (predictions[begin + 2 * limit + 1] ?? Number.NaN));
-  }
-  const isPredicted = !Number.isNaN(ends[0]);
-  if (isPredicted && Number.isNaN(ends[downloadLimit])) ends[downloadLimit] = 0;
+/** Predictions come in the order of the limits. */
+function upperAt(predictions: Float64Array, begin: number, limit: number): number {
+  const value = predictions[begin + 2 * limit] ?? Number.NaN;
+  return value * (1 + (predictions[begin + 2 * limit + 1] ?? Number.NaN));
 }
-
-const downloadLimit = limitNames.indexOf("downloadSeconds");
