@@ -21,7 +21,7 @@ export MODEL DATA KEEP PYTHON
 INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
-.PHONY: agent-package chaos soak test-real bench-compression bench-inference bench-planning bench-prediction
+.PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-inference bench-planning bench-prediction
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,9 @@ bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=
 test-real: ## tests on SmolLM2 (MODEL=FILE.gguf: yours) and on the models of ESPALIER_DATA, by hand
 	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
 	@$(ON_NODE) $(NODE) --test --test-concurrency=1 $$(find test/real -name '*.real.ts' | sort)
+
+test-arm64: setup ## the runtime as arm64 code under qemu-user (skips itself where there is none), by hand
+	@$(ON_NODE) sh scripts/test-arm64.sh
 
 soak: setup ## serve everything at once for MINUTES=10 while the variant is swapped, recorded in docs/measurements/soak.md
 	@$(ON_NODE) $(NODE) bench/soak/main.ts $(if $(MINUTES),--minutes $(MINUTES))

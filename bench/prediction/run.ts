@@ -119,6 +119,7 @@ async function kitRow(family: string, scratch: string): Promise<Row> {
     threads: budget.threads,
     spinning: false,
     memoryBudgetBytes: budget.memoryBytes,
+    sustainedSeconds: 0,
   };
   const { timings } = await measureKit(deps, kitDigest, () => undefined, AbortSignal.timeout(600_000));
   const seconds = Math.round((performance.now() - startMs) / 1000);

@@ -3,6 +3,7 @@ import { createLogger } from "@espalier/shared/logging";
 import { loadRuntime } from "../runtime/load-runtime.ts";
 import { createProcessMemory } from "./process-memory.ts";
 import { kitContextTokens, timeGraph } from "./time-graph.ts";
+import { timeSustained } from "./time-sustained.ts";
 
 /** What the process is told once, and what it answers: a KitTiming, or why there is none. */
 export interface GraphTask {
@@ -16,6 +17,8 @@ export interface GraphTask {
   long: boolean;
   /** What it should take at most, loading apart; on a device too slow for it repetitions are fewer. */
   limitMs: number;
+  /** Keep it busy for so long afterwards; 0: not. */
+  sustainedSeconds: number;
 }
 
 /**
@@ -32,6 +35,8 @@ process.once("message", async (task: GraphTask) => {
   const dataFiles = [task.weightsFile];
   const runtime = await loadRuntime({ folder, graph, dataFiles, threads, spinning, contextTokens, log });
   const timing = await timeGraph({ graphId, runtime, memory, bytesBeforeLoad, limitMs }, AbortSignal.timeout(120_000));
+  const { sustainedSeconds } = task;
+  if (sustainedSeconds > 0) timing.sustained = await timeSustained(runtime, sustainedSeconds);
   await runtime.close();
   process.send?.(timing);
   process.disconnect?.();

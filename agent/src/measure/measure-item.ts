@@ -11,7 +11,7 @@ import { measureMemoryBandwidth } from "./measure-memory-bandwidth.ts";
 import { type MeasureVariantDeps, measureVariant } from "./measure-variant.ts";
 
 export interface MeasureItemDeps extends MeasureVariantDeps {
-  readonly kit: Omit<KitDeps, "folder">;
+  readonly kit: Omit<KitDeps, "folder" | "sustainedSeconds">;
   /** For files that are removed again. */
   readonly scratch: string;
 }
@@ -39,7 +39,8 @@ export function createMeasureItem(deps: MeasureItemDeps): MeasureCommandsDeps["m
       case "kit": {
         const kitDigest = Digest.parse(item.kit?.kitDigest);
         const folder = join(scratch, "kit");
-        return { kit: await measureKit({ ...kit, folder }, kitDigest, onProgress, signal) };
+        const sustainedSeconds = item.kit?.sustainedSeconds ?? 0;
+        return { kit: await measureKit({ ...kit, folder, sustainedSeconds }, kitDigest, onProgress, signal) };
       }
       case "variant": {
         const { promptTokens = 0, outputTokens = 0, artifactDigest } = item.variant ?? {};

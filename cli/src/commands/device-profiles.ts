@@ -22,6 +22,7 @@ const listing: Listing<DeviceProfile> = {
       cell: ({ measurements: { memoryBandwidthBytesPerSecond: rate } }) =>
         rate === null ? unknown : `${(rate.median / 1e9).toFixed(1)} GB/s`,
     },
+    { title: "KEPT BUSY", cell: ({ measurements }) => keptBusy(measurements), wide: true },
     {
       title: "KIT",
       cell: ({ measurements: { kit } }) => (kit === null ? unknown : shortDigest(kit.kitDigest)),
@@ -31,6 +32,13 @@ const listing: Listing<DeviceProfile> = {
     { title: "WHY", cell: ({ reason }) => reason || unknown, wraps: true },
   ],
 };
+
+/** How much slower it ended than it began, where it was kept busy. */
+function keptBusy({ kit }: DeviceProfile["measurements"]): string {
+  const sustained = kit?.timings.find((timing) => timing.sustained !== undefined)?.sustained;
+  if (sustained === undefined) return unknown;
+  return `×${(sustained.last.median / sustained.first.median).toFixed(2)} in ${sustained.seconds} s`;
+}
 
 /** A device's measured profiles, newest first. */
 export async function listProfiles(client: OperatorClient, device: string): Promise<DeviceProfile[]> {

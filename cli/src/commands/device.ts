@@ -134,10 +134,19 @@ export function deviceCommand(program: Command): void {
       .description("measure devices anew with the kit of a model")
       .requiredOption("--model <model>", "the model whose shapes are timed")
       .option("-l, --selector <selector>", "only devices with these labels", "")
-      .action(async (options: { model: string; selector: string }, command) => {
-        await withClient(command, (client) => measureDevices(client, options));
+      .option(
+        "--sustained <seconds>",
+        "also keep each busy for so long, and count in how much slower it gets",
+        Number,
+        0,
+      )
+      .action(async ({ sustained, ...options }: { model: string; selector: string; sustained: number }, command) => {
+        await withClient(command, (client) => measureDevices(client, { ...options, sustainedSeconds: sustained }));
       }),
-    [["espalier device measure --model smol -l tier=small", "after a change of hardware or cooling"]],
+    [
+      ["espalier device measure --model smol -l tier=small", "after a change of hardware or cooling"],
+      ["espalier device measure --model smol -l case=closed --sustained 300", "devices that may get too hot"],
+    ],
   );
   addExamples(
     device
@@ -186,7 +195,10 @@ export function deviceCommand(program: Command): void {
 }
 
 /** Measures and shows progress; throws when a device failed. */
-export async function measureDevices(client: OperatorClient, request: { model: string; selector: string }) {
+export async function measureDevices(
+  client: OperatorClient,
+  request: { model: string; selector: string; sustainedSeconds?: number },
+) {
   const progress = startProgress("measure");
   const failures: string[] = [];
   for await (const event of messages(client.measureDevices(request))) {

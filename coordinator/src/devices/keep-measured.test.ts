@@ -19,8 +19,8 @@ test("a device whose hardware changed is measured again by itself, once an hour 
   const keep = createKeepMeasured({
     store,
     measurer: {
-      async *withKit(deviceId, _kit, _signal, reason) {
-        reasons.push(reason);
+      async *withKit(deviceId, _kit, _signal, options) {
+        reasons.push(options?.reason);
         resolve();
         yield { deviceId, state: "failed", message: "no", fraction: 1, measurements: null };
       },

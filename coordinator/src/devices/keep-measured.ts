@@ -55,7 +55,7 @@ export function createKeepMeasured(parts: {
     if (kitDigest === undefined || reason === null) return;
     measuredAtMs.set(deviceId, now());
     log.info({ deviceId, reason }, "a device is measured again");
-    for await (const { state, message } of measurer.withKit(deviceId, kitDigest, ending.signal, reason)) {
+    for await (const { state, message } of measurer.withKit(deviceId, kitDigest, ending.signal, { reason })) {
       if (state === "failed") log.warn({ deviceId, problem: message }, "measuring again failed");
     }
   }

@@ -27,10 +27,16 @@ export interface MeasureProgress {
 export interface DeviceMeasurer {
   /**
    * The standard suite: memory bandwidth, disk, download and the kit's graphs.
-   * @param reason kept in the profile
+   * @param options.reason kept in the profile
+   * @param options.sustainedSeconds how long to keep the device busy as well, to see whether it gets slower
    * @throws {EspalierError} `device.unknown`, `device.offline`; the signal's reason
    */
-  withKit(deviceId: string, kitDigest: Digest, signal: AbortSignal, reason?: string): AsyncIterable<MeasureProgress>;
+  withKit(
+    deviceId: string,
+    kitDigest: Digest,
+    signal: AbortSignal,
+    options?: { reason?: string; sustainedSeconds?: number },
+  ): AsyncIterable<MeasureProgress>;
   /** Times a built variant by the serving path without activating it. */
   withVariant(
     deviceId: string,
@@ -146,14 +152,14 @@ export function createDeviceMeasurer(parts: {
   }
 
   return {
-    async *withKit(deviceId, kitDigest, signal, reason) {
+    async *withKit(deviceId, kitDigest, signal, { reason, sustainedSeconds = 0 } = {}) {
       await parts.putArtifact(kitDigest);
       const digests = await parts.putDownloadProbe();
       const items: MeasurementItem[] = [
         { memoryBandwidth: {} },
         { diskWrite: {} },
         { download: { digests } },
-        { kit: { kitDigest } },
+        { kit: { kitDigest, sustainedSeconds } },
       ];
       yield* run(deviceId, items, signal, reason);
     },

@@ -21,6 +21,9 @@ import type { DeviceMeasurer, MeasureProgress } from "./measure-device.ts";
 import type { ReadmitDevice } from "./readmit-device.ts";
 import type { RevokeDevice } from "./revoke-device.ts";
 
+/** Long enough for a small device to reach the heat that it stays at (ours). */
+const maxSustainedSeconds = 900;
+
 /** The operator's view of devices. */
 export function deviceMethods(parts: {
   store: Store;
@@ -107,13 +110,16 @@ export function deviceMethods(parts: {
 
   /** What to run on each device, once the kit is there. */
   async function suiteOf(request: MeasureDevicesRequest__Output, signal: AbortSignal) {
-    const { variantDigest: artifactDigest, promptTokens, outputTokens } = request;
+    const { variantDigest: artifactDigest, promptTokens, outputTokens, sustainedSeconds } = request;
+    if (sustainedSeconds > maxSustainedSeconds) {
+      throw new EspalierError("measurement.malformed", `a device is kept busy for ${maxSustainedSeconds} s at most`);
+    }
     if (artifactDigest !== "") {
       const run = { artifactDigest, promptTokens: promptTokens || 64, outputTokens: outputTokens || 24 };
       return (deviceId: string) => measurer.withVariant(deviceId, run, signal);
     }
     const kit = await builds.ensureKit(await modelNamed(request.model), kitFormats([]), { signal });
-    return (deviceId: string) => measurer.withKit(deviceId, kit.digest, signal);
+    return (deviceId: string) => measurer.withKit(deviceId, kit.digest, signal, { sustainedSeconds });
   }
 
   async function modelNamed(name: string): Promise<StoredTree> {

@@ -28,6 +28,7 @@ test("each change that timings hang on is named", () => {
     [{ instructionSets: ["avx2"] }, /instruction sets/],
     [{ memoryTotalBytes: inventory.memoryTotalBytes / 2 }, /memory/],
     [{ onnxruntimeVersion: "2.0.0" }, /onnxruntime 1.30.0, now 2.0.0/],
+    [{ agentVersion: "9.0.0" }, /agent was 0.1.0, now 9.0.0/],
   ];
   for (const [change, told] of changes) assert.match(String(withInventory(change)), told);
   assert.match(String(withInventory({ powerSource: "battery" }, { powerSource: "mains" })), /on mains, now on battery/);

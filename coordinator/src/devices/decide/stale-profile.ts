@@ -21,6 +21,9 @@ export function staleReason(
   if (now.onnxruntimeVersion !== before.onnxruntimeVersion) {
     return `its runtime was onnxruntime ${before.onnxruntimeVersion}, now ${now.onnxruntimeVersion}`;
   }
+  if (now.agentVersion !== before.agentVersion) {
+    return `its agent was ${before.agentVersion}, now ${now.agentVersion}`;
+  }
   const powers = [before.powerSource, now.powerSource];
   if (!powers.includes("unknown") && now.powerSource !== before.powerSource) {
     return `it ran on ${before.powerSource}, now on ${now.powerSource}`;

@@ -14,6 +14,7 @@ import {
   writePrediction,
 } from "../../predict/decide/predict-variant.ts";
 import { featuresOf } from "../../predict/decide/shape-features.ts";
+import { sustainedSlowdown } from "../../predict/decide/sustained.ts";
 import type { Candidate } from "./candidate.ts";
 import { createClassifier } from "./device-class.ts";
 import {
@@ -134,7 +135,11 @@ export function refusalOf(
 
 function predictionDevice(profile: DeviceProfile, { fit, classify, factorsOf }: AssessContext): PredictionDevice {
   const { measurements, budget } = profile;
-  const factors = factorsOf(classify(profile).hardwareClass);
+  const corrected = factorsOf(classify(profile).hardwareClass);
+  const slowdown = sustainedSlowdown(measurements);
+  const { tpotMs, ttftMs, peakMemoryBytes } = corrected;
+  const factors =
+    slowdown === 1 ? corrected : { tpotMs: tpotMs * slowdown, ttftMs: ttftMs * slowdown, peakMemoryBytes };
   return { model: fit(measurements), measurements, cpuQuota: budget.cpuQuota, factors };
 }
 

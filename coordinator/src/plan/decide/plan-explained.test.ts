@@ -89,3 +89,16 @@ test("a limit on download time rules out what takes longer at the measured rate"
   assert.match(reason, /s download time, \d+ % over the objective of 1\.2 s/);
   assert.equal(bytes(2).devices[0]?.choice?.variantName, "dense-q8b128");
 });
+
+test("a device that gets slower when it is kept busy is planned for at its slower pace", () => {
+  const cool = device("a", ordinaryCosts);
+  const { profile } = cool;
+  const sample = (median: number) => ({ median, p90: median, relativeSpread: 0, repetitions: 9 });
+  const timings = profile!.measurements.kit!.timings.map((timing, index) =>
+    index === 0 ? { ...timing, sustained: { seconds: 60, first: sample(10), last: sample(14) } } : timing,
+  );
+  const kitTimings = { ...profile!.measurements.kit!, timings };
+  const hot = { ...cool, profile: { ...profile!, measurements: { ...profile!.measurements, kit: kitTimings } } };
+  const tpot = (one: PlanDevice) => plan([one]).devices[0]!.choice!.prediction.tpotMs.value;
+  assert.ok(Math.abs(tpot(hot) / tpot(cool) - 1.4) < 1e-9);
+});

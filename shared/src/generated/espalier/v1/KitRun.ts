@@ -3,8 +3,10 @@
 
 export interface KitRun {
   'kitDigest'?: (string);
+  'sustainedSeconds'?: (number);
 }
 
 export interface KitRun__Output {
   'kitDigest': (string);
+  'sustainedSeconds': (number);
 }

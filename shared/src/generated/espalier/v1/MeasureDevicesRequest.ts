@@ -7,6 +7,7 @@ export interface MeasureDevicesRequest {
   'variantDigest'?: (string);
   'promptTokens'?: (number);
   'outputTokens'?: (number);
+  'sustainedSeconds'?: (number);
 }
 
 export interface MeasureDevicesRequest__Output {
@@ -15,4 +16,5 @@ export interface MeasureDevicesRequest__Output {
   'variantDigest': (string);
   'promptTokens': (number);
   'outputTokens': (number);
+  'sustainedSeconds': (number);
 }
