@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from espalier_builder.checkpoint.decoder import non_embedding_parameters
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Pruning, PruningMethod
-from espalier_builder.prune.budget import allocate
+from espalier_builder.prune.budget import allocate_least_harm
 from espalier_builder.prune.cut import Cut, apply_cut, whole
 from espalier_builder.prune.depth import Removal, angular_removal, layers_to_keep, shortgpt_removal, tail_removal
 from espalier_builder.prune.flap import compensating_biases, flap_cut
+from espalier_builder.prune.harm import measure_harm
 from espalier_builder.prune.mask.choose import choose_masks
-from espalier_builder.prune.neurons import Calibration, choose_neurons, ffn_budget, layer_importance
+from espalier_builder.prune.neurons import Calibration, choose_neurons, ffn_budget
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.recover.refit import Refit, refit
 
@@ -49,16 +50,17 @@ def _flap(model: DecoderModel, pruning: Pruning, calibration: Calibration, progr
 
 
 def _obs(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
-    importance = layer_importance(pruning.method, calibration.statistics)
-    widths = allocate(ffn_budget(model), pruning.sparsity, importance, pruning.alignment)
+    bf16, rows = bf16_is_fast(), calibration.rows
+    harm = calibration.harm or measure_harm(model, rows, bf16=bf16, progress=lambda done: progress(done / 2))
+    widths = allocate_least_harm(ffn_budget(model), pruning.sparsity, harm.widths, harm.kl, pruning.alignment)
     return refit(
         model,
         whole(model),
-        calibration.rows,
+        rows,
         settings=Refit(correction=1.0),
         widths=widths,
-        bf16=bf16_is_fast(),
-        progress=progress,
+        bf16=bf16,
+        progress=lambda done: progress((1 + done) / 2),
     )
 
 

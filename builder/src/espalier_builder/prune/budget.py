@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from espalier_builder.failure import BuilderError
 
@@ -35,6 +38,35 @@ def allocate(budget: FfnBudget, sparsity: float, importance: list[float], alignm
     removed = math.ceil(sparsity * budget.parameters / budget.per_neuron - 1e-9)
     ideal = _ideal_units(budget.widths, _units_left(budget, removed, alignment), importance, alignment)
     return [count * alignment for count in round_units(budget, removed, ideal, alignment)]
+
+
+def allocate_least_harm(
+    budget: FfnBudget, sparsity: float, widths: Sequence[Sequence[int]], harm: Sequence[Sequence[float]], alignment: int
+) -> list[int]:
+    """Widths per layer: multiples of `alignment` that meet the global budget with the least sum of harm over layers.
+
+    `harm[l][i]` is what is lost when layer l alone keeps `widths[l][i]` neurons (descending to 0); in between it is
+    interpolated. Exact, by dynamic programming over layers and whole alignments: harm need not be convex. Of equals the
+    narrower earlier layer. Raises as `allocate`.
+    """
+    removed = math.ceil(sparsity * budget.parameters / budget.per_neuron - 1e-9)
+    units = _units_left(budget, removed, alignment)
+    least = np.full(units + 1, np.inf)  # least[u]: of the layers so far, with u alignments handed out
+    least[0] = 0.0
+    choices = []
+    for own, tried, lost in zip(budget.widths, widths, harm, strict=True):
+        options = np.arange(1, own // alignment + 1)
+        costs = np.interp(options * alignment, tried[::-1], lost[::-1])
+        table = np.full((len(options), units + 1), np.inf)
+        for row, (option, cost) in enumerate(zip(options, costs, strict=True)):
+            table[row, option:] = least[: max(0, units + 1 - option)] + cost
+        choices.append(table.argmin(0))
+        least = table.min(0)
+    kept = []
+    for choice in reversed(choices):
+        kept.append(int(choice[units]) + 1)
+        units -= kept[-1]
+    return [count * alignment for count in reversed(kept)]
 
 
 def round_units(budget: FfnBudget, removed: int, ideal: list[float], alignment: int) -> list[int]:

@@ -20,6 +20,7 @@ from espalier_builder.prune.cfsp import (
     published_contrast,
     without_nan,
 )
+from espalier_builder.prune.harm import Harm
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.minillm import gate_probe_scores, weight_probe_scores
 from espalier_builder.prune.statistics import Statistics
@@ -27,11 +28,15 @@ from espalier_builder.prune.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Token rows `[N, T]`, what the dense model does on them, and the seed of methods that draw at random."""
+    """Token rows `[N, T]`, what the dense model does on them, and the seed of methods that draw at random.
+
+    `harm` is what each layer's loss does on them, where it has been measured already.
+    """
 
     rows: Tensor
     statistics: Statistics
     seed: int = 0
+    harm: Harm | None = None
 
 
 @torch.inference_mode()

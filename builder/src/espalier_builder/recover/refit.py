@@ -19,6 +19,8 @@ from espalier_builder.prune.cut import Cut, channels
 from espalier_builder.prune.decoder import Block, HiddenStates
 from espalier_builder.recover.surgeon import eliminate
 
+# Share of the mean diagonal that is always added, for inputs that hardly ever fire.
+_LEAST_RIDGE = 1e-4
 # Rows of a Gram matrix computed at once: its lower triangle needs no computing, in steps of this.
 PANEL = 256
 
@@ -27,12 +29,12 @@ PANEL = 256
 class Refit:
     """How strongly weights are pulled towards the dense ones, and how much of the error so far a block makes good.
 
-    `ridge`: share of the Gram matrix's mean diagonal added to it. `correction`: share of the difference between the
-    dense and the pruned model's stream that is part of the target; 0 imitates the dense block on the pruned stream.
-    With a correction, tokens of overlong states count less (see `_trust`).
+    `ridge`: see `with_ridge`. `correction`: share of the difference between the dense
+    and the pruned model's stream that is part of the target; 0 imitates the dense block on the pruned stream.
+    With a correction, tokens of overlong states count less (see `trust`).
     """
 
-    ridge: float = 0.1
+    ridge: float = 1.0
     correction: float = 0.0
 
 
@@ -48,13 +50,25 @@ def correct(weight: Tensor, damped: Tensor, missing: Tensor) -> Tensor:
 def solve(weight: Tensor, damped: Tensor, kept: Tensor) -> Tensor:
     """`W' [H, S]`, the weight on the inputs `kept` that comes closest to the output `X W^T` of all.
 
-    Minimises `|X_S W'^T - X W^T|^2 + lambda |W' - W_S|^2`, with `damped` = `X^T X + lambda I` `[F, F]`. The ridge pulls
-    towards the weights that were, not to zero: directions that calibration didn't see keep the dense weights.
+    Minimises `|X_S W'^T - X W^T|^2 + |(W' - W_S) D|^2`, with `damped` = `X^T X + D^2` `[F, F]`, D diagonal. The ridge
+    pulls towards the weights that were, not to zero: directions that calibration didn't see keep the dense weights.
     Raises BuilderError `REFIT_SINGULAR`.
     """
     removed = complement(kept, weight.shape[1])
     contributed = damped[kept[:, None], removed] @ weight[:, removed].T  # [S, H], what the removed inputs gave
     return weight[:, kept] + torch.cholesky_solve(contributed, factor(damped[kept[:, None], kept])).T
+
+
+def with_ridge(gram: Tensor, ridge: float) -> Tensor:
+    """`gram` with `ridge` times its own diagonal added: a weight is held where it was by its own input's energy.
+
+    Neurons differ in energy by orders of magnitude. A ridge that is the same for all (a share of the mean) leaves the
+    loud ones free to fit what is chance in the calibration text; shrinking correlations treats all alike.
+    """
+    result = gram.clone()
+    diagonal = result.diagonal()
+    diagonal.mul_(1 + ridge).add_(_LEAST_RIDGE * diagonal.mean())
+    return result
 
 
 def factor(damped: Tensor) -> Tensor:
@@ -147,13 +161,13 @@ class _Streams:
             else:
                 with self.pruned.precision():
                     reached = states.flatten(0, 1) + torch.nn.functional.linear(inner, weight, bias)
-                    trust = _trust(reached)
-                    lacking = settings.correction * trust * (wanted.flatten(0, 1) - reached)
+                    weights = trust(reached)
+                    lacking = settings.correction * weights * (wanted.flatten(0, 1) - reached)
                     missing += inner.T @ lacking.to(inner.dtype)
-                add_gram(gram, inner.float() * trust.sqrt())
+                add_gram(gram, inner.float() * weights.sqrt())
             inners.append(inner)
         mirror(gram)
-        gram.diagonal().add_(settings.ridge * gram.diagonal().mean())
+        gram = with_ridge(gram, settings.ridge)
         if settings.correction > 0:
             weight = correct(weight, gram, missing)
         if isinstance(kept, int):
@@ -165,7 +179,7 @@ class _Streams:
         return kept, weight
 
 
-def _trust(states: Tensor) -> Tensor:
+def trust(states: Tensor) -> Tensor:
     """Weight `[T, 1]` of each token's error: 1, less for tokens whose state `[T, H]` is longer than the median.
 
     A few tokens (the first of a row, above all) carry states a hundred times as long as others', and what is added to

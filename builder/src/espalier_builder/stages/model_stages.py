@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from espalier_builder.prune import (
     decoder,
     depth,
     flap,
+    harm,
     magnitude,
     minillm,
     neurons,
@@ -32,6 +33,7 @@ from espalier_builder.prune import (
 )
 from espalier_builder.prune.apply import Pruned, choose_cut, cut_out
 from espalier_builder.prune.cut import load_cut, save_cut, whole
+from espalier_builder.prune.harm import Harm, measure_harm
 from espalier_builder.prune.mask import barber, choose, pattern, sparsegpt
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
@@ -60,6 +62,7 @@ _CHOOSING = (
     decoder,
     depth,
     flap,
+    harm,
     magnitude,
     minillm,
     neurons,
@@ -108,7 +111,8 @@ class ModelStages:
             return cut_out(self._dense.model, whole(self._dense.model))
 
         def make(folder: Path) -> None:
-            cut = in_batches_that_fit(lambda: choose_cut(self._dense.model, pruning, calibration, progress))
+            known = replace(calibration, harm=self._harm(calibration.rows)) if pruning.method == "obs" else calibration
+            cut = in_batches_that_fit(lambda: choose_cut(self._dense.model, pruning, known, progress))
             save_cut(cut, folder / TENSORS)
 
         inputs = {
@@ -122,6 +126,20 @@ class ModelStages:
         result = self._cache.run("cut", inputs, code_version(*_CHOOSING, *_MASKING), make)
         self.costs.append(("cut", result.cost))
         return cut_out(self._dense.model, load_cut(result.folder / TENSORS))
+
+    def _harm(self, rows: Tensor) -> Harm:
+        """What each layer's loss does (stage `harm`): the same at every sparsity."""
+        bf16 = bf16_is_fast()
+
+        def make(folder: Path) -> None:
+            measured = in_batches_that_fit(lambda: measure_harm(self._dense.model, rows, bf16=bf16))
+            (folder / FACTS).write_text(json.dumps({"widths": measured.widths, "kl": measured.kl}), encoding="utf8")
+
+        inputs = {"model": self._dense.digest, "rows": digest_of_rows(rows), "bf16": bf16, "engines": ENGINES}
+        result = self._cache.run("harm", inputs, code_version(harm, decoder, refit, surgeon), make)
+        self.costs.append(("harm", result.cost))
+        facts = json.loads((result.folder / FACTS).read_text(encoding="utf8"))
+        return Harm(tuple(map(tuple, facts["widths"])), tuple(map(tuple, facts["kl"])))
 
     def quantized(
         self,

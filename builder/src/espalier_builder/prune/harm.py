@@ -1,0 +1,131 @@
+"""How much the model's output suffers when one layer keeps fewer FFN neurons, on text that nothing was fitted to.
+
+What a layer's inputs and outputs say (angles, errors of its own output) is no measure of that: on SmolLM2 the first
+four and the last two layers look ordinary by their angles and are needed most.
+Shapes: T tokens, H hidden size, F FFN width of a layer, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from espalier_builder.checkpoint.family import DecoderLayer, DecoderModel
+from espalier_builder.prune.decoder import Block, HiddenStates
+from espalier_builder.recover.refit import Refit, add_gram, factor, mirror, trust, with_ridge
+from espalier_builder.recover.surgeon import eliminate
+
+# Shares of a layer's neurons that are tried; between them harm is interpolated.
+KEPT = (0.75, 0.5, 0.25, 0.125, 0.0)
+# A quarter of the rows is not fitted to but judged on, up to this many tokens, each STRIDE-th of which is scored.
+MOST_JUDGED_TOKENS = 4096
+STRIDE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """`widths[l]`, descending from layer l's own width to 0, and `kl[l]`: KL(dense || layer l alone cut to that width),
+    in nats per token, 0 for its own width and never falling."""
+
+    widths: tuple[tuple[int, ...], ...]
+    kl: tuple[tuple[float, ...], ...]
+
+
+@torch.inference_mode()
+def measure_harm(
+    model: DecoderModel, rows: Tensor, *, bf16: bool = False, progress: Callable[[float], None] = lambda _: None
+) -> Harm:
+    """Cuts each layer by itself, by `eliminate` on `rows` `[N, T]`, and runs the other layers on what it then gives.
+
+    The last rows are judged on and not fitted to, unless there is just one. Costs as much as `len(KEPT) * L / 2` passes
+    over the judged rows. Raises BuilderError `REFIT_SINGULAR`.
+    """
+    judged_rows = min(max(1, len(rows) // 4), max(1, MOST_JUDGED_TOKENS // rows.shape[1]))
+    fitted = HiddenStates(model, rows[:-judged_rows] if len(rows) > 1 else rows, bf16=bf16)
+    judged = HiddenStates(model, rows[-judged_rows:], bf16=bf16)
+    layers = list(model.model.layers)
+    dense = _log_probabilities(model, _through(judged, judged.states, layers))
+    widths, kl = [], []
+    for index, layer in enumerate(layers):
+        for stream in (fitted, judged):
+            _pass(stream, stream.attention_block(layer))
+        block = fitted.ffn_block(layer)
+        tried = [(0, None), *_cuts(fitted, block)]
+        outputs = torch.cat([_output(judged, block, cut) for _, cut in tried])
+        ends = _through(judged, outputs, layers[index + 1 :]).chunk(len(tried))
+        harms = [_divergence(dense, _log_probabilities(model, end)) for end in ends]
+        widths.append((block.linear.in_features, *(width for width, _ in reversed(tried))))
+        kl.append((0.0, *_never_falling(list(reversed(harms)))))
+        for stream in (fitted, judged):
+            _pass(stream, block)
+        progress((index + 1) / len(layers))
+    return Harm(tuple(widths), tuple(kl))
+
+
+Kept = tuple[Tensor, Tensor]  # inputs that stay and the weight on them
+
+
+def _cuts(stream: HiddenStates, block: Block) -> list[tuple[int, Kept]]:
+    """The block's last linear layer cut to the widths of `KEPT` above 0, ascending."""
+    weight, size = block.linear.weight, block.linear.in_features
+    gram = torch.zeros(size, size, device=weight.device)
+    for states in stream.batches():
+        inner = block.inner(states)
+        written = states.clone()
+        stream.add_output(written, inner, weight, block.linear.bias)
+        add_gram(gram, inner.float() * trust(written.flatten(0, 1)).sqrt())
+    mirror(gram)
+    gram = with_ridge(gram, Refit().ridge)
+    alive = torch.arange(size, device=weight.device)
+    cuts: list[tuple[int, Kept]] = []
+    for width in sorted({int(share * size) for share in KEPT} - {0, size}, reverse=True):
+        inverse = torch.cholesky_inverse(factor(gram[alive][:, alive]))
+        stay, weight = eliminate(weight, inverse, width)
+        alive = alive[stay]
+        cuts.append((width, (alive, weight)))
+    return cuts[::-1]
+
+
+def _output(stream: HiddenStates, block: Block, kept: Kept | None) -> Tensor:
+    """The stream's states after the block with only `kept` of its inputs, or without the block."""
+    states = stream.states.clone()
+    if kept is not None:
+        inputs, weight = kept
+        for part, out in zip(stream.batches(), states.split(len(next(stream.batches()))), strict=True):
+            stream.add_output(out, block.inner(part)[:, inputs], weight, block.linear.bias)
+    return states
+
+
+def _pass(stream: HiddenStates, block: Block) -> None:
+    for states in stream.batches():
+        stream.add_output(states, block.inner(states), block.linear.weight, block.linear.bias)
+
+
+def _through(stream: HiddenStates, states: Tensor, layers: list[DecoderLayer]) -> Tensor:
+    """`states` `[n, T, H]` after `layers`; `stream` says how they are computed and stays where it is."""
+    other = copy.copy(stream)
+    other.states = states.clone()
+    for layer in layers:
+        for block in other.blocks(layer):
+            _pass(other, block)
+    return other.states
+
+
+def _log_probabilities(model: DecoderModel, states: Tensor) -> Tensor:
+    """Of every STRIDE-th token, `[T / STRIDE, V]`."""
+    logits: Tensor = model.lm_head(model.model.norm(states[:, STRIDE - 1 :: STRIDE].flatten(0, 1)))
+    return logits.float().log_softmax(-1)
+
+
+def _divergence(dense: Tensor, other: Tensor) -> float:
+    return (dense.exp() * (dense - other)).sum(-1).mean(dtype=torch.float64).item()
+
+
+def _never_falling(values: list[float]) -> list[float]:
+    """Each at least as large as those before it and 0: what falls is chance."""
+    highest = 0.0
+    return [highest := max(highest, value) for value in values]
