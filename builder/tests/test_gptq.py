@@ -15,7 +15,7 @@ from espalier_builder.export.write_graph import write_graph
 from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.prune.decoder import HiddenStates
-from espalier_builder.prune.walk import gram, relative_gram, stacks
+from espalier_builder.prune.walk import corrected, gram, relative_gram, stacks
 from espalier_builder.quantize.gptq import assign_codes, damped, quantize_gptq, solve_scales
 from espalier_builder.quantize.grid import Grid, in_blocks, range_grid
 from espalier_builder.quantize.model import dequantized, stacked
@@ -137,6 +137,27 @@ def test_an_output_counts_relative_to_the_residual_that_it_makes() -> None:
         expected += torch.outer(token, token).double() / residual.square().mean().double()
     assert torch.allclose(relative_gram(stream, block, inner).double(), expected, rtol=1e-3, atol=1e-3)
     assert torch.allclose(gram(inner), torch.cat(inner).T @ torch.cat(inner), rtol=1e-4, atol=1e-3)
+
+
+def test_a_matrix_that_writes_to_the_stream_is_solved_for_what_the_dense_stream_has() -> None:
+    dense = RandomDecoder().build()
+    stream, wanted = HiddenStates(dense, ROWS, bf16=False), HiddenStates(dense, ROWS, bf16=False)
+    chance = torch.Generator().manual_seed(3)
+    stream.states += 0.1 * torch.randn(stream.states.shape, generator=chance)
+    block, dense_block = stream.attention_block(dense.model.layers[0]), wanted.attention_block(dense.model.layers[0])
+    inner = [block.inner(states) for states in stream.batches()]
+    for states in wanted.batches():
+        wanted.add_output(states, dense_block.inner(states), block.linear.weight, None)
+    weight = block.linear.weight.double()
+    x, h = torch.cat(inner).double(), stream.states.flatten(0, 1).double()
+    lacking = wanted.states.flatten(0, 1).double() - h - x @ weight.T
+    shares = 1 / (h + x @ weight.T).square().mean(1, keepdim=True)
+    gram_matrix = x.T @ (shares * x)
+    diagonal = gram_matrix.diagonal()
+    ridge = torch.diag(diagonal + 1e-4 * 2 * diagonal.mean())
+    expected = weight + torch.linalg.solve(gram_matrix + ridge, x.T @ (shares * lacking)).T
+    found = corrected(stream, block, inner, relative_gram(stream, block, inner), wanted)
+    assert torch.allclose(found.double(), expected, atol=1e-4)
 
 
 def test_a_calibrated_decoder_is_nearer_to_the_dense_one_and_exports_what_pytorch_computes(tmp_path: Path) -> None:

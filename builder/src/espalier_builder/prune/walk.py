@@ -6,13 +6,14 @@ Shapes: t tokens of a batch, C inputs of a matrix.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderLayer, ffn_inputs
 from espalier_builder.prune.decoder import Block, HiddenStates
-from espalier_builder.recover.refit import add_gram, mirror
+from espalier_builder.recover.refit import Refit, add_gram, correct, mirror, with_ridge
 
 # (name, linears that read the same input, its Gram matrix [C, C]); rewrites the linears' weights in place.
 Change = Callable[[str, list[nn.Linear], Tensor], None]
@@ -29,10 +30,19 @@ def stacks(layer: DecoderLayer) -> dict[str, list[nn.Linear]]:
     }
 
 
-def walk_layer(stream: HiddenStates, layer: DecoderLayer, change: Change) -> None:
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """The dense model's layer, and its stream before it."""
+
+    stream: HiddenStates
+    layer: DecoderLayer
+
+
+def walk_layer(stream: HiddenStates, layer: DecoderLayer, change: Change, dense: Dense | None = None) -> None:
     """Changes the layer's matrices in the order in which they are used, and takes the stream through what they became.
 
-    Holds the inputs of one matrix for all rows and its Gram matrix.
+    With `dense` a matrix that writes to the stream first makes good what the stream lacks of the dense one, which goes
+    through its layer beside it. Holds the inputs of one matrix for all rows and its Gram matrix.
     """
     linears = stacks(layer)
     for block, norm, reading, writing in (
@@ -41,9 +51,35 @@ def walk_layer(stream: HiddenStates, layer: DecoderLayer, change: Change) -> Non
     ):
         change(reading, linears[reading], gram(norm(states).flatten(0, 1) for states in stream.batches()))
         inner = [block.inner(states) for states in stream.batches()]
-        change(writing, linears[writing], relative_gram(stream, block, inner))
+        statistics = relative_gram(stream, block, inner)
+        if dense is not None:
+            advance(dense, writing)
+            block.linear.weight.copy_(corrected(stream, block, inner, statistics, dense.stream))
+        change(writing, linears[writing], statistics)
         for states, part in zip(stream.batches(), inner, strict=True):
             stream.add_output(states, part, block.linear.weight, block.linear.bias)
+
+
+def advance(dense: Dense, writing: str) -> None:
+    """Takes the dense stream through the half of its layer that ends in `writing`."""
+    block = dict(zip(("attention.output", "ffn.down"), dense.stream.blocks(dense.layer), strict=True))[writing]
+    for states in dense.stream.batches():
+        dense.stream.add_output(states, block.inner(states), block.linear.weight, block.linear.bias)
+
+
+def corrected(stream: HiddenStates, block: Block, inner: list[Tensor], gram: Tensor, wanted: HiddenStates) -> Tensor:
+    """The weight of the block's last linear layer that brings `stream` to `wanted`, as `refit` does with a correction.
+
+    `gram`: `relative_gram` of the inputs `inner`; tokens are weighted alike here. Zeros (of a mask) stay.
+    """
+    linear = block.linear
+    missing = torch.zeros(linear.in_features, linear.out_features, device=linear.weight.device)
+    for states, part, goal in zip(stream.batches(), inner, wanted.batches(), strict=True):
+        reached = states.clone()
+        stream.add_output(reached, part, linear.weight, linear.bias)
+        lacking = (goal - reached) / reached.square().mean(-1, keepdim=True)
+        missing += part.float().T @ lacking.flatten(0, 1)
+    return correct(linear.weight, with_ridge(gram, Refit().ridge), missing).masked_fill(linear.weight == 0, 0.0)
 
 
 def gram(inputs: Iterable[Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import HiddenStates
-from espalier_builder.prune.walk import walk_layer
+from espalier_builder.prune.walk import Dense, walk_layer
 from espalier_builder.quantize.gptq import quantize_gptq
 from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.model import stacked, write_back
@@ -29,10 +29,12 @@ def quantize_sequentially(
 ) -> dict[str, QuantizedMatrix]:
     """Every matrix of the layers by GPTQ on calibration `rows` `[N, T]`, by its name in the exported file.
 
-    `model` is untouched. Holds `[N, T, H]` fp32, a copy of one layer, the inputs of one matrix and its Gram matrix.
+    Sequential as GPTQ is; besides, o_proj and down_proj are first solved again for the dense model's stream (as `obs`
+    does, in the line of GPTAQ, arXiv:2504.02692), so that they make good what the matrices before them lost.
+    `model` is untouched. Holds `[N, T, H]` fp32 twice, a copy of one layer, one matrix's inputs and their Gram matrix.
     Raises BuilderError `WEIGHTS_NOT_FINITE`, `GRAM_SINGULAR`, naming the matrix.
     """
-    stream = HiddenStates(model, rows, bf16=bf16)
+    stream, wanted = HiddenStates(model, rows, bf16=bf16), HiddenStates(model, rows, bf16=bf16)
     matrices: dict[str, QuantizedMatrix] = {}
     for index, dense in enumerate(model.model.layers):
 
@@ -45,6 +47,6 @@ def quantize_sequentially(
             matrices[place] = matrix
             write_back(matrix, linears)
 
-        walk_layer(stream, copy.deepcopy(dense), quantize)
+        walk_layer(stream, copy.deepcopy(dense), quantize, Dense(wanted, dense))
         progress((index + 1) / len(model.model.layers))
     return matrices
