@@ -62,7 +62,8 @@ def apply_cut(model: DecoderModel, cut: Cut) -> DecoderModel:
         HEADS: [query // kv * count for (query, kv), count in zip(heads, kept, strict=True)],
         KV_HEADS: kept,
     }
-    return build_decoder(config, tensors | cut.tensors, "the pruned model")
+    anew = {name: tensor.to(model.lm_head.weight.device) for name, tensor in cut.tensors.items()}
+    return build_decoder(config, tensors | anew, "the pruned model")
 
 
 def save_cut(cut: Cut, file: Path) -> None:

@@ -31,7 +31,7 @@ class LayerScores:
 
 def fluctuation(weight: Tensor, moments: Moments) -> Tensor:
     """Score `[F]`: how much an input varies about its mean, times its column's squared norm ("WIFV")."""
-    return moments.variance * weight.square().sum(0)
+    return moments.variance * weight.square().sum(0).to(moments.variance.device)
 
 
 def standardised(scores: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def compensating_biases(model: DecoderModel, cut: Cut, statistics: Statistics) -
             mean = moments[source].mean.clone()
             mean[kept] = 0
             own = 0 if linear.bias is None else linear.bias
-            biases[f"model.layers.{index}.{name}.bias"] = linear.weight @ mean + own
+            biases[f"model.layers.{index}.{name}.bias"] = linear.weight @ mean.to(linear.weight.device) + own
     return biases
 
 

@@ -80,7 +80,7 @@ def probe_rows(rows: Tensor) -> Tensor:
 def loss(model: DecoderModel, rows: Tensor) -> Tensor:
     """Mean next-token cross-entropy, a row at a time."""
     losses = []
-    for row in rows:
+    for row in rows.to(model.lm_head.weight.device):
         logits = model(row[None], use_cache=False).logits[0, :-1].float()
         losses.append(nn.functional.cross_entropy(logits, row[1:]))
     return torch.stack(losses).mean()

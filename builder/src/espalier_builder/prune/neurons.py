@@ -88,7 +88,7 @@ def neuron_scores(method: PruningMethod, mlp: FeedForward, activation: Tensor) -
     if method == "magnitude":
         return magnitude_scores(down, inputs)
     score = cfsp_scores if method == "cfsp" else cfsp_rel_scores
-    return without_nan(score(down, inputs, activation))
+    return without_nan(score(down, inputs, activation.to(down.device)))
 
 
 def top(scores: Tensor, count: int) -> Tensor:

@@ -117,6 +117,7 @@ def _trainable(model: DecoderModel, importance: list[float], settings: FineTunin
 
 
 def _loss(model: DecoderModel, teacher: DecoderModel | None, rows: Tensor) -> Tensor:
+    rows = rows.to(model.lm_head.weight.device)
     logits = model(rows, use_cache=False).logits[:, :-1].float().flatten(0, 1)
     if teacher is None:
         return nn.functional.cross_entropy(logits, rows[:, 1:].flatten())
