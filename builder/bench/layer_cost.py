@@ -58,7 +58,7 @@ METHODS: dict[str, Method] = {
     "wanda": masks("wanda"),
     "sparsegpt": masks("sparsegpt"),
     "barber-wanda": masks("barber-wanda"),
-    "gptq 4 bits, block 128": gptq,
+    "gptq q4b128a": gptq,
 }
 
 

@@ -19,8 +19,9 @@ from espalier_builder.prune.decoder import Block, HiddenStates
 from espalier_builder.recover.refit import Refit, add_gram, factor, mirror, trust, with_ridge
 from espalier_builder.recover.surgeon import eliminate
 
-# Shares of a layer's neurons that are tried; between them harm is interpolated.
-KEPT = (0.75, 0.5, 0.25, 0.125, 0.0)
+# Shares of a layer's neurons that are tried; between them harm is interpolated. With four shares instead of eleven
+# SmolLM2 at 30 % ends at a perplexity of 48.9 instead of 46.9: widths gather where something was tried.
+KEPT = tuple(twelfths / 12 for twelfths in range(11, -1, -1))
 # A quarter of the rows is not fitted to but judged on, up to this many tokens, each STRIDE-th of which is scored.
 MOST_JUDGED_TOKENS = 4096
 STRIDE = 4

@@ -6,7 +6,7 @@ import copy
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,20 @@ from espalier_builder.failure import BuilderError
 from espalier_builder.recover.lora import Ranks, attach, layer_ranks, merge
 
 
-@dataclass(frozen=True, slots=True)
-class FineTuning:
-    """`kind`: what is trained. `ranks` and `mean_rank` are for `lora`. `patience`: checks without gain before the end.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long is trained. `patience`: checks without gain before the end."""
+
+    steps: int = 200
+    batch_rows: int = 4
+    check_every: int = 25
+    patience: int = 3
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuning(Schedule):
+    """`kind`: what is trained. `ranks` and `mean_rank` are for `lora`.
 
     `distil`: KL(dense || this) on logits instead of the loss on the text's own next tokens.
     """
@@ -27,12 +38,7 @@ class FineTuning:
     ranks: Ranks = "uniform"
     mean_rank: int = 8
     distil: bool = False
-    steps: int = 200
-    batch_rows: int = 4
     learning_rate: float = 1e-3
-    check_every: int = 25
-    patience: int = 3
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +69,48 @@ def fine_tune(
 ) -> Recovered:
     """A trained copy of `pruned`, on rows `[N, T]`, with adapters merged. `importance`: of layers, for ranks.
 
-    The learning rate warms up over a tenth of the steps and falls linearly to zero.
     Raises BuilderError `DENSE_MISSING` where distillation has no teacher, `TRAINING_DIVERGED`.
     """
     if settings.distil and dense is None:
         raise BuilderError("DENSE_MISSING", "distillation needs the dense model", "name it with --dense")
     model = copy.deepcopy(pruned)
     weights = _trainable(model, importance, settings)
-    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0)
+    curve = train(
+        [{"params": weights, "lr": settings.learning_rate}],
+        loss=lambda rows: _loss(model, dense if settings.distil else None, rows),
+        judge=lambda: held_out_loss(model, held_out),
+        rows=training,
+        settings=settings,
+        progress=progress,
+    )
+    merge(model)
+    model.requires_grad_(False)
+    return Recovered(model, curve, sum(weight.numel() for weight in weights))
+
+
+def train(
+    groups: list[dict[str, Any]],
+    *,
+    loss: Callable[[Tensor], Tensor],
+    judge: Callable[[], float],
+    rows: Tensor,
+    settings: Schedule,
+    progress: Callable[[float], None],
+) -> tuple[Point, ...]:
+    """Minimises `loss` of batches of `rows` `[N, T]` with AdamW over its parameter `groups`, and leaves the weights for
+    which `judge` was lowest. The curve begins before the first step.
+
+    The learning rate warms up over a tenth of the steps and falls linearly to zero.
+    """
+    weights: list[Tensor] = [weight for group in groups for weight in group["params"]]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _pace(step, settings.steps))
-    curve = [Point(0, held_out_loss(model, held_out))]
+    curve = [Point(0, judge())]
     best = [weight.detach().clone() for weight in weights]
-    for step, rows in enumerate(_batches(training, settings), start=1):
-        loss = _loss(model, dense if settings.distil else None, rows)
+    for step, batch in enumerate(_batches(rows, settings), start=1):
+        value = loss(batch)
         optimizer.zero_grad()
-        loss.backward()
+        value.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule.step()
@@ -85,7 +118,7 @@ def fine_tune(
         if step % settings.check_every and step != settings.steps:
             continue
         lowest = min(point.held_out_loss for point in curve)
-        curve.append(Point(step, held_out_loss(model, held_out)))
+        curve.append(Point(step, judge()))
         if curve[-1].held_out_loss < lowest:
             best = [weight.detach().clone() for weight in weights]
         elif _checks_since_best(curve) >= settings.patience:
@@ -93,9 +126,7 @@ def fine_tune(
     with torch.no_grad():
         for weight, kept in zip(weights, best, strict=True):
             weight.copy_(kept)
-    merge(model)
-    model.requires_grad_(False)
-    return Recovered(model, tuple(curve), sum(weight.numel() for weight in weights))
+    return tuple(curve)
 
 
 @torch.inference_mode()
@@ -116,6 +147,11 @@ def _trainable(model: DecoderModel, importance: list[float], settings: FineTunin
     return [weight for adapter in attach(model, ranks, settings.seed) for weight in (adapter.a, adapter.b)]
 
 
+def divergence(model: DecoderModel, teacher: DecoderModel, rows: Tensor) -> Tensor:
+    """Mean KL(teacher || model) over next tokens of rows `[N, T]`, nats a token."""
+    return _loss(model, teacher, rows)
+
+
 def _loss(model: DecoderModel, teacher: DecoderModel | None, rows: Tensor) -> Tensor:
     rows = rows.to(model.lm_head.weight.device)
     logits = model(rows, use_cache=False).logits[:, :-1].float().flatten(0, 1)
@@ -131,7 +167,7 @@ def _pace(step: int, steps: int) -> float:
     return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
 
 
-def _batches(rows: Tensor, settings: FineTuning) -> Iterator[Tensor]:
+def _batches(rows: Tensor, settings: Schedule) -> Iterator[Tensor]:
     """`settings.steps` batches, every row once before any comes again, in seeded order."""
     chance = random.Random(settings.seed)
     order: list[int] = []

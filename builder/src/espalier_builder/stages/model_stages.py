@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -38,12 +38,14 @@ from espalier_builder.prune.mask import barber, choose, pattern, sparsegpt
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import Moments, Statistics, collect_statistics
-from espalier_builder.quantize import gptq, grid, saved_matrices, sequential
+from espalier_builder.quantize import gptq, grid, qat, saved_matrices, sequential
+from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.model import UNCALIBRATED, Matrices
+from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
 from espalier_builder.quantize.sequential import quantize_sequentially
 from espalier_builder.quantize.weight_format import linear_format
-from espalier_builder.recover import refit, surgeon
+from espalier_builder.recover import finetune, refit, surgeon
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.stages.fitting_batches import in_batches_that_fit
@@ -153,8 +155,10 @@ class ModelStages:
 
         Nothing for a quantizer that rounds each matrix by itself. Accuracy levels share their weights.
         """
-        if recipe.quantization.method != "gptq":
+        if recipe.quantization.method not in ("gptq", "qat"):
             return UNCALIBRATED
+        if recipe.quantization.method == "qat":
+            return self._trained(pruned, recipe, rows, seed, progress)
         calibration, weight_format, bf16 = rows(), linear_format(recipe.quantization), bf16_is_fast()
 
         def make(folder: Path) -> None:
@@ -176,6 +180,34 @@ class ModelStages:
         self.costs.append(("quantize", result.cost))
         return load_matrices(result.folder / TENSORS, weight_format)
 
+    def _trained(
+        self, pruned: DecoderModel, recipe: Recipe, rows: Callable[[], Tensor], seed: int, progress: Progress
+    ) -> Matrices:
+        """What GPTQ makes of `pruned`, trained towards the dense model's logits (stage `train`)."""
+        weight_format = linear_format(recipe.quantization)
+        calibrated = replace(recipe, quantization=replace(recipe.quantization, method="gptq"))
+        start = self.quantized(pruned, calibrated, rows, seed, lambda done: progress(0.2 * done))
+        text = rows()
+
+        def make(folder: Path) -> None:
+            trained, curve = in_batches_that_fit(
+                lambda: train_quantized(
+                    pruned, self._dense.model, start, text, progress=lambda done: progress(0.2 + 0.8 * done)
+                )
+            )
+            save_matrices(trained, folder / TENSORS)
+            (folder / FACTS).write_text(json.dumps([asdict(point) for point in curve]), encoding="utf8")
+
+        inputs = {
+            "model": self._dense.digest,
+            "start": digest_of_json({name: _digest_of_matrix(matrix) for name, matrix in start.items()}),
+            "rows": digest_of_rows(text),
+            "engines": ENGINES,
+        }
+        result = self._cache.run("train", inputs, code_version(qat, finetune, grid, saved_matrices), make)
+        self.costs.append(("train", result.cost))
+        return load_matrices(result.folder / TENSORS, weight_format)
+
     def dense_logits(self, windows: EvaluationWindows, progress: Progress = lambda _: None) -> DenseLogits:
         """The dense model's logits on `windows` (stage `dense-logits`)."""
         ids = [digest_of_rows(window.inputs) + digest_of_rows(window.positions) for window in windows.windows]
@@ -188,6 +220,11 @@ class ModelStages:
         )
         self.costs.append(("dense-logits", result.cost))
         return DenseLogits(result.folder, windows)
+
+
+def _digest_of_matrix(matrix: QuantizedMatrix) -> str:
+    parts = (matrix.codes, matrix.scales, matrix.zero_points)
+    return digest_of_bytes(b"".join(part.cpu().numpy().tobytes() for part in parts if part is not None))
 
 
 def digest_of_rows(rows: Tensor) -> str:
