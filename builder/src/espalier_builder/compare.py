@@ -17,6 +17,7 @@ from torch import Tensor
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import all_parameters
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import digest_of_json
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.evaluate.quality import Quality
@@ -56,7 +57,6 @@ class Comparison:
             "evaluationDigest": digest_of_json([digest_of_rows(window.inputs) for window in self.windows.windows]),
             "sequenceLength": self.windows.length,
             "precision": "fp32",
-            "engine": f"pytorch {torch.__version__}",
         }
 
 
@@ -103,8 +103,10 @@ def compare(
     return table
 
 
-def _figures(model: Any, quality: Quality) -> Row:
-    return {"parameters": all_parameters(model)} | quality.to_json()
+def _figures(model: DecoderModel, quality: Quality) -> Row:
+    on_gpu = model.device.type == "cuda"
+    engine = f"pytorch {torch.__version__}" + (f", {torch.cuda.get_device_name()}" if on_gpu else "")
+    return {"parameters": all_parameters(model)} | quality.to_json() | {"engine": engine}
 
 
 def _read(file: Path, comparison: Comparison) -> dict[str, Any]:
