@@ -22,6 +22,7 @@ examples:
   espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
     --calibration train.jsonl --eval valid.jsonl --out comparison.json
   espalier-builder report --model ./SmolLM2 --variant ./q8 --eval valid.jsonl --out q8.html
+  espalier-builder tasks --model ./SmolLM2 --variant ./q8 --variant ./q4 --task arc_easy.jsonl --out answers.json
   espalier-builder search --model ./SmolLM2 --floor 'agreement>=0.9' --eval valid.jsonl --out ./search
   espalier-builder recover --model ./pruned --dense ./SmolLM2 --distil --text train.jsonl --out ./recovered
   espalier-builder iterate --model ./SmolLM2 --sparsity 0.4 --distil --text train.jsonl --out ./steps
@@ -160,6 +161,30 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluation(report.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file"), required=True)
     report.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="a file that does not exist yet")
     _add_machine(report)
+
+    tasks = commands.add_parser("tasks", help="answers to multiple-choice questions that compression changed")
+    _add_model(tasks)
+    tasks.add_argument(
+        "--variant",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="what `build` has written; repeatable",
+    )
+    tasks.add_argument(
+        "--task",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE.jsonl",
+        help="{'query': ..., 'choices': [...], 'gold': 0} a line; repeatable",
+    )
+    tasks.add_argument("--limit", type=int, metavar="N", help="only the first N questions of each task")
+    tasks.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.json", help="likelihoods; those that it holds are kept"
+    )
+    _add_machine(tasks)
 
     recover = commands.add_parser("recover", help="train a pruned checkpoint, stopped early on held-out text")
     _add_model(recover)

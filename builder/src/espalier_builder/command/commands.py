@@ -28,12 +28,13 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
         "compare": _compare,
         "search": _search,
         "report": _report,
+        "tasks": _tasks,
         "recover": _recover,
         "iterate": _iterate,
         "worker": _worker,
     }
     keep_freed_memory()
-    if options.command not in ("worker", "compare", "iterate", "search"):
+    if options.command not in ("worker", "compare", "iterate", "search", "tasks"):
         _require_free(options.out)
     try:
         return verbs[options.command](options)
@@ -157,6 +158,16 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
     prompts = tuple(options.prompt or ())
     with progress_bar() as on_progress:
         return run_report(model, options.variant, text, prompts, options.answer_tokens, cache, options.out, on_progress)
+
+
+def _tasks(options: argparse.Namespace) -> dict[str, Any]:
+    from espalier_builder.jobs import run_task_job
+    from espalier_builder.stages.cache import StageCache
+
+    model, cache = _model(options), StageCache(options.cache / "stages")
+    variants, tasks = tuple(options.variant), tuple(options.task)
+    with progress_bar() as on_progress:
+        return run_task_job(model, variants, tasks, options.limit, cache, options.out, on_progress)
 
 
 def _search(options: argparse.Namespace) -> dict[str, Any]:

@@ -36,8 +36,8 @@ class PageRequest:
 
 def write_page(request: PageRequest, file: Path, on_progress: OnProgress) -> dict[str, Any]:
     """Writes `file`; says what stands out. Raises BuilderError `VARIANT_INVALID`, `VARIANT_DIFFERS`."""
-    manifest = _document(request.variant / MANIFEST_FILE, "Manifest")
-    report = _document(request.variant / REPORT_FILE, "EvaluationReport")
+    manifest = read_document(request.variant / MANIFEST_FILE, "Manifest")
+    report = read_document(request.variant / REPORT_FILE, "EvaluationReport")
     if manifest["lineage"]["modelDigest"] != request.model_digest:
         raise BuilderError(
             "VARIANT_DIFFERS",
@@ -69,7 +69,8 @@ def write_page(request: PageRequest, file: Path, on_progress: OnProgress) -> dic
     }
 
 
-def _document(path: Path, contract: str) -> dict[str, Any]:
+def read_document(path: Path, contract: str) -> dict[str, Any]:
+    """A file of a built variant. Raises BuilderError `VARIANT_INVALID`."""
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
         validate(contract, value)

@@ -1,0 +1,1 @@
+"""Multiple-choice tasks: what compression changes in a model's answers."""

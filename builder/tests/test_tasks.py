@@ -1,0 +1,102 @@
+"""Multiple-choice scoring beside the harness's rule written out, and flips beside their textbook variance."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+
+from espalier_builder.checkpoint.load import load
+from espalier_builder.cli import run
+from espalier_builder.failure import BuilderError
+from espalier_builder.tasks.flips import flips
+from espalier_builder.tasks.questions import Question, read_questions
+from espalier_builder.tasks.score import by_pytorch, chosen, chosen_by_length, encoded, likelihoods
+from random_decoder import save_checkpoint
+
+QUESTIONS = [
+    Question("The cat sat on the", ("mat", "long table", "sky"), 0),
+    Question("Question: What is wet?", ("water", "a stone"), 0),
+    Question("It was so late that  ", ("she slept.", "he ran away."), 1),
+]
+
+
+def test_likelihoods_and_choices_are_those_of_the_rule_written_out(tmp_path: Path) -> None:
+    checkpoint = load(save_checkpoint(tmp_path))
+    model, tokenizer = checkpoint.model, checkpoint.tokenizer
+    found = likelihoods(by_pytorch(model), tokenizer, QUESTIONS, 64)
+    for question, row in zip(QUESTIONS, found, strict=True):
+        expected = []
+        for choice in question.choices:
+            text = question.query + ("\nAnswer:" if question.query.startswith("Question:") else "") + " " + choice
+            ids = tokenizer(text, add_special_tokens=False).input_ids
+            # One token a character: the answer begins where the question's last word ends.
+            start = len((question.query.rstrip() + "\nAnswer:") if "wet" in text else question.query.rstrip())
+            logs = model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+            expected.append(sum(float(logs[at - 1, ids[at]]) for at in range(start, len(ids))))
+        assert row == pytest.approx(expected, rel=1e-4)
+        assert chosen(row) == expected.index(max(expected))
+        by_character = [value / len(choice) for value, choice in zip(expected, question.choices, strict=True)]
+        assert chosen_by_length(row, question) == by_character.index(max(by_character))
+
+
+def test_a_text_beyond_the_context_loses_its_beginning(tmp_path: Path) -> None:
+    checkpoint = load(save_checkpoint(tmp_path))
+    long = Question("a" * 80 + "b c d", ("e f", "g"), 0)
+    short = Question(long.query[-20:], long.choices, 0)
+    scorer = by_pytorch(checkpoint.model)
+    cut = likelihoods(scorer, checkpoint.tokenizer, [long], 23)
+    (inputs, _) = encoded(checkpoint.tokenizer, short.context, " e f")
+    assert len(inputs) == 20
+    assert cut[0][0] == pytest.approx(likelihoods(scorer, checkpoint.tokenizer, [short], 64)[0][0], rel=1e-5)
+
+
+def test_flips_are_counted_with_the_interval_of_paired_differences() -> None:
+    before, after = [True] * 6 + [False] * 4, [True] * 4 + [False] * 5 + [True]
+    found = flips(before, after)
+    assert (found.became_wrong, found.became_right) == (2, 1)
+    assert found.to_json()["accuracy"] == 0.5
+    differences = [int(now) - int(was) for was, now in zip(before, after, strict=True)]
+    assert found.change == pytest.approx(statistics.mean(differences))
+    assert found.half_width == pytest.approx(1.959964 * math.sqrt(statistics.pvariance(differences) / 10))
+    assert flips(before, before).half_width == 0
+
+
+@pytest.mark.parametrize("line", ["{}", '{"query": "a", "choices": ["b"], "gold": 0}', "[]", "no JSON"])
+def test_a_line_that_is_no_question_is_named(line: str, tmp_path: Path) -> None:
+    good = json.dumps({"query": "a", "choices": ["b", "c"], "gold": 1})
+    (tmp_path / "task.jsonl").write_text(f"{good}\n{line}\n")
+    with pytest.raises(BuilderError, match=r"task\.jsonl:2"):
+        read_questions(tmp_path / "task.jsonl")
+
+
+def test_the_command_tells_flips_and_computes_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, recipe, text = save_checkpoint(tmp_path / "model"), tmp_path / "recipe.json", tmp_path / "text.txt"
+    recipe.write_text(
+        json.dumps({"schemaVersion": 1, "pruning": {"method": "none"}, "quantization": {"method": "none"}})
+    )
+    text.write_text("The quick brown fox jumps over the lazy dog. " * 20)
+    task = tmp_path / "task.jsonl"
+    lines = [{"query": each.query, "choices": each.choices, "gold": each.gold} for each in QUESTIONS]
+    task.write_text("\n".join(json.dumps(line) for line in lines))
+    common = ["--model", str(model), "--cache", str(tmp_path / "cache"), "--device", "cpu"]
+    out = ["--eval", str(text), "--eval-tokens", "200", "--out", str(tmp_path / "variant")]
+    assert run(["build", *common, "--recipe", str(recipe), *out]) == 0
+    capsys.readouterr()
+    arguments = ["tasks", *common, "--variant", str(tmp_path / "variant"), "--task", str(task)]
+    arguments += ["--out", str(tmp_path / "answers.json")]
+    assert run(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(row["task"], row["rule"], row["questions"]) for row in rows] == [
+        ("task", "acc", 3),
+        ("task", "acc_norm", 3),
+    ]
+    assert all(row["becameWrong"] == row["becameRight"] == 0 for row in rows)
+    written = (tmp_path / "answers.json").stat().st_mtime_ns
+    assert run(arguments) == 0
+    assert (tmp_path / "answers.json").stat().st_mtime_ns == written
+    assert json.loads(capsys.readouterr().out)["rows"] == rows
