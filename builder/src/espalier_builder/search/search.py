@@ -44,8 +44,8 @@ class Search:
 def run_search(
     search: Search, request: SensitivityRequest, cache: StageCache, folder: Path, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
-    """Fills `folder` with `trials.json`, `front.json` (a `SensitivityReport` of the front, which the planner reads as
-    any other) and `front.svg`; returns what was found. `request.candidates` is not read.
+    """Fills `folder` with `trials.json`, `front.json` (a `SensitivityReport` of the front, whose recipes
+    serve as a rollout's `candidates`) and `front.svg`; returns what was found. `request.candidates` is not read.
 
     Raises BuilderError `SEARCH_DIFFERS` where the folder holds another model's or text's trials, `FLOOR_UNREACHED`.
     """
