@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,8 @@ export interface Child {
   readonly loadMs: number;
   run(request: RunRequest): Promise<RunResult>;
   residentBytes(): Promise<number>;
+  /** Processor time that it has taken since it started, in steps of 10 ms. */
+  processorMs(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -20,14 +22,14 @@ export interface ChildOptions {
   readonly threads: number;
   readonly contextTokens: number;
   readonly llamaEntry: string;
+  readonly python: string;
+  /** Folder of ik_llama.cpp's Python package. */
+  readonly ikFolder: string;
 }
 
 /** A process of its own with the subject's model loaded, so that memory and threads are the subject's. */
 export async function startChild(subject: Subject, options: ChildOptions): Promise<Child> {
-  const isOurs = subject.engine === "espalier";
-  const script = fileURLToPath(new URL(isOurs ? "./espalier-child.ts" : "./llama-child.ts", import.meta.url));
-  const args = [options.work, subject.name, String(options.threads), String(options.contextTokens), options.llamaEntry];
-  const child = fork(script, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = startProcess(subject, options);
   const { loadMs } = await nextMessage<Loaded>(child, subject.name);
   return {
     subject,
@@ -40,6 +42,11 @@ export async function startChild(subject: Subject, options: ChildOptions): Promi
       const status = await readFile(`/proc/${child.pid}/status`, "utf8");
       return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN) * 1024;
     },
+    processorMs: async () => {
+      const fields = (await readFile(`/proc/${child.pid}/stat`, "utf8")).replace(/^.*\) /s, "").split(" ");
+      // proc(5): utime and stime, in hundredths of a second on Linux's common architectures; the name and pid are cut off.
+      return 10 * (Number(fields[11]) + Number(fields[12]));
+    },
     close: async () => {
       const exited = once(child, "exit");
       child.kill("SIGKILL");
@@ -47,3 +54,24 @@ export async function startChild(subject: Subject, options: ChildOptions): Promi
     },
   };
 }
+
+function startProcess(subject: Subject, options: ChildOptions): ChildProcess {
+  const { work, threads, contextTokens, llamaEntry, python, ikFolder } = options;
+  const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+  const sizes = [String(threads), String(contextTokens)];
+  switch (subject.engine) {
+    case "ik_llama.cpp": {
+      const env = { ...process.env, PYTHONPATH: ikFolder };
+      const args = [script("./ik_child.py"), subject.path, ...sizes];
+      // It tells its progress on stderr.
+      return spawn(python, args, { env, stdio: ["ignore", "inherit", "ignore", "ipc"] });
+    }
+    case "llama.cpp":
+      return fork(script("./llama-child.ts"), [work, subject.name, ...sizes, llamaEntry], forked);
+    case "espalier":
+    case "espalier, stock kernels":
+      return fork(script("./espalier-child.ts"), [work, subject.name, ...sizes], forked);
+  }
+}
+
+const forked = { stdio: ["ignore", "inherit", "inherit", "ipc"] } satisfies Parameters<typeof fork>[2];

@@ -11,8 +11,8 @@ export interface Goal {
 
 /** Our format and llama.cpp's at equal bits. */
 const pairs = [
-  { bits: 8, ours: "q8b128", theirs: "q8_0" },
-  { bits: 4, ours: "q4b128a", theirs: "q4_0" },
+  { bits: 8, ours: "q8b128", theirs: "q8_0", ik: "ik-q8_0" },
+  { bits: 4, ours: "q4b128a", theirs: "q4_0", ik: "ik-q4_0" },
 ] as const;
 
 type Rate = (round: Round) => number;
@@ -34,12 +34,13 @@ export function goalsOf(measured: readonly Measured[], subjects: readonly Subjec
   for (const { threads, results } of measured) {
     const at = `${threads} thread${threads === 1 ? "" : "s"}`;
     const find = (name: string) => results.find((result) => result.name === name);
-    for (const { bits, ours, theirs } of pairs) {
-      const [own, peer, pruned] = [find(ours), find(theirs), find(`p40-${ours}`)];
-      if (own === undefined || peer === undefined || pruned === undefined) continue;
+    for (const { bits, ours, theirs, ik } of pairs) {
+      const [own, peer, other, pruned] = [find(ours), find(theirs), find(ik), find(`p40-${ours}`)];
+      if (own === undefined || peer === undefined || other === undefined || pruned === undefined) continue;
       const context = decodeContexts[0];
       const [longest] = decodeContexts.slice(-1);
       add(`decode int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, decodeRate(context)), 1.1);
+      add(`decode int${bits}, ${at}: ${ours} / ik_llama.cpp's ${theirs}`, ratio(own, other, decodeRate(context)), 1);
       for (const length of prefillLengths)
         add(`prefill ${length} int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, prefillRate(length)), 2);
       add(
@@ -77,6 +78,7 @@ export interface Row {
   readonly rooflineShare: number;
   readonly loadMs: number;
   readonly residentMegabytes: number;
+  readonly idleCores: number;
 }
 
 /** Medians over rounds. */
@@ -102,6 +104,7 @@ export function rowsOf(measured: readonly Measured[], subjects: readonly Subject
         rooflineShare: Number((bytesPerSecond / bandwidthBytesPerSecond).toFixed(3)),
         loadMs: Math.round(result.loadMs),
         residentMegabytes: Math.round(result.residentBytes / 1e6),
+        idleCores: result.idleCores,
       };
     }),
   );

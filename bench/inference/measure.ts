@@ -1,4 +1,5 @@
 import { loadavg } from "node:os";
+import { setTimeout } from "node:timers/promises";
 import { bandwidthBufferBytes, lastLevelCacheBytes } from "../../agent/src/measure/cache-size.ts";
 import { measureMemoryBandwidth } from "../../agent/src/measure/measure-memory-bandwidth.ts";
 import { type Child, type ChildOptions, startChild } from "./child.ts";
@@ -12,6 +13,8 @@ const decodedTokens = 24;
 /** Beginnings of the text after which subjects must choose as the fp32 graph does: a broken file isn't fast. */
 const checkedPrompts = 16;
 const checkedPromptTokens = 32;
+/** How long all are left alone at the end. */
+const idleMs = 10_000;
 
 /** One subject in one round: milliseconds to the first token by prompt length, and per token by context. */
 export interface Round {
@@ -24,6 +27,8 @@ export interface SubjectResult {
   readonly threads: number;
   readonly loadMs: number;
   readonly residentBytes: number;
+  /** Share of a core that it takes while it is asked nothing. */
+  readonly idleCores: number;
   /** Share of checked prompts at which its token is that of the fp32 graph. */
   readonly agreement: number;
   readonly rounds: readonly Round[];
@@ -74,11 +79,14 @@ export async function measure(
         one.rounds.push(await timeRound(one.child, text));
       say(`${threads} threads: round ${round + 1} of ${rounds}`);
     }
+    const before = await Promise.all(children.map(({ child }) => child.processorMs()));
+    await setTimeout(idleMs);
     const results: SubjectResult[] = [];
-    for (const { child, agreement, rounds: own } of children) {
+    for (const [i, { child, agreement, rounds: own }] of children.entries()) {
       const { name } = child.subject;
+      const idleCores = ((await child.processorMs()) - (before[i] ?? Number.NaN)) / idleMs;
       const residentBytes = await child.residentBytes();
-      results.push({ name, threads, loadMs: child.loadMs, residentBytes, agreement, rounds: own });
+      results.push({ name, threads, loadMs: child.loadMs, residentBytes, idleCores, agreement, rounds: own });
     }
     return { threads, bandwidthBytesPerSecond: Math.max(...bandwidths), loadBefore, results };
   } finally {

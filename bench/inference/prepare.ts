@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const nodeLlamaCppVersion = "3.22.1";
+const ikVersion = "0.1.5";
 
 export interface Sources {
   readonly python: string;
@@ -21,14 +22,26 @@ export interface Prepared {
   readonly work: string;
   /** Entry of node-llama-cpp. */
   readonly llamaEntry: string;
+  readonly python: string;
+  /** Folder of ik_llama.cpp's Python package. */
+  readonly ikFolder: string;
 }
 
-/** Makes what is missing below `.espalier/bench/inference`: the subjects' files and the peer's package. */
+/** Makes what is missing below `.espalier/bench`: the subjects' files and the peers' packages. */
 export async function prepare({ python, model, calibration, evaluation }: Sources): Promise<Prepared> {
   const work = join(root, ".espalier", "bench", "inference");
   const files = ["--model", model, "--calibration", calibration, "--eval", evaluation, "--out", work];
   await run(python, ["bench/inference_subjects.py", ...files], join(root, "builder"));
-  return { work, llamaEntry: await installLlama(join(root, ".espalier", "bench", "node-llama-cpp")) };
+  const peers = join(root, ".espalier", "bench");
+  const llamaEntry = await installLlama(join(peers, "node-llama-cpp"));
+  return { work, llamaEntry, python, ikFolder: await installIk(python, join(peers, "ik-llama-cpp")) };
+}
+
+async function installIk(python: string, folder: string): Promise<string> {
+  if (existsSync(join(folder, "ik_llama_cpp"))) return folder;
+  const options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", folder];
+  await run(python, ["-m", "pip", "install", ...options, `ik-llama-cpp-python==${ikVersion}`], root);
+  return folder;
 }
 
 async function installLlama(folder: string): Promise<string> {

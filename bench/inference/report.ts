@@ -43,16 +43,19 @@ function markdown({ machine, date, rows, goals, measured, subjects }: Report): s
 
 \`${command}\` on SmolLM2-135M-Instruct; ${machine}; ${date}. Memory bandwidth in the same run: ${bandwidth.join(", ")}.
 
-Both engines have the same weights, each in its own format: \`qBbK\` is ours with B bits, blocks of K, an \`a\` for
-asymmetric ones; \`q8_0\` and \`q4_0\` are llama.cpp's, through node-llama-cpp, with embedding and head at 8 bits as ours
-have them. Each engine is asked through the interface that Node applications use and times what they meet, from the
-request to its first token and from token to token. All subjects are loaded at once in processes of their own and have
+All have the same weights, each in its own format: \`qBbK\` is ours with B bits, blocks of K, an \`a\` for asymmetric
+ones, on the agent's own kernels and, with \`-stock\`, on ONNX Runtime's; \`q8_0\` and \`q4_0\` are llama.cpp's, through
+node-llama-cpp, with embedding and head at 8 bits as ours have them; \`ik-\` are the same files on ik_llama.cpp as its
+Python package comes compiled (AVX2 only: built for this processor it would be faster), laid out anew at load. Each engine is
+asked through the interface that applications use and times what they meet, from the request to its first token and from
+token to token; ours with \`--spin\`, as the others do always. All subjects are loaded at once in processes of their own and have
 turns in ${count(rounds, "round")}, so that they share what the machine does (load average before: ${load}; with other work on
 the machine only the ratios mean something); figures are medians over rounds, goals medians of ratios within a round. *share* is the weights read per second over the bandwidth, *agrees* the share of 16
 texts after which the first token is that of the fp32 graph (the check that a file is whole), perplexity is of 2,048
 tokens of WikiText-2 (fp32: ${dense.toFixed(2)}): ours as ONNX Runtime computes it from the exported graph, llama.cpp's
-by PyTorch in fp32 with the weights as its formats leave them. The model came from a file with 4-bit blocks of 32, each
-with an offset in floating point; none of these formats has that very grid.
+by PyTorch in fp32 with the weights as its formats leave them. *idle* is the share of a core that a loaded model takes while
+it is asked nothing. The model came from a file with 4-bit blocks of 32, each with an offset in floating point; none of
+these formats has that very grid.
 
 ${measured.map(({ threads }) => table(threads, rows)).join("\n\n")}
 
@@ -67,11 +70,23 @@ ${goals.map(({ name, goal, value, met }) => `| ${name} | ${goal} | ${value.toFix
 function table(threads: number, rows: readonly Row[]): string {
   const decode = decodeContexts.map((context) => `decode at ${context}`);
   const prefill = prefillLengths.map((length) => `prefill ${length}`);
-  const head = ["", "level", "MB", "perplexity", "agrees", ...decode, "share", ...prefill, "load, ms", "resident, MB"];
+  const head = [
+    "",
+    "level",
+    "MB",
+    "perplexity",
+    "agrees",
+    ...decode,
+    "share",
+    ...prefill,
+    "load, ms",
+    "resident, MB",
+    "idle, cores",
+  ];
   const body = rows
     .filter((row) => row.threads === threads)
     .map((row) => [
-      row.engine === "espalier" ? row.name : `llama.cpp ${row.name}`,
+      row.engine === "llama.cpp" ? `llama.cpp ${row.name}` : row.name,
       row.level,
       row.megabytes.toFixed(0),
       row.perplexity.toFixed(2),
@@ -81,6 +96,7 @@ function table(threads: number, rows: readonly Row[]): string {
       ...prefillLengths.map((length) => row.prefillTokensPerSecond[length]?.toFixed(0)),
       row.loadMs,
       row.residentMegabytes,
+      row.idleCores.toFixed(3),
     ]);
   const line = (cells: readonly unknown[]): string => `| ${cells.join(" | ")} |`;
   return `## ${count(threads, "thread")} (tokens per second)\n\n${[line(head), line(head.map(() => "---")), ...body.map(line)].join("\n")}`;

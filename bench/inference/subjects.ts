@@ -6,8 +6,8 @@ import { z } from "zod";
 /** One thing that is timed: a model's level in a format, run by an engine. */
 const Subject = z.object({
   name: z.string(),
-  engine: z.enum(["espalier", "llama.cpp"]),
-  level: z.enum(["dense", "pruned 40 %"]),
+  engine: z.enum(["espalier", "espalier, stock kernels", "llama.cpp", "ik_llama.cpp"]),
+  level: z.enum(["dense", "pruned 20 %", "pruned 40 %"]),
   bits: z.union([z.literal(4), z.literal(8), z.literal(32)]),
   /** Folder of a graph, or a GGUF file; below the folder of `subjects.json`. */
   path: z.string(),
@@ -18,11 +18,22 @@ const Subject = z.object({
 });
 export type Subject = z.infer<typeof Subject>;
 
-/** What `builder/bench/inference_subjects.py` wrote into a folder, with full paths. */
+/**
+ * What `builder/bench/inference_subjects.py` wrote into a folder, with full paths; and the same files in other hands: a format of
+ * ours on ONNX Runtime's own kernels, llama.cpp's on ik_llama.cpp.
+ */
 export async function readSubjects(folder: string): Promise<Subject[]> {
   const entries: unknown = JSON.parse(await readFile(join(folder, "subjects.json"), "utf8"));
   const subjects = Object.values(z.record(z.string(), Subject).parse(entries));
-  return subjects.map((subject) => ({ ...subject, path: join(folder, subject.path) }));
+  return subjects
+    .map((subject) => ({ ...subject, path: join(folder, subject.path) }))
+    .flatMap((subject): Subject[] => {
+      if (subject.level !== "dense" || subject.bits === 32) return [subject];
+      if (subject.engine === "llama.cpp") {
+        return [subject, { ...subject, name: `ik-${subject.name}`, engine: "ik_llama.cpp" }];
+      }
+      return [subject, { ...subject, name: `${subject.name}-stock`, engine: "espalier, stock kernels" }];
+    });
 }
 
 /** Tokens of the evaluation text. */
