@@ -36,11 +36,12 @@ export function goalsOf(measured: readonly Measured[], subjects: readonly Subjec
     const find = (name: string) => results.find((result) => result.name === name);
     for (const { bits, ours, theirs, ik } of pairs) {
       const [own, peer, other, pruned] = [find(ours), find(theirs), find(ik), find(`p40-${ours}`)];
-      if (own === undefined || peer === undefined || other === undefined || pruned === undefined) continue;
+      if (own === undefined || peer === undefined) continue;
       const context = decodeContexts[0];
       const [longest] = decodeContexts.slice(-1);
       add(`decode int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, decodeRate(context)), 1.1);
-      add(`decode int${bits}, ${at}: ${ours} / ik_llama.cpp's ${theirs}`, ratio(own, other, decodeRate(context)), 1);
+      if (other !== undefined)
+        add(`decode int${bits}, ${at}: ${ours} / ik_llama.cpp's ${theirs}`, ratio(own, other, decodeRate(context)), 1);
       for (const length of prefillLengths)
         add(`prefill ${length} int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, prefillRate(length)), 2);
       add(
@@ -48,7 +49,8 @@ export function goalsOf(measured: readonly Measured[], subjects: readonly Subjec
         median(own.rounds.map((round) => decodeRate(longest ?? context)(round) / decodeRate(context)(round))),
         0.7,
       );
-      add(`decode ${ours}, ${at}: pruned 40 % / dense`, ratio(pruned, own, decodeRate(context)), 1.25);
+      if (pruned !== undefined)
+        add(`decode ${ours}, ${at}: pruned 40 % / dense`, ratio(pruned, own, decodeRate(context)), 1.25);
     }
   }
   const perplexity = (name: string) => subjects.find((subject) => subject.name === name)?.perplexity ?? Number.NaN;

@@ -43,7 +43,8 @@ def main() -> None:
                 batch.logits[i] = i + 1 == len(piece)
             if ik.llama_decode(context, batch) != 0:
                 raise RuntimeError("llama_decode failed")
-        return int(np.ctypeslib.as_array(ik.llama_get_logits_ith(context, len(piece) - 1), (vocabulary,)).argmax())
+        logits = ik.llama_get_logits_ith(context, len(piece) - 1)
+        return int(np.ctypeslib.as_array(logits, (vocabulary,)).argmax())
 
     def answer(tokens: list[int], new_tokens: int) -> dict[str, object]:
         ik.llama_kv_cache_clear(context)

@@ -5,15 +5,16 @@ import { parseArgs } from "node:util";
 import { joined, type Measured, measure } from "./measure.ts";
 import { prepare } from "./prepare.ts";
 import { writeReport } from "./report.ts";
-import { readSubjects, readText } from "./subjects.ts";
+import { levels, readSubjects, readText } from "./subjects.ts";
 
 const usage = `Times the agent's runtime beside llama.cpp on the same weights, and writes docs/measurements/inference.{md,json}.
 
-  node bench/inference/main.ts [--threads N]... [--rounds N] [--add] [--model FILE.gguf] [--data DIR]
+  node bench/inference/main.ts [--threads N]... [--rounds N] [--level L]... [--add] [--model FILE.gguf] [--data DIR]
 
   --threads  1 and 2 by default; what was measured with others before stays in the report
   --add      adds rounds to those measured before, so that a long run can be made in pieces
   --rounds   turns of every subject (default 5)
+  --level    "dense", "pruned 20 %", "pruned 40 %": all by default
   --model    default: the demo's model
   --data     folder with text/wikitext2-a.jsonl and text/wikitext2-b.jsonl; default ESPALIER_DATA, else ../shared/data`;
 
@@ -25,6 +26,7 @@ const { values } = parseArgs({
   options: {
     threads: { type: "string", multiple: true, default: ["1", "2"] },
     rounds: { type: "string", default: "5" },
+    level: { type: "string", multiple: true, default: [...levels] },
     add: { type: "boolean", default: false },
     model: { type: "string" },
     data: { type: "string" },
@@ -46,9 +48,10 @@ const prepared = await prepare({
   model,
   calibration: join(text, "wikitext2-a.jsonl"),
   evaluation: join(text, "wikitext2-b.jsonl"),
+  levels: values.level,
 });
 
-const subjects = await readSubjects(prepared.work);
+const subjects = (await readSubjects(prepared.work)).filter(({ level }) => values.level.includes(level));
 const tokens = await readText(prepared.work);
 const measuredFile = join(prepared.work, "measured.json");
 const known = JSON.parse(await readFile(measuredFile, "utf8").catch(() => "[]")) as Measured[];

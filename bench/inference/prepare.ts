@@ -15,6 +15,7 @@ export interface Sources {
   readonly model: string;
   readonly calibration: string;
   readonly evaluation: string;
+  readonly levels: readonly string[];
 }
 
 export interface Prepared {
@@ -28,10 +29,10 @@ export interface Prepared {
 }
 
 /** Makes what is missing below `.espalier/bench`: the subjects' files and the peers' packages. */
-export async function prepare({ python, model, calibration, evaluation }: Sources): Promise<Prepared> {
+export async function prepare({ python, model, calibration, evaluation, levels }: Sources): Promise<Prepared> {
   const work = join(root, ".espalier", "bench", "inference");
   const files = ["--model", model, "--calibration", calibration, "--eval", evaluation, "--out", work];
-  await run(python, ["bench/inference_subjects.py", ...files], join(root, "builder"));
+  await run(python, ["bench/inference_subjects.py", ...files, "--levels", ...levels], join(root, "builder"));
   const peers = join(root, ".espalier", "bench");
   const llamaEntry = await installLlama(join(peers, "node-llama-cpp"));
   return { work, llamaEntry, python, ikFolder: await installIk(python, join(peers, "ik-llama-cpp")) };

@@ -3,13 +3,16 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { type Goal, goalsOf, type Row, rowsOf } from "./goals.ts";
 import { decodeContexts, type Measured, prefillLengths } from "./measure.ts";
-import type { Subject } from "./subjects.ts";
-
-const command = "make bench-inference";
+import { levels, type Subject } from "./subjects.ts";
 
 /** Writes `inference.json` and `inference.md` into `folder`. */
 export async function writeReport(folder: string, measured: readonly Measured[], subjects: readonly Subject[]) {
   const rows = rowsOf(measured, subjects);
+  const measuredLevels = levels.filter((level) => rows.some((row) => row.level === level));
+  const absent = levels.filter((level) => !measuredLevels.includes(level));
+  const rounds = Math.min(...measured.flatMap(({ results }) => results.map((result) => result.rounds.length)));
+  const only = absent.length === 0 ? "" : ` LEVEL="${measuredLevels.join(" ")}"`;
+  const command = `make bench-inference${only} ROUNDS=${rounds}`;
   const goals = goalsOf(measured, subjects);
   const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}`;
   const date = new Date().toISOString().slice(0, 10);
@@ -20,10 +23,17 @@ export async function writeReport(folder: string, measured: readonly Measured[],
   }));
   const json = { command, machine, date, runs, rows, goals };
   await writeFile(join(folder, "inference.json"), `${JSON.stringify(json, null, 2)}\n`);
-  await writeFile(join(folder, "inference.md"), markdown({ machine, date, rows, goals, measured, subjects }));
+  await writeFile(
+    join(folder, "inference.md"),
+    markdown({ command, machine, date, rows, goals, measured, subjects, rounds, absent }),
+  );
 }
 
 interface Report {
+  readonly command: string;
+  readonly rounds: number;
+  /** Levels that were not measured. */
+  readonly absent: readonly string[];
   readonly machine: string;
   readonly date: string;
   readonly rows: readonly Row[];
@@ -32,13 +42,13 @@ interface Report {
   readonly subjects: readonly Subject[];
 }
 
-function markdown({ machine, date, rows, goals, measured, subjects }: Report): string {
+function markdown(report: Report): string {
+  const { command, machine, date, rows, goals, measured, subjects, rounds, absent } = report;
   const dense = subjects.find(({ name }) => name === "fp32")?.perplexity ?? Number.NaN;
   const bandwidth = measured.map(
     ({ threads, bandwidthBytesPerSecond: rate }) => `${(rate / 1e9).toFixed(1)} GB/s at ${count(threads, "thread")}`,
   );
   const load = Math.max(...measured.map(({ loadBefore }) => loadBefore)).toFixed(1);
-  const rounds = Math.min(...measured.flatMap(({ results }) => results.map((result) => result.rounds.length)));
   return `# Inference on a device: the agent's runtime beside llama.cpp
 
 \`${command}\` on SmolLM2-135M-Instruct; ${machine}; ${date}. Memory bandwidth in the same run: ${bandwidth.join(", ")}.
@@ -55,7 +65,7 @@ texts after which the first token is that of the fp32 graph (the check that a fi
 tokens of WikiText-2 (fp32: ${dense.toFixed(2)}): ours as ONNX Runtime computes it from the exported graph, llama.cpp's
 by PyTorch in fp32 with the weights as its formats leave them. *idle* is the share of a core that a loaded model takes while
 it is asked nothing. The model came from a file with 4-bit blocks of 32, each with an offset in floating point; none of
-these formats has that very grid.
+these formats has that very grid.${absent.length === 0 ? "" : ` Not in this run: ${absent.join(", ")}.`}
 
 ${measured.map(({ threads }) => table(threads, rows)).join("\n\n")}
 

@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { GraphContract } from "@espalier/shared/contracts/manifest";
 import { z } from "zod";
 
+export const levels = ["dense", "pruned 20 %", "pruned 40 %"] as const;
+
 /** One thing that is timed: a model's level in a format, run by an engine. */
 const Subject = z.object({
   name: z.string(),
   engine: z.enum(["espalier", "espalier, stock kernels", "llama.cpp", "ik_llama.cpp"]),
-  level: z.enum(["dense", "pruned 20 %", "pruned 40 %"]),
+  level: z.enum(levels),
   bits: z.union([z.literal(4), z.literal(8), z.literal(32)]),
   /** Folder of a graph, or a GGUF file; below the folder of `subjects.json`. */
   path: z.string(),
@@ -17,6 +19,9 @@ const Subject = z.object({
   graph: GraphContract.optional(),
 });
 export type Subject = z.infer<typeof Subject>;
+
+/** Formats that are timed on ONNX Runtime's own kernels too. */
+const compared: ReadonlySet<string> = new Set(["q8b128", "q4b128a"]);
 
 /**
  * What `builder/bench/inference_subjects.py` wrote into a folder, with full paths; and the same files in other hands: a format of
@@ -32,7 +37,9 @@ export async function readSubjects(folder: string): Promise<Subject[]> {
       if (subject.engine === "llama.cpp") {
         return [subject, { ...subject, name: `ik-${subject.name}`, engine: "ik_llama.cpp" }];
       }
-      return [subject, { ...subject, name: `${subject.name}-stock`, engine: "espalier, stock kernels" }];
+      return compared.has(subject.name)
+        ? [subject, { ...subject, name: `${subject.name}-stock`, engine: "espalier, stock kernels" }]
+        : [subject];
     });
 }
 

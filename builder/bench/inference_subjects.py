@@ -40,7 +40,7 @@ LENGTH = 512
 CALIBRATION_TOKENS = 8192
 SPARSITIES = {"dense": 0.0, "pruned 20 %": 0.2, "pruned 40 %": 0.4}
 OURS = {
-    "dense": [FP32, WeightFormat(8, 128, True, 4), *(WeightFormat(4, block, False, 4) for block in (32, 64, 128))],
+    "dense": [FP32, WeightFormat(8, 128, True, 4), *(WeightFormat(4, block, False, 4) for block in (32, 128))],
     "pruned 20 %": [WeightFormat(8, 128, True, 4), WeightFormat(4, 128, False, 4)],
     "pruned 40 %": [WeightFormat(8, 128, True, 4), WeightFormat(4, 128, False, 4)],
 }
@@ -118,12 +118,13 @@ def main() -> None:
     parser.add_argument("--eval", type=Path, required=True)
     parser.add_argument("--eval-tokens", type=int, default=2048)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--levels", nargs="+", choices=OURS, default=list(OURS))
     options = parser.parse_args()
 
     keep_freed_memory()
     options.out.mkdir(parents=True, exist_ok=True)
     subjects = Subjects(options.out)
-    missing = [level for level in OURS if any(name not in subjects.entries for name in names_of(level))]
+    missing = [level for level in options.levels if any(name not in subjects.entries for name in names_of(level))]
     if not missing:
         return
     checkpoint = load(options.model)
