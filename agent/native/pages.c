@@ -6,16 +6,17 @@
 #include <sys/mman.h>
 
 // Matrices of a small model have some 100 KB: each on its own they would never fill a huge page, so they share regions.
-// A region is unmapped with its last matrix.
-enum { line_bytes = 64, huge_page_bytes = 2 << 20, region_bytes = 32 << 20 };
+// A matrix's own pages are returned with it, the region with its last matrix.
+enum { line_bytes = 64, page_bytes = 4096, huge_page_bytes = 2 << 20, region_bytes = 32 << 20 };
 
 struct region {
   size_t bytes, used, matrices;
 };
 
-// Before each matrix, a line that names its region.
+// Before each matrix, a line that names its region. `bytes` of both.
 struct owner {
   struct region *region;
+  size_t bytes;
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -54,7 +55,7 @@ void *take_pages(size_t bytes) {
   uint8_t *memory = NULL;
   if (region != NULL) {
     uint8_t *start = (uint8_t *)region + region->used;
-    ((struct owner *)start)->region = region;
+    *(struct owner *)start = (struct owner){region, needed};
     region->used += needed;
     region->matrices++;
     memory = start + line_bytes;
@@ -65,7 +66,12 @@ void *take_pages(size_t bytes) {
 
 void give_back_pages(void *memory) {
   if (memory == NULL) return;
+  const struct owner *owner = (const struct owner *)((uint8_t *)memory - line_bytes);
+  struct region *region = owner->region;
+  uintptr_t start = ((uintptr_t)owner + page_bytes - 1) / page_bytes * page_bytes;
+  uintptr_t end = ((uintptr_t)owner + owner->bytes) / page_bytes * page_bytes;
   pthread_mutex_lock(&mutex);
-  release(((struct owner *)((uint8_t *)memory - line_bytes))->region);
+  if (start < end) madvise((void *)start, end - start, MADV_DONTNEED);
+  release(region);
   pthread_mutex_unlock(&mutex);
 }
