@@ -1,7 +1,6 @@
 """How well the sensitivity job ranks variants before they are built: rank correlation with the built ones.
 
-    python builder/bench/ranking.py --model FILE.gguf --calibration A.jsonl --eval B.jsonl \
-        --out docs/measurements/ranking.json
+    python builder/bench/ranking.py --model DIR|FILE.gguf --calibration A.jsonl --eval B.jsonl --out docs/measurements
 
 The job judges each candidate without recovery, on few tokens and by PyTorch; the built variant has its closed-form
 recovery and is judged as exported files on more of the text. What is ranked is the KL to the dense model. A row is
@@ -12,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import shutil
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,8 @@ def main() -> None:
         seed=0,
     )
     recipes = [recipe(method, share, grid, options.alignment) for method, share, grid in LEVELS]
-    found: dict[str, Any] = json.loads(options.out.read_text("utf8")) if options.out.exists() else {"rows": []}
+    out = options.out / "ranking.json"
+    found: dict[str, Any] = json.loads(out.read_text("utf8")) if out.exists() else {"rows": []}
     if not found["rows"]:
         judged = sensitivity(model, recipes, replace(text, evaluation_tokens=options.sensitivity_tokens), cache)
         found["rows"] = [{"variant": recipe_name(built), "sensitivityKl": kl, "builtKl": None} for built, kl in judged]
@@ -82,10 +85,11 @@ def main() -> None:
         if row["builtKl"] is None:
             row["builtKl"] = built_kl(model, built, text, cache)
             print(json.dumps(row), flush=True)
-            options.out.write_text(json.dumps(found, indent=1) + "\n", "utf8")
+            out.write_text(json.dumps(found, indent=2) + "\n", "utf8")
     found |= summary(found["rows"], options)
-    options.out.write_text(json.dumps(found, indent=1) + "\n", "utf8")
-    print(json.dumps(found["correlation"]))
+    out.write_text(json.dumps(found, indent=2) + "\n", "utf8")
+    (options.out / "ranking.md").write_text(page(found), "utf8")
+    print(json.dumps(found["goals"]))
 
 
 def source(path: Path) -> TextSource:
@@ -123,15 +127,41 @@ def built_kl(model: Model, built: Recipe, text: TextSettings, cache: StageCache)
 
 def summary(rows: list[dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row["sensitivityKl"], row["builtKl"]) for row in rows]
+    named = (("Spearman's rank correlation", spearman(pairs)), ("Kendall's rank correlation", kendall(pairs)))
     return {
+        "command": f"python builder/bench/ranking.py --model {options.model.name} --alignment {options.alignment} "
+        f"--calibration {options.calibration.name} --eval {options.eval.name}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.now(UTC).date().isoformat(),
         "protocol": {
             "model": options.model.name,
             "sensitivityTokens": options.sensitivity_tokens,
             "evaluationTokens": options.eval_tokens,
             "calibrationTokens": options.calibration_tokens,
         },
-        "correlation": {"spearman": round(spearman(pairs), 4), "kendall": round(kendall(pairs), 4), "n": len(pairs)},
+        "goals": [{"name": name, "value": round(value, 3), "goal": "told", "met": True} for name, value in named],
     }
+
+
+def page(found: dict[str, Any]) -> str:
+    protocol = found["protocol"]
+    rows = "".join(
+        f"| {row['variant']} | {row['sensitivityKl']:.4f} | {row['builtKl']:.4f} |\n" for row in found["rows"]
+    )
+    values = "".join(f"- {goal['name']}: {goal['value']}\n" for goal in found["goals"])
+    tokens = (protocol["sensitivityTokens"], protocol["evaluationTokens"], protocol["calibrationTokens"])
+    return f"""# How sensitivity ranks what is built
+
+Made by `{found["command"]}`
+on {found["machine"]}, {found["date"]}. Rows: [ranking.json](ranking.json).
+
+{protocol["model"]}. KL to the dense model in nats: by the sensitivity job without recovery on {tokens[0]} tokens,
+and of the built files with their recovery on {tokens[1]}; calibrated on {tokens[2]}.
+
+| variant | sensitivity | built |
+| --- | --- | --- |
+{rows}
+{values}"""
 
 
 def spearman(pairs: list[tuple[float, float]]) -> float:

@@ -1,5 +1,5 @@
 import type { TelemetrySnapshot } from "@espalier/shared/contracts/telemetry";
-import { messageOf } from "@espalier/shared/errors";
+import { hasCode, messageOf } from "@espalier/shared/errors";
 import type { Logger } from "@espalier/shared/logging";
 import { findDevice } from "../store/devices.ts";
 import type { Store } from "../store/open.ts";
@@ -75,7 +75,9 @@ export function createKeepMeasured(parts: {
     if (now() - (measuredAtMs.get(deviceId) ?? -Infinity) < pauseMs) return;
     const looked = look(deviceId, snapshot)
       .catch((error: unknown) => {
-        if (!ending.signal.aborted) log.warn({ deviceId, problem: messageOf(error) }, "measuring again failed");
+        // It is looked at again when it is back.
+        if (hasCode(error, "device.offline")) measuredAtMs.delete(deviceId);
+        else if (!ending.signal.aborted) log.warn({ deviceId, problem: messageOf(error) }, "measuring again failed");
       })
       .finally(() => looking.delete(deviceId));
     looking.set(deviceId, looked);
