@@ -24,9 +24,9 @@ if (!Number.isInteger(injections) || injections < 1) {
   process.exit(2);
 }
 
-const findingsPath = join(root, ".espalier/chaos/findings.jsonl");
+/** Of this run only: others may go on beside it. */
+const findingsPath = join(root, `.espalier/chaos/findings-${process.pid}.jsonl`);
 mkdirSync(join(root, ".espalier/chaos"), { recursive: true });
-rmSync(findingsPath, { force: true });
 writeFileSync(findingsPath, "");
 const folder = join(root, "test/chaos");
 const files = readdirSync(folder).filter((name) => name.endsWith(".test.ts") && name.includes(values.only));
@@ -43,6 +43,8 @@ const findings = readFileSync(findingsPath, "utf8")
   .split("\n")
   .filter((line) => line !== "")
   .map((line): Row => ({ ...JSON.parse(line), date: new Date().toISOString().slice(0, 10) }));
+
+rmSync(findingsPath);
 
 // A run that failed is no record.
 if (code === 0) write(findings);
