@@ -19,7 +19,8 @@ export interface EmbeddedServer {
   stop(): Promise<void>;
 }
 
-const startDeadlineMs = 20_000;
+/** A broker restores its streams first, which takes long on a machine that has much else to do. */
+const startDeadlineMs = 60_000;
 const stopGraceMs = 5_000;
 const restartBackoff = { firstMs: 100, maxMs: 5_000, factor: 2 };
 /** A server that ran this long starts its backoff anew. */
