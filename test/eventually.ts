@@ -13,11 +13,11 @@ export async function eventually<Value>(assertion: () => Promise<Value>, deadlin
   }
 }
 
-/** Looks again and again, as often as it can, until a condition holds that passes quickly. */
-export async function reached(condition: () => boolean, deadlineMs = 30_000): Promise<void> {
+/** Looks again and again until a condition holds that passes quickly: by default as often as it can. */
+export async function reached(condition: () => boolean, deadlineMs = 30_000, everyMs = 1): Promise<void> {
   const until = performance.now() + deadlineMs;
   while (!condition()) {
     if (performance.now() > until) throw new Error(`not reached within ${deadlineMs / 1000} s: ${condition}`);
-    await sleep(1);
+    await sleep(everyMs);
   }
 }

@@ -35,6 +35,10 @@ after(async () => {
   for (const end of ending) await end();
 });
 
+/** Whatever else the machine does is waited for. Each look opens the database. */
+const waitMs = 900_000;
+const lookEveryMs = 20;
+
 const endPhases = ["complete", "aborted", "failed", "rolled-back", "paused"];
 const stages = ["planning", "building", "the canary's wave", "the second wave", "its end"];
 
@@ -50,7 +54,7 @@ function stageOf({ phase, waves }: RolloutState): number {
 async function inEachStage(id: string, act: () => Promise<unknown>): Promise<string[]> {
   const done: string[] = [];
   for (let stage = 0; stage < 4; stage++) {
-    await reached(() => stageOf(fleet.rollout(id)) >= stage, 600_000).catch((cause: unknown) => {
+    await reached(() => stageOf(fleet.rollout(id)) >= stage, waitMs, lookEveryMs).catch((cause: unknown) => {
       throw new Error(`${stages[stage]} was not reached:\n${fleet.coordinator.log.slice(-4_000)}`, { cause });
     });
     const now = stages[stageOf(fleet.rollout(id))] ?? "";
@@ -65,7 +69,7 @@ async function toItsEnd(id: string): Promise<RolloutState> {
     const state = fleet.rollout(id);
     assert.ok(endPhases.includes(state.phase), `${state.phase}: ${fleet.coordinator.log.slice(-2_000)}`);
     return state;
-  }, 600_000);
+  }, waitMs);
 }
 
 const generations = () =>
@@ -189,10 +193,14 @@ test("a builder killed in the stages of jobs resumes them, and makes no finished
     };
     for (;;) {
       let victim: ReturnType<typeof nextVictim> = null;
-      await reached(() => {
-        victim = nextVictim();
-        return victim !== null || !isBuilding();
-      }, 600_000);
+      await reached(
+        () => {
+          victim = nextVictim();
+          return victim !== null || !isBuilding();
+        },
+        waitMs,
+        lookEveryMs,
+      );
       const { id: job, stage } = victim ?? { id: null, stage: "" };
       if (job === null) break;
       await fleet.builder.end("SIGKILL");

@@ -14,6 +14,9 @@ export interface Child {
   readonly log: string;
 }
 
+/** Longer than a coordinator waits for its broker. */
+const startsWithinMs = 120_000;
+
 export function childProgram(command: {
   file: string;
   args: readonly string[];
@@ -39,7 +42,7 @@ export function childProgram(command: {
         const match = command.ready.exec(log);
         if (match === null && isRunning()) throw new Error(`not ready: ${command.ready}\n${log.slice(-4000)}`);
         return match;
-      }, 60_000);
+      }, startsWithinMs);
       if (found === null) throw new Error(`ended with ${started.exitCode}:\n${log.slice(-4000)}`);
       return found;
     },
