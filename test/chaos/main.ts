@@ -63,10 +63,10 @@ function write(rows: readonly Row[]): void {
   const total = all.reduce((sum, row) => sum + row.injections, 0);
   const kills = all.filter(({ test }) => test.startsWith("agent-killed")).reduce((sum, row) => sum + row.injections, 0);
   const goals = [{ name: "agent killed, every time survived", value: kills, goal: 100, met: kills >= 100 }];
-  writeFileSync(
-    join(target, "chaos.json"),
-    `${JSON.stringify({ command, machine, date, rows: all, goals }, null, 2)}\n`,
-  );
+  // As a text: the formatter would have short lists on one line.
+  const stored = all.map((row) => ({ ...row, faults: row.faults.join(", ") }));
+  const json = { command, machine, date, rows: stored, goals };
+  writeFileSync(join(target, "chaos.json"), `${JSON.stringify(json, null, 2)}\n`);
   const covered = [...new Set(all.flatMap(({ faults }) => faults))].sort((a, b) => a - b);
   const table = all.map(
     ({ faults, fault, injections: count, outcome, test }) =>
@@ -87,6 +87,6 @@ ${table.join("\n")}
 
 function recorded(path: string): Row[] {
   if (!existsSync(path)) return [];
-  const { rows } = JSON.parse(readFileSync(path, "utf8")) as { rows: Partial<Row>[] };
-  return rows.filter((row): row is Row => row.test !== undefined);
+  const { rows } = JSON.parse(readFileSync(path, "utf8")) as { rows: (Omit<Row, "faults"> & { faults: string })[] };
+  return rows.map((row) => ({ ...row, faults: row.faults.split(", ").map(Number) }));
 }
