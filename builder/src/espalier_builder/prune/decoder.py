@@ -89,6 +89,11 @@ class HiddenStates:
         with self.precision():
             states += nn.functional.linear(inner, weight, bias).view_as(states)
 
+    def go_through(self, block: Block) -> None:
+        """Take all states through the block as it is."""
+        for states in self.batches():
+            self.add_output(states, block.inner(states), block.linear.weight, block.linear.bias)
+
     def _attention(self, layer: DecoderLayer, states: Tensor) -> Tensor:
         attended: Tensor = layer.self_attn(
             hidden_states=layer.input_layernorm(states), position_embeddings=self._rotary, attention_mask=None

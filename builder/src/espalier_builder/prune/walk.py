@@ -45,26 +45,21 @@ def walk_layer(stream: HiddenStates, layer: DecoderLayer, change: Change, dense:
     through its layer beside it. Holds the inputs of one matrix for all rows and its Gram matrix.
     """
     linears = stacks(layer)
-    for block, norm, reading, writing in (
-        (stream.attention_block(layer), layer.input_layernorm, "attention.qkv", "attention.output"),
-        (stream.ffn_block(layer), layer.post_attention_layernorm, "ffn.gate_up", "ffn.down"),
+    attention, ffn = stream.blocks(layer)
+    dense_attention, dense_ffn = (None, None) if dense is None else dense.stream.blocks(dense.layer)
+    for block, reference, norm, reading, writing in (
+        (attention, dense_attention, layer.input_layernorm, "attention.qkv", "attention.output"),
+        (ffn, dense_ffn, layer.post_attention_layernorm, "ffn.gate_up", "ffn.down"),
     ):
         change(reading, linears[reading], gram(norm(states).flatten(0, 1) for states in stream.batches()))
         inner = [block.inner(states) for states in stream.batches()]
         statistics = relative_gram(stream, block, inner)
-        if dense is not None:
-            advance(dense, writing)
+        if dense is not None and reference is not None:
+            dense.stream.go_through(reference)
             block.linear.weight.copy_(corrected(stream, block, inner, statistics, dense.stream))
         change(writing, linears[writing], statistics)
         for states, part in zip(stream.batches(), inner, strict=True):
             stream.add_output(states, part, block.linear.weight, block.linear.bias)
-
-
-def advance(dense: Dense, writing: str) -> None:
-    """Takes the dense stream through the half of its layer that ends in `writing`."""
-    block = dict(zip(("attention.output", "ffn.down"), dense.stream.blocks(dense.layer), strict=True))[writing]
-    for states in dense.stream.batches():
-        dense.stream.add_output(states, block.inner(states), block.linear.weight, block.linear.bias)
 
 
 def corrected(stream: HiddenStates, block: Block, inner: list[Tensor], gram: Tensor, wanted: HiddenStates) -> Tensor:

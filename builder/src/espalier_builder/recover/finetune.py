@@ -149,17 +149,22 @@ def _trainable(model: DecoderModel, importance: list[float], settings: FineTunin
 
 def divergence(model: DecoderModel, teacher: DecoderModel, rows: Tensor) -> Tensor:
     """Mean KL(teacher || model) over next tokens of rows `[N, T]`, nats a token."""
-    return _loss(model, teacher, rows)
+    with torch.no_grad():
+        wanted = _logits(teacher, rows).log_softmax(-1)
+    return nn.functional.kl_div(_logits(model, rows).log_softmax(-1), wanted, reduction="batchmean", log_target=True)
 
 
 def _loss(model: DecoderModel, teacher: DecoderModel | None, rows: Tensor) -> Tensor:
-    rows = rows.to(model.lm_head.weight.device)
-    logits = model(rows, use_cache=False).logits[:, :-1].float().flatten(0, 1)
-    if teacher is None:
-        return nn.functional.cross_entropy(logits, rows[:, 1:].flatten())
-    with torch.no_grad():
-        wanted = teacher(rows, use_cache=False).logits[:, :-1].float().flatten(0, 1).log_softmax(-1)
-    return nn.functional.kl_div(logits.log_softmax(-1), wanted, reduction="batchmean", log_target=True)
+    if teacher is not None:
+        return divergence(model, teacher, rows)
+    logits = _logits(model, rows)
+    return nn.functional.cross_entropy(logits, rows[:, 1:].flatten().to(logits.device))
+
+
+def _logits(model: DecoderModel, rows: Tensor) -> Tensor:
+    """For the next tokens of rows `[N, T]`: `[N * (T - 1), V]`."""
+    logits: Tensor = model(rows.to(model.lm_head.weight.device), use_cache=False).logits
+    return logits[:, :-1].float().flatten(0, 1)
 
 
 def _pace(step: int, steps: int) -> float:

@@ -111,7 +111,7 @@ def refit(
         stays = source in cut.layers
         for reference, block in zip(streams.dense.blocks(layer), streams.pruned.blocks(layer), strict=True):
             if settings.correction > 0:
-                streams.advance_dense(reference)
+                streams.dense.go_through(reference)
             if not stays:
                 continue
             attention = block.linear is layer.self_attn.o_proj
@@ -136,10 +136,6 @@ class _Streams:
     dense: HiddenStates
     pruned: HiddenStates
 
-    def advance_dense(self, block: Block) -> None:
-        for states in self.dense.batches():
-            self.dense.add_output(states, block.inner(states), block.linear.weight, block.linear.bias)
-
     def refit(self, block: Block, kept: Tensor | int, settings: Refit) -> tuple[Tensor, Tensor]:
         """Kept inputs and the weight on them, after the pruned stream went through; the dense one is ahead already.
 
@@ -148,8 +144,7 @@ class _Streams:
         weight, bias = block.linear.weight, block.linear.bias
         size = block.linear.in_features
         if settings.correction == 0 and size == (kept if isinstance(kept, int) else len(kept)):
-            for states in self.pruned.batches():
-                self.pruned.add_output(states, block.inner(states), weight, bias)
+            self.pruned.go_through(block)
             return torch.arange(size, device=weight.device), weight
         gram = torch.zeros(size, size, device=weight.device)
         missing = torch.zeros(size, weight.shape[0], device=weight.device)

@@ -43,8 +43,7 @@ def barber_layer(
         for linear, teacher, before, after in zip(linears, guides, kept, rebuilt, strict=True):
             returning = after & ~before
             linear.weight.copy_(torch.where(returning, teacher.weight, linear.weight).masked_fill_(~after, 0.0))
-        for states in stream.batches():
-            stream.add_output(states, block.inner(states), block.linear.weight, block.linear.bias)
+        stream.go_through(block)
 
 
 def block_gradients(stream: HiddenStates, guide: Block, sparse: Block, weights: list[nn.Linear]) -> list[Tensor]:
