@@ -47,6 +47,7 @@ export function compare(
         measurements: { baseMemoryBytes: (first.baseBytes + second.baseBytes) / 2, downloadBytesPerSecond: null },
         cpuQuota: budgetSettings.cpuQuota,
         factors: factorsFor([], ""),
+        power: null,
         shape: features,
         contextTokens: room,
         artifactBytes: weightsBytes,

@@ -120,6 +120,7 @@ async function kitRow(family: string, scratch: string): Promise<Row> {
     spinning: false,
     memoryBudgetBytes: budget.memoryBytes,
     sustainedSeconds: 0,
+    sys: "/sys",
   };
   const { timings } = await measureKit(deps, kitDigest, () => undefined, AbortSignal.timeout(600_000));
   const seconds = Math.round((performance.now() - startMs) / 1000);

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { startEnergyMeter } from "./energy-meter.ts";
+import { startEnergyMeter, startPowerMeter } from "./energy-meter.ts";
 
 /** A made-up /sys whose counters a test sets, in microjoules. */
 async function fakeSys(t: TestContext) {
@@ -50,4 +50,16 @@ test("without a counter, or one that can't be read, energy is unavailable, not z
   const joules = await startEnergyMeter(sys);
   await rm(join(sys, "class"), { recursive: true });
   assert.equal(await joules(), null);
+});
+
+test("power is the energy over the time that passed, and unknown where there is no counter", async (t) => {
+  const { sys, set } = await fakeSys(t);
+  let nowMs = 0;
+  assert.equal(await (await startPowerMeter(sys, () => nowMs))(), null);
+  await set("intel-rapl:0", 1_000_000);
+  const watts = await startPowerMeter(sys, () => nowMs);
+  assert.equal(await watts(), null);
+  nowMs = 500;
+  await set("intel-rapl:0", 7_000_000);
+  assert.equal(await watts(), 12);
 });

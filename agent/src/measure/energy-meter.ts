@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 
 /** Joules that the machine's processors took since the meter was started; null where there is no counter to read. */
 export type EnergyMeter = () => Promise<number | null>;
@@ -36,6 +37,20 @@ export async function startEnergyMeter(sys: string): Promise<EnergyMeter> {
       microjoules += now - startMicrojoules + (now < startMicrojoules ? rangeMicrojoules : 0);
     }
     return zones.length === 0 ? null : microjoules / 1e6;
+  };
+}
+
+/** Starts to count as `startEnergyMeter` does. @returns mean power since then in W; null where there is no counter to read */
+export async function startPowerMeter(
+  sys: string,
+  now = () => performance.now(),
+): Promise<() => Promise<number | null>> {
+  const energy = await startEnergyMeter(sys);
+  const startedMs = now();
+  return async () => {
+    const joules = await energy();
+    const seconds = (now() - startedMs) / 1000;
+    return joules === null || seconds <= 0 ? null : joules / seconds;
   };
 }
 

@@ -1,6 +1,8 @@
 import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { createLogger } from "@espalier/shared/logging";
 import { loadRuntime } from "../runtime/load-runtime.ts";
+import { startPowerMeter } from "./energy-meter.ts";
 import { createProcessMemory } from "./process-memory.ts";
 import { kitContextTokens, timeGraph } from "./time-graph.ts";
 import { timeSustained } from "./time-sustained.ts";
@@ -19,6 +21,8 @@ export interface GraphTask {
   limitMs: number;
   /** Keep it busy for so long afterwards; 0: not. */
   sustainedSeconds: number;
+  /** `/sys`, where energy counters are. */
+  sys: string;
 }
 
 /**
@@ -34,7 +38,9 @@ process.once("message", async (task: GraphTask) => {
   const { graphId, folder, graph, threads, spinning, limitMs } = task;
   const dataFiles = [task.weightsFile];
   const runtime = await loadRuntime({ folder, graph, dataFiles, threads, spinning, contextTokens, log });
-  const timing = await timeGraph({ graphId, runtime, memory, bytesBeforeLoad, limitMs }, AbortSignal.timeout(120_000));
+  const power = await startPowerMeter(task.sys);
+  const timed = await timeGraph({ graphId, runtime, memory, bytesBeforeLoad, limitMs }, AbortSignal.timeout(120_000));
+  const timing: KitTiming = { ...timed, watts: await power() };
   const { sustainedSeconds } = task;
   if (sustainedSeconds > 0) timing.sustained = await timeSustained(runtime, sustainedSeconds);
   await runtime.close();

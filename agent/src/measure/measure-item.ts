@@ -11,18 +11,18 @@ import { measureMemoryBandwidth } from "./measure-memory-bandwidth.ts";
 import { type MeasureVariantDeps, measureVariant } from "./measure-variant.ts";
 
 export interface MeasureItemDeps extends MeasureVariantDeps {
-  readonly kit: Omit<KitDeps, "folder" | "sustainedSeconds">;
+  readonly kit: Omit<KitDeps, "folder" | "sustainedSeconds" | "sys">;
   /** For files that are removed again. */
   readonly scratch: string;
 }
 
 /** Maps each item of a command to its measurement. */
 export function createMeasureItem(deps: MeasureItemDeps): MeasureCommandsDeps["measure"] {
-  const { kit, scratch } = deps;
+  const { kit, scratch, sys } = deps;
   return async (item, onProgress, signal): Promise<Partial<Measurements>> => {
     switch (item.kind) {
       case "memoryBandwidth": {
-        const cacheBytes = await lastLevelCacheBytes(deps.sys);
+        const cacheBytes = await lastLevelCacheBytes(sys);
         const bufferBytes = bandwidthBufferBytes(cacheBytes, kit.memoryBudgetBytes);
         return {
           memoryBandwidthBytesPerSecond: await measureMemoryBandwidth({ threads: kit.threads, bufferBytes }, signal),
@@ -40,7 +40,7 @@ export function createMeasureItem(deps: MeasureItemDeps): MeasureCommandsDeps["m
         const kitDigest = Digest.parse(item.kit?.kitDigest);
         const folder = join(scratch, "kit");
         const sustainedSeconds = item.kit?.sustainedSeconds ?? 0;
-        return { kit: await measureKit({ ...kit, folder, sustainedSeconds }, kitDigest, onProgress, signal) };
+        return { kit: await measureKit({ ...kit, folder, sustainedSeconds, sys }, kitDigest, onProgress, signal) };
       }
       case "variant": {
         const { promptTokens = 0, outputTokens = 0, artifactDigest } = item.variant ?? {};

@@ -21,6 +21,8 @@ export interface KitDeps {
   readonly memoryBudgetBytes: number | null;
   /** For so long the largest graph is kept busy after it was timed; 0: not. */
   readonly sustainedSeconds: number;
+  /** `/sys`, where energy counters are. */
+  readonly sys: string;
 }
 
 /** For all graphs together, so that the whole suite stays under a minute on a slow device. */
@@ -58,7 +60,7 @@ export async function measureKit(
       const limitMs = Math.max(0, endMs - performance.now()) / (fitting.length - index);
       const sustainedSeconds = id === largest ? deps.sustainedSeconds : 0;
       const graphTask = { graphId: id, folder, graph, weightsFile, threads, spinning, long: id === smallest };
-      const task = { ...graphTask, limitMs, sustainedSeconds };
+      const task = { ...graphTask, limitMs, sustainedSeconds, sys: deps.sys };
       timings.push(await timeGraphApart(task, signal));
       await rm(weights, { force: true });
     }

@@ -38,7 +38,7 @@ export async function timeGraph(
     limitMs,
   }: { graphId: string; runtime: Runtime; memory: ProcessMemory; bytesBeforeLoad: number; limitMs: number },
   signal: AbortSignal,
-): Promise<KitTiming> {
+): Promise<Omit<KitTiming, "watts">> {
   const hurry = Math.min(1, limitMs / unhurriedMs);
   const loadedBytes = memory.residentBytes();
   const point = (contextTokens: number, newTokens: number): Promise<Sample> =>

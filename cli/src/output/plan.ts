@@ -49,14 +49,20 @@ function headline(plan: Plan): string {
   return `${plan.modelName}: ${served} of ${count(plan.devices.length, "device")} served by ${variants}\n`;
 }
 
+interface Row {
+  devices: readonly PlannedDevice[];
+  first: PlannedDevice;
+}
+
 /** Devices of one class and variant together; the first one's figures and reason stand for all. */
 function renderClasses(plan: Plan): string {
   const groups = Map.groupBy(plan.devices, (device) => `${device.deviceClass}\n${device.choice?.variantName ?? ""}`);
-  const rows = [...groups.values()]
+  const rows: Row[] = [...groups.values()]
     .flatMap((devices) => (devices[0] === undefined ? [] : [{ devices, first: devices[0] }]))
     .sort((a, b) =>
       a.first.deviceClass < b.first.deviceClass ? -1 : a.first.deviceClass > b.first.deviceClass ? 1 : 0,
     );
+  const hasEnergy = rows.some(({ first }) => first.choice?.prediction.joulesPerToken != null);
   return renderTable(rows, [
     { title: "CLASS", cell: ({ first }) => first.deviceClass },
     { title: "DEVICES", cell: ({ devices }) => String(devices.length) },
@@ -64,6 +70,9 @@ function renderClasses(plan: Plan): string {
     { title: "TPOT", cell: ({ first }) => figure(first.choice?.prediction.tpotMs, milliseconds) },
     { title: "TTFT", cell: ({ first }) => figure(first.choice?.prediction.ttftMs, milliseconds) },
     { title: "MEMORY", cell: ({ first }) => figure(first.choice?.prediction.peakMemoryBytes, bytes) },
+    ...(hasEnergy
+      ? [{ title: "ENERGY", cell: ({ first }: Row) => figure(first.choice?.prediction.joulesPerToken, joules) }]
+      : []),
     { title: "DISK", cell: ({ first }) => bytes(first.choice?.prediction.diskBytes.value) },
     { title: "LOAD", cell: ({ first }) => milliseconds(first.choice?.prediction.loadMs?.value) },
   ]);
@@ -119,19 +128,30 @@ function renderCost({ cost, alternatives }: Plan): string {
     lines.push(`To move: at most ${bytes(cost.downloadBytes)}${duration}.`);
     const { dense } = cost;
     if (dense !== null) {
+      const { joulesPerToken } = dense;
       lines.push(
         `Beside ${dense.variantName} everywhere, which fits ${dense.fits}: ${bytes(dense.downloadBytes)} to move, ` +
           `up to ${milliseconds(dense.tpotP90Ms.dense)} per output token (this plan ${milliseconds(dense.tpotP90Ms.plan)}) and ` +
           `${bytes(dense.peakMemoryBytes.dense)} peak memory (this plan ${bytes(dense.peakMemoryBytes.plan)}), means over ${count(dense.compared, "device")}.`,
       );
+      if (joulesPerToken !== null) {
+        const { plan: planned, dense: unpruned, compared } = joulesPerToken;
+        lines.push(
+          `Energy: up to ${joules(unpruned)} per token with ${dense.variantName}, ${joules(planned)} with this plan, means over ${count(compared, "device")} with a counter.`,
+        );
+      }
     }
   }
   return [...lines, ...alternatives.map(({ text }) => `Would buy: ${text}`)].map((line) => `${line}\n`).join("");
 }
 
-function figure(prediction: Prediction | undefined, show: (value: number) => string): string {
-  if (prediction === undefined) return unknown;
+function figure(prediction: Prediction | null | undefined, show: (value: number) => string): string {
+  if (prediction === undefined || prediction === null) return unknown;
   return `${show(prediction.value)} ±${Math.round(prediction.relativeUncertainty * 100)} %`;
+}
+
+function joules(value: number): string {
+  return `${value.toPrecision(3)} J`;
 }
 
 function seconds(value: number): string {

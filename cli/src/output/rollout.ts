@@ -105,6 +105,8 @@ function gateValue({ gate }: GateResult, value: number | null): string {
       return milliseconds(value);
     case "memory-objective":
       return bytes(value);
+    case "energy-objective":
+      return `${value.toPrecision(3)} J`;
     case "failures":
     case "latency-prediction":
     case "probe":

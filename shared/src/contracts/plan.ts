@@ -18,12 +18,21 @@ export const VariantPrediction = z.strictObject({
   peakMemoryBytes: Prediction,
   diskBytes: Prediction,
   downloadSeconds: Prediction.nullable(),
+  /** Of the processors' packages per generated token, its prompt's share included; null without an energy counter. */
+  joulesPerToken: Prediction.nullable().default(null),
   /** From opening the files to the end of the first run; null in plans made before it was predicted. */
   loadMs: Prediction.nullable().default(null),
 });
 export type VariantPrediction = z.infer<typeof VariantPrediction>;
 
-const LimitName = z.enum(["tpotP90Ms", "ttftP90Ms", "peakMemoryBytes", "diskBytes", "downloadSeconds"]);
+const LimitName = z.enum([
+  "tpotP90Ms",
+  "ttftP90Ms",
+  "peakMemoryBytes",
+  "diskBytes",
+  "downloadSeconds",
+  "joulesPerToken",
+]);
 
 /** One limit that a variant breaks on a device by prediction. */
 export const Violation = z.strictObject({
@@ -114,6 +123,11 @@ export const PlanCost = z.strictObject({
       compared: z.int().nonnegative(),
       tpotP90Ms: z.strictObject({ plan: z.number(), dense: z.number() }),
       peakMemoryBytes: z.strictObject({ plan: z.number(), dense: z.number() }),
+      /** Over the devices that have energy counters too; null where none has. */
+      joulesPerToken: z
+        .strictObject({ compared: z.int().positive(), plan: z.number(), dense: z.number() })
+        .nullable()
+        .default(null),
     })
     .nullable(),
 });

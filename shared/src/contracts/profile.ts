@@ -67,6 +67,8 @@ export const KitTiming = z.strictObject({
   /** Growth of resident memory by loading the graph, and by running it on top. */
   loadedMemoryBytes: z.number(),
   runningMemoryBytes: z.number(),
+  /** Mean power of the processors' packages while it was timed; null where no counter can be read. */
+  watts: z.number().nonnegative().nullable().default(null),
   /** Where it was kept busy: time per output token in the first and in the last tenth of that time. */
   sustained: z.strictObject({ seconds: z.number().positive(), first: Sample, last: Sample }).optional(),
 });

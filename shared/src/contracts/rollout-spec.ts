@@ -9,6 +9,8 @@ export const Limits = z.strictObject({
   diskBytes: z.int().positive().optional(),
   /** Of the whole artifact at the measured rate. */
   downloadSeconds: z.number().positive().optional(),
+  /** Mean of the processors' packages per generated token; says nothing of devices without an energy counter. */
+  joulesPerToken: z.number().positive().optional(),
 });
 export type Limits = z.infer<typeof Limits>;
 

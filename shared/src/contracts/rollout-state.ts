@@ -9,7 +9,15 @@ export type Verdict = z.infer<typeof Verdict>;
 
 /** One gate's decision with the values it was made from. */
 export const GateResult = z.strictObject({
-  gate: z.enum(["quality-floor", "failures", "latency-objective", "latency-prediction", "memory-objective", "probe"]),
+  gate: z.enum([
+    "quality-floor",
+    "failures",
+    "latency-objective",
+    "latency-prediction",
+    "memory-objective",
+    "energy-objective",
+    "probe",
+  ]),
   /** Device class, variant name or `all`. */
   subject: z.string(),
   verdict: Verdict,

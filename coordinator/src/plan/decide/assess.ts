@@ -6,6 +6,7 @@ import { type CorrectionFactors, factorsFor } from "../../predict/decide/correct
 import { createFitter } from "../../predict/decide/device-model.ts";
 import { prepareKit } from "../../predict/decide/kit-designs.ts";
 import { type RequestLengths, requestLengths } from "../../predict/decide/length-weights.ts";
+import { measuredPower } from "../../predict/decide/measured-power.ts";
 import {
   type PredictionDevice,
   type PredictionVariant,
@@ -140,7 +141,8 @@ function predictionDevice(profile: DeviceProfile, { fit, classify, factorsOf }: 
   const { tpotMs, ttftMs, peakMemoryBytes } = corrected;
   const factors =
     slowdown === 1 ? corrected : { tpotMs: tpotMs * slowdown, ttftMs: ttftMs * slowdown, peakMemoryBytes };
-  return { model: fit(measurements), measurements, cpuQuota: budget.cpuQuota, factors };
+  const power = measuredPower(measurements);
+  return { model: fit(measurements), measurements, cpuQuota: budget.cpuQuota, factors, power };
 }
 
 function predict(
@@ -166,7 +168,7 @@ export function runs(device: PlanDevice, { artifact }: Candidate): boolean {
   return artifact !== null && device.active?.artifactDigest === artifact.digest;
 }
 
-/** Upper end of a candidate's prediction for a limit; NaN where it can't be predicted, or the rate of downloads is unknown. */
+/** Upper end of a candidate's prediction for a limit; NaN where it can't be predicted, or its rate of downloads or its power is unknown. */
 export function upperEnd(
   { predictions, at }: Pick<Assessment, "predictions" | "at">,
   candidate: number,

@@ -3,7 +3,7 @@ import type { Budget } from "@espalier/shared/contracts/profile";
 import type { Limits, RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { meets, parseSelector, type Requirement } from "@espalier/shared/selector";
 
-/** One bound on a device and who set it. Times in ms or s, sizes in bytes. */
+/** One bound on a device and who set it. Times in ms or s, sizes in bytes, energy in J. */
 export interface EffectiveLimit {
   limit: Violation["limit"];
   origin: Violation["origin"];
@@ -11,7 +11,14 @@ export interface EffectiveLimit {
 }
 
 /** In the order in which predictions are written. */
-export const limitNames = ["tpotP90Ms", "ttftP90Ms", "peakMemoryBytes", "diskBytes", "downloadSeconds"] as const;
+export const limitNames = [
+  "tpotP90Ms",
+  "ttftP90Ms",
+  "peakMemoryBytes",
+  "diskBytes",
+  "downloadSeconds",
+  "joulesPerToken",
+] as const;
 
 /** What a rollout asks of devices, its selectors read once for a whole fleet. */
 export interface Objectives {

@@ -37,6 +37,7 @@ function denseCost(
   const dense: Candidate | undefined = context.candidates[index];
   if (dense === undefined) return null;
   const total = { plan: { tpotMs: 0, bytes: 0 }, dense: { tpotMs: 0, bytes: 0 }, compared: 0, downloadBytes: 0 };
+  const energy = { compared: 0, plan: 0, dense: 0 };
   const indices = new Map(context.candidates.map(({ recipeDigest }, at) => [recipeDigest, at]));
   assessments.forEach((assessment, at) => {
     const choice = planned[at]?.choice;
@@ -49,6 +50,11 @@ function denseCost(
     total.plan.bytes += upperEnd(assessment, chosen, "peakMemoryBytes");
     total.dense.tpotMs += upperEnd(assessment, index, "tpotP90Ms");
     total.dense.bytes += upperEnd(assessment, index, "peakMemoryBytes");
+    const [planJ, denseJ] = [chosen, index].map((candidate) => upperEnd(assessment, candidate, "joulesPerToken"));
+    if (planJ === undefined || denseJ === undefined || Number.isNaN(planJ + denseJ)) return;
+    energy.compared++;
+    energy.plan += planJ;
+    energy.dense += denseJ;
   });
   const mean = (sum: number) => (total.compared === 0 ? 0 : sum / total.compared);
   return {
@@ -58,5 +64,9 @@ function denseCost(
     compared: total.compared,
     tpotP90Ms: { plan: mean(total.plan.tpotMs), dense: mean(total.dense.tpotMs) },
     peakMemoryBytes: { plan: mean(total.plan.bytes), dense: mean(total.dense.bytes) },
+    joulesPerToken:
+      energy.compared === 0
+        ? null
+        : { ...energy, plan: energy.plan / energy.compared, dense: energy.dense / energy.compared },
   };
 }

@@ -37,6 +37,7 @@ export function hypotheticalProfile(
       loadMs: weightsBytes / bytesPerMs,
       loadedMemoryBytes: estimates.memoryPerWeightByte * weightsBytes,
       runningMemoryBytes: kvCacheBytes(shape, Math.max(...contexts) + 1),
+      watts: null,
     };
   });
   return {

@@ -75,7 +75,7 @@ export function makePlan(request: PlanRequest): Plan {
     alternatives: alternatives(kinds, limitedBy(assessments), aboveFloor, portfolio, maxVariants, choose),
     cost: fleetCost(assessments, planned, context, request.buildSeconds),
     frontier,
-    notes: notes(portfolio, ranked, aboveFloor),
+    notes: [...notes(portfolio, ranked, aboveFloor), ...unknownEnergy(planned)],
   };
 }
 
@@ -149,6 +149,16 @@ function notes(portfolio: Portfolio, ranked: readonly Candidate[], aboveFloor: r
     );
   }
   return all;
+}
+
+/** A limit that can't be held against a device must not look kept. */
+function unknownEnergy(planned: readonly PlannedDevice[]): string[] {
+  const unknown = planned.filter(
+    ({ limits, choice }) => limits.joulesPerToken !== undefined && choice?.prediction.joulesPerToken === null,
+  ).length;
+  if (unknown === 0) return [];
+  const devices = unknown === 1 ? "1 device" : `${unknown} devices`;
+  return [`The limit on energy per token says nothing of ${devices} without a readable energy counter.`];
 }
 
 function byId(a: PlanDevice, b: PlanDevice): number {

@@ -8,9 +8,14 @@ import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
 const kit = syntheticKit();
 const slow = { ...ordinaryCosts, fixedMs: 6, layerMs: 0.5, ffnColumnMs: 0.0009 };
 
-function device(deviceId: string, costs: typeof slow, memoryMiB: number | null = null): PlanDevice {
+function device(
+  deviceId: string,
+  costs: typeof slow,
+  memoryMiB: number | null = null,
+  watts: number | null = null,
+): PlanDevice {
   const memoryBytes = memoryMiB === null ? null : memoryMiB * 2 ** 20;
-  const profile = syntheticProfile({ deviceId, kit, costs, memoryBytes });
+  const profile = syntheticProfile({ deviceId, kit, costs, memoryBytes, watts });
   return { deviceId, name: deviceId, labels: {}, profile, missing: "", active: null };
 }
 
@@ -88,6 +93,33 @@ test("a limit on download time rules out what takes longer at the measured rate"
   assert.notEqual(choice?.variantName, "dense-q8b128");
   assert.match(reason, /s download time, \d+ % over the objective of 1\.2 s/);
   assert.equal(bytes(2).devices[0]?.choice?.variantName, "dense-q8b128");
+});
+
+test("a limit on energy rules out what takes more at the measured power, and its cost is compared", () => {
+  const at = (joulesPerToken: number) => plan([device("d", ordinaryCosts, null, 5)], { limits: { joulesPerToken } });
+  const free = at(1);
+  const { prediction } = free.devices[0]!.choice!;
+  const upper = prediction.joulesPerToken!.value * (1 + prediction.joulesPerToken!.relativeUncertainty);
+  const tight = at(0.9 * upper);
+  assert.match(tight.devices[0]!.reason, /J energy per token, 11 % over the objective of/);
+  const { compared, plan: chosen, dense } = tight.cost!.dense!.joulesPerToken!;
+  assert.equal(compared, 1);
+  assert.ok(Math.abs(dense / upper - 1) < 1e-9 && chosen <= 0.9 * upper);
+  const none = at(0.01 * upper).devices[0]!;
+  assert.equal(none.choice, null);
+  assert.match(none.reason, /would take 0\.\d+ J per token, allowed 0\.\d+ J/);
+});
+
+test("a limit on energy that devices without a counter can't be held against is noted", () => {
+  const { notes, devices, cost } = plan([device("a", ordinaryCosts), device("b", ordinaryCosts, null, 5)], {
+    limits: { joulesPerToken: 1 },
+  });
+  assert.ok(devices.every(({ choice }) => choice !== null));
+  assert.deepEqual(
+    notes.filter((note) => note.includes("energy")),
+    ["The limit on energy per token says nothing of 1 device without a readable energy counter."],
+  );
+  assert.equal(cost!.dense!.joulesPerToken!.compared, 1);
 });
 
 test("a device that gets slower when it is kept busy is planned for at its slower pace", () => {

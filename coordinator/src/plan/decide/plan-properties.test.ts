@@ -38,7 +38,8 @@ function randomRequest(seed: number): PlanRequest {
     const memoryBytes = perhaps(0.5, () => Math.round((230 + 300 * next()) * mebi));
     const diskBytes = perhaps(0.3, () => Math.round((120 + 250 * next()) * mebi));
     const deviceId = `d${index}`;
-    const profile = syntheticProfile({ deviceId, kit, costs, memoryBytes, diskBytes });
+    const watts = perhaps(0.5, () => 2 + 20 * next());
+    const profile = syntheticProfile({ deviceId, kit, costs, memoryBytes, diskBytes, watts });
     return { deviceId, name: deviceId, labels: { half: String(index % 2) }, profile, missing: "", active: null };
   });
   const limits = (share: number): Limits => {
@@ -46,6 +47,7 @@ function randomRequest(seed: number): PlanRequest {
       ["tpotP90Ms", perhaps(share, () => 10 + 60 * next())],
       ["ttftP90Ms", perhaps(share, () => 100 + 800 * next())],
       ["downloadSeconds", perhaps(share / 2, () => 0.5 + 2 * next())],
+      ["joulesPerToken", perhaps(share / 2, () => 0.05 + next())],
     ] as const;
     return Object.fromEntries(entries.filter(([, value]) => value !== null));
   };
@@ -90,13 +92,14 @@ test("no choice and no step of a ladder breaks a limit by its own prediction", (
     assert.ok(plan.variants.length <= request.spec.maxVariants);
     for (const { choice, limits, ladder } of plan.devices) {
       if (choice === null) continue;
-      const { tpotMs, ttftMs, peakMemoryBytes, diskBytes, downloadSeconds } = choice.prediction;
+      const { tpotMs, ttftMs, peakMemoryBytes, diskBytes, downloadSeconds, joulesPerToken } = choice.prediction;
       for (const [prediction, allowed] of [
         [tpotMs, limits.tpotP90Ms],
         [ttftMs, limits.ttftP90Ms],
         [peakMemoryBytes, limits.peakMemoryBytes],
         [diskBytes, limits.diskBytes],
         [downloadSeconds, limits.downloadSeconds],
+        [joulesPerToken, limits.joulesPerToken],
       ] as const) {
         const upper = prediction === null ? 0 : prediction.value * (1 + prediction.relativeUncertainty);
         assert.ok(upper <= (allowed ?? Infinity), `seed ${seed}: ${upper} of ${allowed}`);

@@ -7,6 +7,7 @@ const whats: Record<Violation["limit"], string> = {
   peakMemoryBytes: "peak memory",
   diskBytes: "disk",
   downloadSeconds: "download time",
+  joulesPerToken: "energy per token",
 };
 
 /** `dense-q8b128 needs up to 41.2 ms time per output token, 37 % over the objective of 30.0 ms`. */
@@ -21,7 +22,9 @@ export function explainLack(variantName: string, violations: readonly Violation[
   const lacks = violations.map(({ limit, allowed, predicted }) =>
     limit === "peakMemoryBytes" || limit === "diskBytes"
       ? `lacks ${amount(limit, predicted - allowed)} of ${limit === "diskBytes" ? "disk" : "memory"} (needs ${amount(limit, predicted)}, has ${amount(limit, allowed)})`
-      : `is ${amount(limit, predicted - allowed)} too slow in ${whats[limit]} (${amount(limit, predicted)}, allowed ${amount(limit, allowed)})`,
+      : limit === "joulesPerToken"
+        ? `would take ${amount(limit, predicted)} per token, allowed ${amount(limit, allowed)}`
+        : `is ${amount(limit, predicted - allowed)} too slow in ${whats[limit]} (${amount(limit, predicted)}, allowed ${amount(limit, allowed)})`,
   );
   return `No variant fits: for ${variantName}, which comes nearest, the device ${lacks.join(" and ")}.`;
 }
@@ -51,5 +54,6 @@ function devices(count: number): string {
 function amount(limit: Violation["limit"], value: number): string {
   if (limit === "tpotP90Ms" || limit === "ttftP90Ms") return `${value.toFixed(1)} ms`;
   if (limit === "downloadSeconds") return `${value.toFixed(1)} s`;
+  if (limit === "joulesPerToken") return `${value.toPrecision(3)} J`;
   return `${(value / 2 ** 20).toFixed(1)} MiB`;
 }

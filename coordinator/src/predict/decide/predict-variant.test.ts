@@ -18,6 +18,7 @@ import { fitDevice } from "./device-model.ts";
 import { prepareKit } from "./kit-designs.ts";
 import { kvCacheBytes } from "./layer-cost.ts";
 import { requestLengths } from "./length-weights.ts";
+import { measuredPower } from "./measured-power.ts";
 import { type PredictionRequest, predictVariant } from "./predict-variant.ts";
 import { featuresOf } from "./shape-features.ts";
 
@@ -39,6 +40,7 @@ function requestFor({ promptTokens = 64, ...asked }: Asked = {}): PredictionRequ
     measurements: measured,
     cpuQuota: asked.cpuQuota ?? null,
     factors: asked.factors ?? factorsFor([], ""),
+    power: measuredPower(measured),
     shape: featuresOf(asked.shape ?? shapeOf(formats.q8b128, 30, 1536)),
     contextTokens: 2048,
     artifactBytes: 150e6,
@@ -198,4 +200,17 @@ test("corrections scale what they correct, and nothing else", () => {
   near(corrected.peakMemoryBytes.value, 1.1 * plain.peakMemoryBytes.value, 1e-12);
   assert.equal(corrected.tpotMs.relativeUncertainty, plain.tpotMs.relativeUncertainty);
   assert.deepEqual([corrected.diskBytes, corrected.loadMs], [plain.diskBytes, plain.loadMs]);
+});
+
+test("energy per token is a request's time at the measured power, as uncertain as both", () => {
+  assert.equal(predict().joulesPerToken, null);
+  const { kitDigest, timings } = measurements.kit!;
+  const powered = timings.map((timing, index) => ({ ...timing, watts: [10, 12, 13][index % 3]! }));
+  const { tpotMs, ttftMs, joulesPerToken } = predict({
+    measurements: { ...measurements, kit: { kitDigest, timings: powered } },
+  });
+  near(joulesPerToken!.value, (12 * (ttftMs.value + 23 * tpotMs.value)) / 1000 / 24, 1e-12);
+  const [least, most] = [tpotMs, ttftMs].map(({ relativeUncertainty }) => relativeUncertainty).sort((a, b) => a - b);
+  const ofTimes = joulesPerToken!.relativeUncertainty - 2 / 12;
+  assert.ok(least! - 1e-12 <= ofTimes && ofTimes <= most! + 1e-12, `${ofTimes} between ${least} and ${most}`);
 });

@@ -4,6 +4,7 @@ import type { CorrectionFactors } from "./corrections.ts";
 import type { CostModel, DeviceModel, FormatModel } from "./device-model.ts";
 import { estimateOf, varianceOf } from "./least-squares.ts";
 import type { LengthWeights, RequestLengths } from "./length-weights.ts";
+import type { MeasuredPower } from "./measured-power.ts";
 import type { ShapeFeatures } from "./shape-features.ts";
 
 /** No prediction claims to be nearer than this, however calm the measurements were (ours: the repeat-measurement floor). */
@@ -30,6 +31,8 @@ export interface PredictionDevice {
   cpuQuota: number | null;
   /** What predictions are multiplied by. */
   factors: CorrectionFactors;
+  /** What its processors take while they decode; null without an energy counter. */
+  power: MeasuredPower | null;
 }
 
 /** A variant's side. */
@@ -62,6 +65,7 @@ export const quantities = [
   "peakMemoryBytes",
   "diskBytes",
   "downloadSeconds",
+  "joulesPerToken",
   "loadMs",
 ] as const satisfies readonly (keyof VariantPrediction)[];
 /** Numbers that one prediction takes. */
@@ -86,7 +90,7 @@ export function writePrediction(
   into: Float64Array,
   at: number,
 ): Refusal | null {
-  const { measurements, cpuQuota, factors } = device;
+  const { measurements, cpuQuota, factors, power } = device;
   const { shape, artifactBytes } = variant;
   const model = device.model(shape.formatKey);
   if (model === null) {
@@ -127,8 +131,9 @@ export function writePrediction(
   const known = rate !== null && rate.median > 0;
   into[at + 8] = known ? artifactBytes / rate.median : Number.NaN;
   into[at + 9] = known ? Math.max(uncertaintyFloor, rate.relativeSpread) : Number.NaN;
-  into[at + 10] = estimateOf(model.loadMs, byWeights);
-  into[at + 11] = loadUncertainty;
+  writeEnergy(power, lengths.steps, into, at);
+  into[at + 12] = estimateOf(model.loadMs, byWeights);
+  into[at + 13] = loadUncertainty;
   return null;
 }
 
@@ -144,7 +149,8 @@ export function readPrediction(from: Float64Array, at: number): VariantPredictio
     peakMemoryBytes: quantity(2),
     diskBytes: quantity(3),
     downloadSeconds: Number.isNaN(from[at + 8]) ? null : quantity(4),
-    loadMs: quantity(5),
+    joulesPerToken: Number.isNaN(from[at + 10]) ? null : quantity(5),
+    loadMs: quantity(6),
   };
 }
 
@@ -153,6 +159,16 @@ function addStall(cpuQuota: number, steps: number, numbers: Float64Array, at: nu
   const value = numbers[at] ?? 0;
   const stallMs = quotaPeriodMs * Math.max(0, 1 - cpuQuota);
   if (value > 0) numbers[at + 1] = (numbers[at + 1] ?? 0) + stallMs / steps / value;
+}
+
+/** A request's time at the measured power, shared by its tokens. Its times may all be wrong the same way: errors add up. */
+function writeEnergy(power: MeasuredPower | null, steps: number, numbers: Float64Array, at: number): void {
+  const decodeMs = steps * (numbers[at] ?? 0);
+  const prefillMs = numbers[at + 2] ?? 0;
+  const ms = decodeMs + prefillMs;
+  const errorMs = decodeMs * (numbers[at + 1] ?? 0) + prefillMs * (numbers[at + 3] ?? 0);
+  numbers[at + 10] = power === null ? Number.NaN : (power.watts * ms) / 1000 / (steps + 1);
+  numbers[at + 11] = power === null ? Number.NaN : (ms === 0 ? 0 : errorMs / ms) + power.relativeSpread;
 }
 
 function writeTime(

@@ -105,7 +105,12 @@ export const kitSizes = [
   { depth: 6, ffnSize: 768 },
 ] as const;
 
-export function syntheticTimings(kit: Kit, costs: TrueCosts, relativeSpread = 0.01): KitTiming[] {
+export function syntheticTimings(
+  kit: Kit,
+  costs: TrueCosts,
+  relativeSpread = 0.01,
+  watts: number | null = null,
+): KitTiming[] {
   const sample = (median: number): Sample => ({
     median,
     p90: median * (1 + relativeSpread),
@@ -126,6 +131,7 @@ export function syntheticTimings(kit: Kit, costs: TrueCosts, relativeSpread = 0.
     loadMs: 10,
     loadedMemoryBytes: 1e6 + costs.memoryPerWeightByte * graph.weightsBytes,
     runningMemoryBytes: 5e6 + kvCacheBytes(graph.shape, 513),
+    watts,
   }));
 }
 
@@ -139,6 +145,8 @@ export interface SyntheticDevice {
   memoryBytes?: number | null;
   diskBytes?: number | null;
   threads?: number;
+  /** While it runs the kit. */
+  watts?: number | null;
 }
 
 /** The profile of a device measured with `kit`. */
@@ -152,6 +160,7 @@ export function syntheticProfile(device: SyntheticDevice): DeviceProfile {
     memoryBytes = null,
     diskBytes = null,
     threads = 1,
+    watts = null,
   } = device;
   const rate: Sample = { median: 1e8, p90: 1.1e8, relativeSpread: 0.1, repetitions: 5 };
   return {
@@ -185,7 +194,7 @@ export function syntheticProfile(device: SyntheticDevice): DeviceProfile {
       memoryBandwidthBytesPerSecond: rate,
       diskWriteBytesPerSecond: rate,
       downloadBytesPerSecond: rate,
-      kit: { kitDigest, timings: syntheticTimings(kit, costs) },
+      kit: { kitDigest, timings: syntheticTimings(kit, costs, 0.01, watts) },
       baseMemoryBytes: costs.baseMemoryBytes,
       variants: [],
     },

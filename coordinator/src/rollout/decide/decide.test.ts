@@ -409,6 +409,7 @@ describe("canaries", () => {
             peakMemoryBytes: zero,
             diskBytes: zero,
             downloadSeconds: null,
+            joulesPerToken: null,
             loadMs: null,
           },
         }

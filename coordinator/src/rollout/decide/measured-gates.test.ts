@@ -5,6 +5,7 @@ import type { Proof } from "@espalier/shared/contracts/proof";
 import type { RolloutDevice, Verdict } from "@espalier/shared/contracts/rollout-state";
 import { failuresGate } from "./failures-gate.ts";
 import {
+  energyObjectiveGate,
   latencyObjectiveGate,
   latencyPredictionGate,
   memoryObjectiveGate,
@@ -34,6 +35,7 @@ function proof({
   promptTokens = 64,
   requests = 10,
   pauses = 0,
+  joules = null as number | null,
 } = {}): Proof {
   const each = (ms: number) => Array.from({ length: requests }, (_, index) => (index < pauses ? 50 * ms : ms));
   const sample = (median: number) => ({ median, p90: median * 1.1, relativeSpread: 0.05, repetitions: 5 });
@@ -52,7 +54,7 @@ function proof({
       ttftEachMs: each(ttftMs),
       tpotEachMs: each(tpotMs),
       peakMemoryBytes: memory,
-      joulesPerToken: null,
+      joulesPerToken: joules,
       loadMs: 1,
     },
   };
@@ -64,6 +66,7 @@ const prediction = {
   peakMemoryBytes: { value: 300, relativeUncertainty: 0.1 },
   diskBytes: { value: 1, relativeUncertainty: 0.1 },
   downloadSeconds: null,
+  joulesPerToken: null,
   loadMs: null,
 };
 const observed = (limits: Observed["limits"], given: Proof | null): Observed => ({
@@ -169,6 +172,20 @@ describe("memory and probe", () => {
     assert.equal(memoryObjectiveGate("c", [observed({ peakMemoryBytes: 299 }, proof())]).verdict, "fail");
     assert.equal(memoryObjectiveGate("c", [observed({ peakMemoryBytes: 300 }, proof())]).verdict, "pass");
     assert.equal(memoryObjectiveGate("c", [observed({ peakMemoryBytes: 300 }, null)]).verdict, "inconclusive");
+  });
+  test("energy over the limit on any device that has a counter fails", () => {
+    const gate = (...joules: (number | null)[]) =>
+      energyObjectiveGate(
+        "c",
+        joules.map((each) => observed({ joulesPerToken: 0.5 }, proof({ joules: each }))),
+      );
+    assert.equal(gate(0.4, null, 0.6).verdict, "fail");
+    assert.deepEqual([gate(0.4, null, 0.6).measured, gate(0.4, null, 0.6).evidence], [0.6, 2]);
+    assert.equal(gate(0.4, 0.5).verdict, "pass");
+  });
+  test("without an energy counter a limit on energy holds nothing up, and the gate says so", () => {
+    const { verdict, message } = energyObjectiveGate("c", [observed({ joulesPerToken: 0.5 }, proof())]);
+    assert.deepEqual([verdict, message], ["pass", "a limit is set, but no device has a readable energy counter"]);
   });
   test("agreement under the floor on any device fails, none measured is inconclusive", () => {
     assert.equal(

@@ -159,6 +159,30 @@ export function memoryObjectiveGate(subject: string, devices: readonly Observed[
   };
 }
 
+/** Energy per token against the objective. A device without a counter can't tell, now or ever, and holds nothing up. */
+export function energyObjectiveGate(subject: string, devices: readonly Observed[]): GateResult {
+  const limited = devices.filter(({ limits }) => limits.joulesPerToken !== undefined);
+  const measured = limited.flatMap(({ name, limits, proof }) => {
+    const joules = proof?.timing?.joulesPerToken ?? null;
+    const allowed = limits.joulesPerToken;
+    return joules === null || allowed === undefined ? [] : [{ name, joules, allowed }];
+  });
+  const base = { gate: "energy-objective", subject, evidence: measured.length } as const;
+  const nothing = { ...base, verdict: "pass", measured: null, allowed: null } as const;
+  if (limited.length === 0) return { ...nothing, message: "no limit is set" };
+  const worst = measured.sort((a, b) => b.joules / b.allowed - a.joules / a.allowed)[0];
+  if (worst === undefined)
+    return { ...nothing, message: "a limit is set, but no device has a readable energy counter" };
+  const { name, joules, allowed } = worst;
+  return {
+    ...base,
+    verdict: joules > allowed ? "fail" : "pass",
+    measured: joules,
+    allowed,
+    message: `${name}: ${joules.toPrecision(3)} J per token, allowed ${allowed.toPrecision(3)} J`,
+  };
+}
+
 /** The probe set on the device must choose the builder's tokens. */
 export function probeGate(subject: string, devices: readonly Observed[], minAgreement: number): GateResult {
   const agreements = devices.flatMap(({ name, proof }) =>

@@ -1,6 +1,7 @@
 import type { GateResult, RolloutDevice, RolloutState } from "@espalier/shared/contracts/rollout-state";
 import { failuresGate } from "./failures-gate.ts";
 import {
+  energyObjectiveGate,
   latencyObjectiveGate,
   latencyPredictionGate,
   memoryObjectiveGate,
@@ -31,6 +32,7 @@ export function judgeWave(state: RolloutState, devices: readonly RolloutDevice[]
       latencyObjectiveGate(deviceClass, observed, spec),
       latencyPredictionGate(deviceClass, observed, spec),
       memoryObjectiveGate(deviceClass, observed),
+      energyObjectiveGate(deviceClass, observed),
       probeGate(deviceClass, observed, spec.gates.minProbeAgreement),
     );
   }
