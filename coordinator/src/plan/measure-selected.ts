@@ -5,8 +5,7 @@ import type { DeviceMeasurer } from "../devices/measure-device.ts";
 import { listDevices, type StoredDevice } from "../store/devices.ts";
 import type { StoredKit } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
-import { findProfile } from "../store/profiles.ts";
-import { isMeasured, selectDevices } from "./planner.ts";
+import { measuredProfile, selectDevices } from "./planner.ts";
 
 export interface MeasureSelected {
   store: Store;
@@ -39,7 +38,7 @@ export async function measureSelected(
   const due: StoredDevice[] = [];
   await newDevicesConnect(parts, spec, signal);
   for (const device of selectDevices(await listDevices(store.db), spec)) {
-    if (isOnline(device.id) && !isMeasured(device, await findProfile(store.db, device.id), kit)) due.push(device);
+    if (isOnline(device.id) && (await measuredProfile(store.db, device, kit)) === null) due.push(device);
   }
   const fractions = new Map(due.map(({ id }) => [id, 0]));
   const progress = ({ id, name }: StoredDevice, message: string, fraction: number) => {

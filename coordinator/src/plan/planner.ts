@@ -11,10 +11,11 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import { readDocument } from "../blobs/read-tree.ts";
 import { composeBuild } from "../builds/compose-job.ts";
 import { staleReason } from "../devices/decide/stale-profile.ts";
+import type { Queries } from "../store/database.ts";
 import { listDevices, type StoredDevice } from "../store/devices.ts";
 import type { StoredKit } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
-import { findProfile } from "../store/profiles.ts";
+import { findProfileWithKit } from "../store/profiles.ts";
 import { findVariant, findVariantByBuild, listVariants } from "../store/variants.ts";
 import { checkIndexOf } from "./check-index.ts";
 import { presentCorrections } from "./corrections.ts";
@@ -91,13 +92,12 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
   async function devicesOf({ resolved, kit, isOnline }: PlanInputs): Promise<PlanDevice[]> {
     const devices: PlanDevice[] = [];
     for (const device of selectDevices(await listDevices(store.db), resolved.spec)) {
-      const profile = await findProfile(store.db, device.id);
-      const measured = isMeasured(device, profile, kit);
+      const profile = await measuredProfile(store.db, device, kit);
       devices.push({
         deviceId: device.id,
         name: device.name,
         labels: device.labels,
-        profile: measured ? profile : null,
+        profile,
         missing: isOnline(device.id) ? "not measured with the kit of this model" : "offline and not measured",
         active: await activeOf(device),
       });
@@ -173,15 +173,14 @@ export function selectDevices(
   return devices.filter(({ labels }) => matchesSelector(selector, labels));
 }
 
-/** Whether a profile still says what the device does: timed with this kit, by the hardware and budget that it has now. */
-export function isMeasured(
-  device: Pick<StoredDevice, "budget" | "inventory">,
-  profile: DeviceProfile | null,
+/** The newest profile timed with this kit by the hardware and budget that the device has now; null where there is none. */
+export async function measuredProfile(
+  db: Queries,
+  device: Pick<StoredDevice, "id" | "budget" | "inventory">,
   kit: Pick<StoredKit, "digest">,
-): boolean {
-  return (
-    profile !== null && profile.measurements.kit?.kitDigest === kit.digest && staleReason(profile, device) === null
-  );
+): Promise<DeviceProfile | null> {
+  const profile = await findProfileWithKit(db, device.id, (digest) => digest === kit.digest);
+  return profile === null || staleReason(profile, device) !== null ? null : profile;
 }
 
 /** What an artifact that isn't built will hold besides its weights: graph, tokenizer and documents. */

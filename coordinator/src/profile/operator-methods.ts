@@ -17,7 +17,7 @@ import { findDeviceByIdOrName, listDevices } from "../store/devices.ts";
 import { findJob } from "../store/jobs.ts";
 import { listKits } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
-import { findProfile } from "../store/profiles.ts";
+import { findProfileWithKit } from "../store/profiles.ts";
 import { findTree, type StoredTree } from "../store/trees.ts";
 import { type ProfiledDevice, profileModel } from "./decide/profile-model.ts";
 
@@ -106,7 +106,8 @@ async function profiledDevice(
     (await listKits(store.db)).filter((kit) => kit.modelDigest === model.digest).map((kit) => [kit.digest, kit]),
   );
   for (const device of asked === null ? await listDevices(store.db) : [asked]) {
-    const measurements = (await findProfile(store.db, device.id))?.measurements;
+    const profile = await findProfileWithKit(store.db, device.id, (digest) => kits.has(digest));
+    const measurements = profile?.measurements;
     const kit = kits.get(measurements?.kit?.kitDigest ?? "");
     if (measurements === undefined || kit === undefined) continue;
     const prepared = prepareKit(await readDocument(blobs, kit.digest, Kit));

@@ -2,13 +2,12 @@ import type { BuildJob } from "@espalier/shared/contracts/build";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import type { RolloutState } from "@espalier/shared/contracts/rollout-state";
 import { formatsKey } from "../builds/compose-job.ts";
-import { isMeasured, selectDevices } from "../plan/planner.ts";
+import { measuredProfile, selectDevices } from "../plan/planner.ts";
 import { listAssignments } from "../store/assignments.ts";
-import { listDevices, type StoredDevice } from "../store/devices.ts";
+import { listDevices } from "../store/devices.ts";
 import { findJob } from "../store/jobs.ts";
 import { findKit } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
-import { findProfile } from "../store/profiles.ts";
 import { findSensitivity } from "../store/sensitivity.ts";
 import { findVariantByBuild } from "../store/variants.ts";
 import type { BuildFact, DeviceFact, JobFact, RolloutFacts } from "./decide/facts.ts";
@@ -88,7 +87,7 @@ async function deviceFacts(
       name: device.name,
       online: isOnline(device.id),
       // Profiles are large; only planning asks for them.
-      measured: state.phase === "planning" && kit !== null && (await measuredWith(store, device, kit)),
+      measured: state.phase === "planning" && kit !== null && (await measuredProfile(store.db, device, kit)) !== null,
       measurement: kit === null ? { state: "idle", message: "" } : measurements.standing(device.id, kit.digest),
       activeArtifactDigest: device.activeArtifactDigest,
       assignment:
@@ -103,8 +102,4 @@ async function deviceFacts(
     });
   }
   return facts;
-}
-
-async function measuredWith(store: Store, device: StoredDevice, kit: { digest: Digest }): Promise<boolean> {
-  return isMeasured(device, await findProfile(store.db, device.id), kit);
 }

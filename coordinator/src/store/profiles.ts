@@ -1,3 +1,4 @@
+import type { Digest } from "@espalier/shared/contracts/digest";
 import { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { Queries } from "./database.ts";
 import { readJson } from "./json-column.ts";
@@ -45,6 +46,22 @@ export async function listProfileHistory(db: Queries, deviceId: string): Promise
 export async function findProfile(db: Queries, deviceId: string): Promise<DeviceProfile | null> {
   const row = await db.selectFrom("profiles").select("profile").where("deviceId", "=", deviceId).executeTakeFirst();
   return row === undefined ? null : readJson(row.profile, DeviceProfile, `profile of ${deviceId}`);
+}
+
+/** The newest profile of a device that has timings of a kit; a device that runs several models was measured with several. */
+export async function findProfileWithKit(
+  db: Queries,
+  deviceId: string,
+  isWanted: (kitDigest: Digest) => boolean,
+): Promise<DeviceProfile | null> {
+  const timed = (profile: DeviceProfile | null) => {
+    const kitDigest = profile?.measurements.kit?.kitDigest;
+    return kitDigest !== undefined && isWanted(kitDigest);
+  };
+  const newest = await findProfile(db, deviceId);
+  // The history is read only where it must be: profiles are large.
+  if (newest === null || timed(newest)) return newest;
+  return (await listProfileHistory(db, deviceId)).find(timed) ?? null;
 }
 
 /** Every measured device's profile. */
