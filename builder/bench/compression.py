@@ -3,7 +3,8 @@
     make bench-compression DATA=../shared/data [SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf]
 
 DATA holds models/stories260K, models/babyllama-1M and text/*.jsonl; SMOLLM2 adds the 135 M model, hours on two
-busy cores. Tables lie under `--work` and are never measured twice, so a run that was killed goes on.
+busy cores. Tables lie under `--work` and are never measured twice, so a run that was killed goes on; where a model is
+missing its table is as an earlier run left it, on whatever machine that was.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def main() -> None:
     for bench in BENCHES:
         model = options.smol if bench.model == SMOL else options.data / "models" / bench.model
         file = options.work / f"{bench.name}.json"
-        if model is not None:
+        if model is not None and model.exists():
             code = run(command(bench, model, options.data / "text", options.work / "cache", file))
             if code != 0:
                 sys.exit(code)
@@ -163,9 +164,10 @@ def main() -> None:
             tables[bench.name] = json.loads(file.read_text(encoding="utf8"))
     measured = [bench for bench in BENCHES if bench.name in tables]
     rows = [{"table": bench.name, **row} for bench in measured for row in tables[bench.name]["rows"]]
+    engines = sorted({row["engine"] for row in rows if "engine" in row})
     document = {
         "command": COMMAND,
-        "machine": f"{platform.processor() or platform.machine()}, {platform.system()}",
+        "machine": f"{platform.machine()}, {platform.system()}; {', '.join(engines)}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "protocols": {bench.name: tables[bench.name]["protocol"] for bench in measured},
         "rows": rows,

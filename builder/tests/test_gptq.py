@@ -154,7 +154,8 @@ def test_a_matrix_that_writes_to_the_stream_is_solved_for_what_the_dense_stream_
     shares = 1 / (h + x @ weight.T).square().mean(1, keepdim=True)
     gram_matrix = x.T @ (shares * x)
     diagonal = gram_matrix.diagonal()
-    ridge = torch.diag(diagonal + 1e-4 * 2 * diagonal.mean())
+    share = 10 * x.shape[1] / ROWS.numel()
+    ridge = torch.diag(share * diagonal + 1e-4 * (1 + share) * diagonal.mean())
     expected = weight + torch.linalg.solve(gram_matrix + ridge, x.T @ (shares * lacking)).T
     found = corrected(stream, block, inner, relative_gram(stream, block, inner), wanted)
     assert torch.allclose(found.double(), expected, atol=1e-4)

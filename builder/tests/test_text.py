@@ -50,6 +50,8 @@ def test_calibration_rows_are_windows_of_the_marked_stream_chosen_by_seed() -> N
     stream = [1, 3, 4, 5, 6, 7, 8, 9, 10, 1, 11, 12, 13, 14]
     assert rows.shape == (10, 4)
     assert all(any(stream[start : start + 4] == row for start in range(10)) for row in rows.tolist())
+    starts = [next(start for start in range(11) if stream[start : start + 4] == row) for row in rows.tolist()]
+    assert starts == sorted(starts)
     again = calibration_rows(tiny_tokenizer(), ["abcdefgh", "ijkl"], length=4, tokens=42, seed=3)
     other = calibration_rows(tiny_tokenizer(), ["abcdefgh", "ijkl"], length=4, tokens=42, seed=4)
     assert torch.equal(rows, again)

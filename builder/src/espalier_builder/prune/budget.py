@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espalier_builder.failure import BuilderError
+
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.float64] | NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,9 @@ def allocate_least_harm(
 ) -> list[int]:
     """Widths per layer: multiples of `alignment` that meet the global budget with the least sum of harm over layers.
 
-    `harm[l][i]` is what is lost when layer l alone keeps `widths[l][i]` neurons (descending to 0); in between it is
-    interpolated. Exact, by dynamic programming over layers and whole alignments: harm need not be convex. Of equals the
-    narrower earlier layer. Raises as `allocate`.
+    `harm[l][i]` is what is lost when layer l alone keeps `widths[l][i]` neurons (descending to 0); in between a
+    `monotone_curve` runs. Exact, by dynamic programming over layers and whole alignments: harm need not be convex. Of
+    equals the narrower earlier layer. Raises as `allocate`.
     """
     removed = math.ceil(sparsity * budget.parameters / budget.per_neuron - 1e-9)
     units = _units_left(budget, removed, alignment)
@@ -56,7 +61,7 @@ def allocate_least_harm(
     choices = []
     for own, tried, lost in zip(budget.widths, widths, harm, strict=True):
         options = np.arange(1, own // alignment + 1)
-        costs = np.interp(options * alignment, tried[::-1], lost[::-1])
+        costs = monotone_curve(np.array(tried[::-1]), np.array(lost[::-1]), options * alignment)
         table = np.full((len(options), units + 1), np.inf)
         for row, (option, cost) in enumerate(zip(options, costs, strict=True)):
             table[row, option:] = least[: max(0, units + 1 - option)] + cost
@@ -67,6 +72,29 @@ def allocate_least_harm(
         kept.append(int(choice[units]) + 1)
         units -= kept[-1]
     return [count * alignment for count in reversed(kept)]
+
+
+def monotone_curve(x: Numbers, y: Floats, at: Numbers) -> Floats:
+    """At the points `at` the smooth curve through `(x, y)`, x ascending, that rises and falls only where y does.
+
+    Cubic pieces with slopes by Fritsch and Butland (1984). Straight lines would draw every width to where something was
+    tried.
+    """
+    steps = np.diff(x)
+    secants = np.diff(y) / steps
+    slopes = np.concatenate([secants[:1], np.zeros(len(x) - 2), secants[-1:]])
+    before, after = secants[:-1], secants[1:]
+    turns = before * after <= 0
+    weights = (2 * steps[1:] + steps[:-1], steps[1:] + 2 * steps[:-1])
+    inverse = weights[0] / np.where(turns, 1.0, before) + weights[1] / np.where(turns, 1.0, after)
+    slopes[1:-1] = np.where(turns, 0.0, (weights[0] + weights[1]) / inverse)
+    piece = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
+    width, left, right = steps[piece], y[piece], y[piece + 1]
+    share = (at - x[piece]) / width
+    bend = share * (1 - share)
+    ends = left + (right - left) * share**2 * (3 - 2 * share)
+    curve: Floats = ends + width * bend * ((1 - share) * slopes[piece] - share * slopes[piece + 1])
+    return curve
 
 
 def round_units(budget: FfnBudget, removed: int, ideal: list[float], alignment: int) -> list[int]:

@@ -44,6 +44,10 @@ class HiddenStates:
         positions = torch.arange(rows.shape[1], device=self.states.device)[None]
         self._rotary = model.model.rotary_emb(self.states[:1], positions)
 
+    @property
+    def tokens(self) -> int:
+        return self.states.shape[0] * self.states.shape[1]
+
     def batches(self) -> Iterator[Tensor]:
         """Views `[n, T, H]` of the states; what is written into them stays."""
         yield from self.states.split(max(1, BATCH_TOKENS.get() // self.states.shape[1]))

@@ -73,8 +73,9 @@ def gate_probe_scores(
 
 
 def probe_rows(rows: Tensor) -> Tensor:
-    """The first rows, about `PROBE_TOKENS` tokens of them."""
-    return rows[: max(1, PROBE_TOKENS // rows.shape[1])]
+    """Rows from all over, about `PROBE_TOKENS` tokens of them."""
+    wanted = max(1, PROBE_TOKENS // rows.shape[1])
+    return rows[:: max(1, len(rows) // wanted)][:wanted]
 
 
 def loss(model: DecoderModel, rows: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderLayer, ffn_inputs
 from espalier_builder.prune.decoder import Block, HiddenStates
-from espalier_builder.recover.refit import Refit, add_gram, correct, mirror, with_ridge
+from espalier_builder.recover.refit import add_gram, correct, mirror, with_ridge
 
 # (name, linears that read the same input, its Gram matrix [C, C]); rewrites the linears' weights in place.
 Change = Callable[[str, list[nn.Linear], Tensor], None]
@@ -74,7 +74,7 @@ def corrected(stream: HiddenStates, block: Block, inner: list[Tensor], gram: Ten
         stream.add_output(reached, part, linear.weight, linear.bias)
         lacking = (goal - reached) / reached.square().mean(-1, keepdim=True)
         missing += part.float().T @ lacking.flatten(0, 1)
-    return correct(linear.weight, with_ridge(gram, Refit().ridge), missing).masked_fill(linear.weight == 0, 0.0)
+    return correct(linear.weight, with_ridge(gram, stream.tokens), missing).masked_fill(linear.weight == 0, 0.0)
 
 
 def gram(inputs: Iterable[Tensor]) -> Tensor:

@@ -34,7 +34,8 @@ def calibration_rows(
     """`[N, length]` windows at seeded random places of the stream BOS, document, BOS, document, ...; N * length is
     `tokens` rounded to whole rows, at least one.
 
-    This is how the published methods' loaders draw their calibration sets (Wanda, SparseGPT, CFSP).
+    This is how the published methods' loaders draw their calibration sets (Wanda, SparseGPT, CFSP). Rows are in the
+    order of the text, so that its first part and its last share no text but at the border.
     Raises BuilderError `TEXT_TOO_SHORT` where the stream is shorter than one row.
     """
     stream: list[int] = []
@@ -50,5 +51,5 @@ def calibration_rows(
         )
     chance = random.Random(seed)
     count = max(1, round(tokens / length))
-    starts = [chance.randint(0, len(stream) - length - 1) for _ in range(count)]
+    starts = sorted(chance.randint(0, len(stream) - length - 1) for _ in range(count))
     return torch.tensor([stream[start : start + length] for start in starts])
