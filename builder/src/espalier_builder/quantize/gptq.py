@@ -22,7 +22,7 @@ from espalier_builder.quantize.grid import (
 )
 from espalier_builder.quantize.weight_format import WeightFormat
 
-# The paper's is 0.01, as is SparseGPT's, which shares this one.
+# The paper's is 0.01.
 DAMPING = 0.05
 # Columns whose errors are spread among themselves before they reach the rest in one product.
 COLUMNS = 128
