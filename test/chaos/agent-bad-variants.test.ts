@@ -244,6 +244,7 @@ test("an object with a flipped bit, cut short or longer than listed is refused, 
       // Nothing of an earlier round may be held: only the active variant and the one before it are.
       await site.outcome(await site.assign(good));
       await site.outcome(await site.assign(fresh));
+      await eventually(async () => assert.equal(site.agent.list("variants").length, 2));
       const n = await site.assign(variant, { without: [victim] });
       await bucket.putBlob({ name: hex(victim) }, damage(right));
       await eventually(async () => {

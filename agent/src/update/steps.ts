@@ -4,6 +4,7 @@ import { EspalierError, messageOf } from "@espalier/shared/errors";
 import type { ModelSlot } from "../api/model-slot.ts";
 import type { ChunkStore } from "../download/chunk-store.ts";
 import { type ObtainDeps, obtainVariant } from "../download/obtain-variant.ts";
+import { damagedFiles } from "../download/verify-files.ts";
 import type { HostLock } from "../measure/host-lock.ts";
 import { timeGeneration } from "../measure/time-generation.ts";
 import { type Installed, nothingProven, type StateStore } from "./agent-state.ts";
@@ -70,11 +71,12 @@ export function createExecutors(deps: StepDeps): Executors {
   };
 
   return {
-    async restore() {
+    async restore(_step, signal) {
       const installed = state.value.active;
       if (installed === null) return;
       const { artifactDigest } = installed;
       await countRestore((attempts) => attempts + 1);
+      await checkFiles(artifactDigest, signal);
       const loaded = await loadVariant(deps.load, artifactDigest);
       try {
         await checkFirstLogits(loaded);
@@ -196,6 +198,23 @@ export function createExecutors(deps: StepDeps): Executors {
       }
     };
     return prove({ runtime, probe, time, memoryBudgetBytes: deps.memoryBudgetBytes }, signal);
+  }
+
+  /**
+   * A file may have broken while the agent was away (a power cut, a worn card), and not every broken file fails to load.
+   * @throws {EspalierError} `variant.damaged`
+   */
+  async function checkFiles(artifactDigest: Digest, signal: AbortSignal): Promise<void> {
+    const { variants } = deps.obtain;
+    const manifest = variants.manifest(artifactDigest);
+    const damaged =
+      manifest === undefined
+        ? ["its manifest"]
+        : await damagedFiles(variants.folder(artifactDigest), manifest.files, signal);
+    if (damaged.length === 0) return;
+    throw new EspalierError("variant.damaged", `Not what was fetched any more: ${damaged.join(", ")}.`, {
+      fields: { artifactDigest, damaged: damaged.join(",") },
+    });
   }
 
   /**

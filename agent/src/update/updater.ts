@@ -4,7 +4,6 @@ import type { Assignment, Generation } from "@espalier/shared/contracts/assignme
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { EspalierError, hasCode, messageOf } from "@espalier/shared/errors";
 import { permanentDownloadErrors } from "../download/obtain-variant.ts";
-import { damagedFiles } from "../download/verify-files.ts";
 import { nextStep, type Step } from "./decide/next-step.ts";
 import * as transitions from "./decide/transitions.ts";
 import { createExecutors, type Executors, type StepDeps } from "./steps.ts";
@@ -116,18 +115,10 @@ export function createUpdater(deps: UpdaterDeps): Updater {
         await deps.chunks.retain(new Set());
         await executors.fail({ ...about, action: "fail", digest: about.artifactDigest, reason }, never);
       } else await reporter.state(about, "downloading", { reason });
-    } else if (step.action === "restore" && (hasCode(error, "file.unsafe") || (await isDamaged()))) {
+    } else if (step.action === "restore" && (hasCode(error, "file.unsafe") || hasCode(error, "variant.damaged"))) {
       // Otherwise the machine may be at fault, e.g. short of memory: it is tried as often as `nextStep` allows.
       await executors.demote({ action: "demote", reason, fetchAgain: true }, never);
     }
-  }
-
-  /** Whether the active variant's files are not what was verified when it was assembled. */
-  async function isDamaged(): Promise<boolean> {
-    const digest = state.value.active?.artifactDigest;
-    const manifest = digest === undefined ? undefined : obtain.variants.manifest(digest);
-    if (digest === undefined || manifest === undefined) return true;
-    return (await damagedFiles(obtain.variants.folder(digest), manifest.files, never)).length > 0;
   }
 }
 
