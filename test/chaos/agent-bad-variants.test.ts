@@ -245,6 +245,7 @@ test("an object with a flipped bit, cut short or longer than listed is refused, 
       await site.outcome(await site.assign(good));
       await site.outcome(await site.assign(fresh));
       await eventually(async () => assert.equal(site.agent.list("variants").length, 2));
+      if ((await bucket.info(hex(victim))) !== null) await bucket.delete(hex(victim));
       const n = await site.assign(variant, { without: [victim] });
       await bucket.putBlob({ name: hex(victim) }, damage(right));
       await eventually(async () => {
