@@ -55,7 +55,7 @@ chaos: setup ## kill, fill, cut and lie at every part (INJECTIONS=100 of each), 
 	@$(ON_NODE) $(NODE) test/chaos/main.ts --injections $(INJECTIONS) $(if $(ONLY),--only $(ONLY))
 
 bench-planning: setup ## time planning for fleets of up to 100,000 devices; writes docs/measurements/planning
-	@$(ON_NODE) $(NODE) --max-old-space-size=6000 bench/planning/main.ts
+	@$(ON_NODE) $(NODE) --expose-gc --max-old-space-size=6000 bench/planning/main.ts
 
 # Budgets go one after another: rows taken already are kept, so a run that was stopped (MINUTES=14) goes on where it was.
 BENCH_PREDICTION := .espalier/bench-prediction

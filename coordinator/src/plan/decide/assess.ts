@@ -20,18 +20,18 @@ import type { Candidate } from "./candidate.ts";
 import { createClassifier } from "./device-class.ts";
 import {
   compileObjectives,
-  type EffectiveLimit,
-  effectiveLimits,
-  limitNames,
-  type Objectives,
-  strictestBounds,
+  createBounds,
+  type LimitBounds,
+  limitIndex,
+  type limitNames,
+  noBounds,
 } from "./device-limits.ts";
 import type { PlanDevice } from "./make-plan.ts";
 import { createOptions, type Options, stepOf } from "./options.ts";
 
 /** What a fleet's assessments have in common. */
 export interface AssessContext {
-  objectives: Objectives;
+  boundsOf: ReturnType<typeof createBounds>;
   /** A model holds until the next device is fitted. */
   fit: ReturnType<typeof createFitter>;
   /** Above the quality floor, best first; indices elsewhere are into it. */
@@ -45,8 +45,7 @@ export interface AssessContext {
 /** What is known of one device before the portfolio is chosen. */
 export interface Assessment {
   device: PlanDevice;
-  /** The strictest bound by limit, in the order of `limitNames`. */
-  bounds: readonly (EffectiveLimit | undefined)[];
+  limits: LimitBounds;
   /** The fleet's predictions, and where this device's begin: candidate i's at `at + i * predictionWidth`; NaN where refused. */
   predictions: Float64Array;
   at: number;
@@ -69,7 +68,7 @@ export function contextOf(
   const factors = new Map(corrections.map((c) => [c.hardwareClass, factorsFor(corrections, c.hardwareClass)]));
   const uncorrected = factorsFor([], "");
   return {
-    objectives: compileObjectives(spec),
+    boundsOf: createBounds(compileObjectives(spec)),
     fit: createFitter(prepareKit(kit)),
     candidates,
     variants: candidates.map(({ artifact, shape }) => ({
@@ -86,17 +85,18 @@ export function contextOf(
 /** Predicts every candidate on every device. Numbers of the whole fleet lie in one array, since a fleet has many. */
 export function assessFleet(devices: readonly PlanDevice[], context: AssessContext): Assessment[] {
   const width = context.candidates.length * predictionWidth;
-  const predictions = new Float64Array(devices.length * width);
+  // Shared memory doesn't count for V8's collector, which a fleet's numbers would make walk through the whole heap.
+  const predictions = new Float64Array(new SharedArrayBuffer(devices.length * width * Float64Array.BYTES_PER_ELEMENT));
   const intern = createOptions();
   return devices.map((device, index): Assessment => {
     const at = index * width;
     const { profile } = device;
     if (profile === null) {
       predictions.fill(Number.NaN, at, at + width);
-      return { device, bounds: [], predictions, at, options: intern([], []) };
+      return { device, limits: noBounds, predictions, at, options: intern([], []) };
     }
-    const bounds = strictestBounds(effectiveLimits(context.objectives, device.labels, profile.budget));
-    const allowed = Float64Array.from(bounds, (bound) => bound?.allowed ?? Infinity);
+    const limits = context.boundsOf(device.labels, profile.budget);
+    const { allowed } = limits;
     const side = predictionDevice(profile, context);
     const feasible: number[] = [];
     const near: number[] = [];
@@ -119,7 +119,7 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
       const step = stepOf(upperAt(predictions, begin, broken), allowed[broken] ?? Infinity);
       if (step !== null) near.push(candidate, broken, step);
     }
-    return { device, bounds, predictions, at, options: intern(feasible, near) };
+    return { device, limits, predictions, at, options: intern(feasible, near) };
   });
 }
 
@@ -174,7 +174,7 @@ export function upperEnd(
   candidate: number,
   limit: (typeof limitNames)[number],
 ): number {
-  return upperAt(predictions, at + candidate * predictionWidth, limitNames.indexOf(limit));
+  return upperAt(predictions, at + candidate * predictionWidth, limitIndex[limit]);
 }
 
 /** Predictions come in the order of the limits. */

@@ -19,6 +19,7 @@ export function createClassifier(): (profile: Pick<DeviceProfile, "inventory" | 
   deviceClass: string;
 } {
   const names = new Map<string, string>();
+  const classes = new Map<string, { hardwareClass: string; deviceClass: string }>();
   return ({ inventory, budget }) => {
     let name = names.get(inventory.cpuModel);
     if (name === undefined) {
@@ -26,7 +27,13 @@ export function createClassifier(): (profile: Pick<DeviceProfile, "inventory" | 
       names.set(inventory.cpuModel, name);
     }
     const hardware = hardwareName(name, inventory, budget);
-    return { hardwareClass: hardware, deviceClass: withCapacities(hardware, budget) };
+    const device = withCapacities(hardware, budget);
+    let known = classes.get(device);
+    if (known === undefined) {
+      known = { hardwareClass: hardware, deviceClass: device };
+      classes.set(device, known);
+    }
+    return known;
   };
 }
 

@@ -20,6 +20,21 @@ export const limitNames = [
   "joulesPerToken",
 ] as const;
 
+/** Where each limit is in `limitNames`. */
+export const limitIndex = Object.fromEntries(limitNames.map((limit, index) => [limit, index])) as Readonly<
+  Record<Violation["limit"], number>
+>;
+
+/** The strictest bounds on a device, in three forms. */
+export interface LimitBounds {
+  /** In the order of `limitNames`. */
+  bounds: readonly (EffectiveLimit | undefined)[];
+  /** As `bounds`; Infinity where nothing is limited. */
+  allowed: Float64Array;
+  /** As the contract has them. */
+  limits: Limits;
+}
+
 /** What a rollout asks of devices, its selectors read once for a whole fleet. */
 export interface Objectives {
   limits: Limits;
@@ -62,28 +77,49 @@ export function effectiveLimits(
   return limits;
 }
 
+/** Bounds of many devices, equal ones made only once. */
+export function createBounds(
+  objectives: Objectives,
+): (labels: Readonly<Record<string, string>>, budget: Budget) => LimitBounds {
+  const made = new Map<string, LimitBounds>();
+  return (labels, budget) => {
+    const met = objectives.overrides.map(({ requirements }) => (meets(requirements, labels) ? "+" : "-")).join("");
+    const key = `${met}/${budget.memoryBytes}/${budget.diskBytes}`;
+    let bounds = made.get(key);
+    if (bounds === undefined) {
+      bounds = formsOf(strictestBounds(effectiveLimits(objectives, labels, budget)));
+      made.set(key, bounds);
+    }
+    return bounds;
+  };
+}
+
+function formsOf(bounds: readonly (EffectiveLimit | undefined)[]): LimitBounds {
+  const allowed = Float64Array.from(bounds, (bound) => bound?.allowed ?? Infinity);
+  return { bounds, allowed, limits: strictestLimits(bounds) };
+}
+
+/** Of a device that nobody has measured. */
+export const noBounds: LimitBounds = formsOf([]);
+
 /** The strictest bound per limit, whoever set it, in the order of `limitNames`. */
-export function strictestBounds(limits: readonly EffectiveLimit[]): (EffectiveLimit | undefined)[] {
+function strictestBounds(limits: readonly EffectiveLimit[]): (EffectiveLimit | undefined)[] {
   const strictest: (EffectiveLimit | undefined)[] = limitNames.map(() => undefined);
   for (const bound of limits) {
-    const at = limitNames.indexOf(bound.limit);
+    const at = limitIndex[bound.limit];
     if (bound.allowed < (strictest[at]?.allowed ?? Infinity)) strictest[at] = bound;
   }
   return strictest;
 }
 
-/** The strictest bound per limit, as the contract has it. */
-export function strictestLimits(bounds: readonly (EffectiveLimit | undefined)[]): Limits {
+function strictestLimits(bounds: readonly (EffectiveLimit | undefined)[]): Limits {
   const strictest: Limits = {};
   for (const bound of bounds) if (bound !== undefined) strictest[bound.limit] = bound.allowed;
   return strictest;
 }
 
 /** Every bound that a prediction breaks. @param upperEnd of a limit; NaN breaks nothing */
-export function violations(
-  bounds: readonly (EffectiveLimit | undefined)[],
-  upperEnd: (limit: Violation["limit"]) => number,
-): Violation[] {
+export function violations({ bounds }: LimitBounds, upperEnd: (limit: Violation["limit"]) => number): Violation[] {
   const broken: Violation[] = [];
   for (const bound of bounds) {
     if (bound === undefined) continue;

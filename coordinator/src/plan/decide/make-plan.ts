@@ -115,7 +115,9 @@ function kindsOf(assessments: readonly Assessment[]): Kind[] {
 
 function limitedBy(assessments: readonly Assessment[]): boolean[] {
   const limited = limitNames.map(() => false);
-  for (const { bounds } of assessments) {
+  for (const {
+    limits: { bounds },
+  } of assessments) {
     for (let limit = 0; limit < bounds.length; limit++) if (bounds[limit] !== undefined) limited[limit] = true;
   }
   return limited;

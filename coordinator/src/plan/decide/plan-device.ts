@@ -1,15 +1,15 @@
-import type { PlannedDevice, Violation } from "@espalier/shared/contracts/plan";
+import type { PlannedDevice } from "@espalier/shared/contracts/plan";
 import { predictionWidth, readPrediction } from "../../predict/decide/predict-variant.ts";
 import { type AssessContext, type Assessment, artifactBytes, refusalOf, runs, upperEnd } from "./assess.ts";
 import type { Candidate } from "./candidate.ts";
-import { strictestLimits, violations } from "./device-limits.ts";
+import { violations } from "./device-limits.ts";
 import { bestFeasible, type Portfolio } from "./portfolio.ts";
 import { explainLack, explainQuality, explainViolation } from "./reason.ts";
 
 /** Steps of a device's ladder at most: a fallback of a fallback of a fallback is hardly ever reached. */
 const longestLadder = 3;
 
-type RuledOut = { index: number; variantName: string; violations: Violation[] };
+type RuledOut = PlannedDevice["ruledOut"][number];
 
 /** What one device gets out of the portfolio, why, and what it would step down to. */
 export function planDevice(
@@ -18,7 +18,7 @@ export function planDevice(
   portfolio: Portfolio,
   maxVariants: number,
 ): PlannedDevice {
-  const { device, bounds, options } = assessment;
+  const { device, limits, options } = assessment;
   const { candidates } = context;
   const { profile } = device;
   const index = bestFeasible(portfolio.chosen, options.feasible);
@@ -28,12 +28,12 @@ export function planDevice(
     deviceId: device.deviceId,
     name: device.name,
     ...(profile === null ? { deviceClass: "unmeasured", hardwareClass: "" } : context.classify(profile)),
-    limits: strictestLimits(bounds),
+    limits: limits.limits,
     active:
       device.active === null
         ? null
         : { artifactDigest: device.active.artifactDigest, variantName: device.active.variantName },
-    ruledOut: better.map(({ variantName, violations: broken }) => ({ variantName, violations: broken })),
+    ruledOut: better,
   };
   if (index === undefined || candidate === undefined || profile === null) {
     const reason = explainNone(assessment, context, better, maxVariants);
@@ -73,8 +73,8 @@ function ladder(assessment: Assessment, candidates: readonly Candidate[], from: 
 function betterRuledOut(assessment: Assessment, candidates: readonly Candidate[], before: number): RuledOut[] {
   const better: RuledOut[] = [];
   for (let index = 0; index < before; index++) {
-    const broken = violations(assessment.bounds, (limit) => upperEnd(assessment, index, limit));
-    if (broken.length > 0) better.push({ index, variantName: candidates[index]?.name ?? "", violations: broken });
+    const broken = violations(assessment.limits, (limit) => upperEnd(assessment, index, limit));
+    if (broken.length > 0) better.push({ variantName: candidates[index]?.name ?? "", violations: broken });
   }
   return better;
 }
@@ -91,7 +91,8 @@ function explainChoice(
   if (index === 0) return `${quality}, the best of all candidates, and it keeps every limit.`;
   const next = index - 1;
   const name = context.candidates[next]?.name ?? "";
-  const broken = better.find((other) => other.index === next)?.violations[0];
+  const last = better.at(-1);
+  const broken = last?.variantName === name ? last.violations[0] : undefined;
   if (broken !== undefined) return `${quality}; the next better, ${explainViolation(name, broken)}.`;
   if (assessment.options.feasible.includes(next))
     return `${quality}; the next better, ${name}, fits but is not among the ${maxVariants} variants that serve the fleet best.`;
@@ -113,7 +114,7 @@ function explainNone(
     return `Only ${candidates[fits]?.name ?? "a variant"} or lesser ones fit, and none is among the ${maxVariants} variants that serve the fleet best.`;
   }
   const excess = ({ violations: broken }: RuledOut) => Math.max(...broken.map((v) => v.predicted / v.allowed));
-  const nearest = [...better].sort((a, b) => excess(a) - excess(b) || a.index - b.index)[0];
+  const nearest = [...better].sort((a, b) => excess(a) - excess(b))[0];
   if (nearest !== undefined) return explainLack(nearest.variantName, nearest.violations);
   return `Nothing can be predicted: ${problemOf(assessment, context, 0)}.`;
 }
