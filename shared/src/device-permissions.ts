@@ -17,6 +17,8 @@ export function devicePermissions(deviceId: string): { publish: string[]; subscr
       `$JS.API.DIRECT.GET.${artifacts}.${entries}`,
       `$JS.API.CONSUMER.CREATE.${artifacts}.*.${chunks}`,
       `$JS.API.CONSUMER.MSG.NEXT.${artifacts}.*`,
+      // Asked after a broken connection; consumers have random names and say nothing but which object they read.
+      `$JS.API.CONSUMER.INFO.${artifacts}.*`,
       `$JS.API.CONSUMER.DELETE.${artifacts}.*`,
     ],
     subscribe: [`${inboxPrefix(deviceId)}.>`, assignmentSubject(deviceId)],

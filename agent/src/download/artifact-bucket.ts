@@ -110,6 +110,7 @@ async function pull({ client, manager, digest, entry, signal }: PullTask): Promi
     inactive_threshold: nanos(60_000),
   });
   let messages: ConsumerMessages | undefined;
+  let deadline: NodeJS.Timeout | undefined;
   const abort = (): void => messages?.stop();
   signal.addEventListener("abort", abort, { once: true });
   const consumer = client.consumers.getConsumerFromInfo(info);
@@ -122,13 +123,17 @@ async function pull({ client, manager, digest, entry, signal }: PullTask): Promi
       left -= portion;
       const askedMs = performance.now();
       const before = filled;
-      messages = await consumer.fetch({ max_messages: portion, expires: deadlineMs(portion * messageBytes) });
+      const expires = deadlineMs(portion * messageBytes);
+      messages = await consumer.fetch({ max_messages: portion, expires });
+      // The server ends a request that expired, unless it is the one that went away.
+      deadline = setTimeout(abort, expires + stallMs);
       for await (const message of messages) {
         signal.throwIfAborted();
         if (filled + message.data.length > entry.size) return bytes;
         bytes.set(message.data, filled);
         filled += message.data.length;
       }
+      clearTimeout(deadline);
       signal.throwIfAborted();
       if (filled === before || filled === entry.size) break;
       const bytesPerMs = (filled - before) / (performance.now() - askedMs);
@@ -136,6 +141,7 @@ async function pull({ client, manager, digest, entry, signal }: PullTask): Promi
     }
   } finally {
     signal.removeEventListener("abort", abort);
+    clearTimeout(deadline);
     messages?.stop();
     // Only tidiness: the server drops an unused consumer after a minute by itself.
     manager.consumers.delete(stream, info.name).catch(() => undefined);
