@@ -154,7 +154,8 @@ def page(document: dict[str, Any]) -> str:
     lines = [
         "# One layer of a 7B LLaMA, by method",
         "",
-        f"`{document['command']}`, once more with `--tf32` for those products; {document['date']}. Random weights of LLaMA-7B's shape, one decoder layer, fp32",
+        f"`{document['command']}`, once more with `--tf32`",
+        f"for those products; {document['date']}. Random weights of LLaMA-7B's shape, one decoder layer, fp32",
         "weights. FLOPs are those of matrix products (not of decompositions and column updates), scaled up from",
         "one row.",
         f"The projection is {LAYERS} times the layer; reading the model, its embedding and head come on top.",
