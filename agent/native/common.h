@@ -8,6 +8,8 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
 static inline size_t columns_in_block(const struct matrix *matrix, size_t block) {
   size_t left = matrix->columns - block * matrix->block;
   return left < matrix->block ? left : matrix->block;

@@ -3,7 +3,11 @@
 
 #include "common.h"
 
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET __attribute__((target("avx2,fma,f16c")))
+#define LANES 8
+#define VECTORS 2
+
+#include "attention_kernel.h"
 
 enum { vector_rows = 8, vectors = tile_rows / vector_rows, tokens_at_once = 2 };
 
@@ -83,5 +87,5 @@ TARGET static void gate(const float *gate, const float *up, size_t count, float 
   gate_values(gate, up, count, out);
 }
 
-const struct kernel avx2_kernel = {"avx2", true, multiply_any, quantize_row, gate};
+const struct kernel avx2_kernel = {"avx2", true, multiply_any, quantize_row, gate, round_to_halves, attend_rows};
 #endif

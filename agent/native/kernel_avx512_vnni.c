@@ -4,6 +4,10 @@
 #include "common.h"
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,avx2")))
+#define LANES 16
+#define VECTORS 4
+
+#include "attention_kernel.h"
 
 // How far ahead of their use weights are asked for: the processor's own prefetching stops where a page ends.
 enum { prefetch_bytes = 2048, group_bytes = tile_rows * group_columns, halves = 2 };
@@ -84,5 +88,5 @@ TARGET static void gate(const float *gate, const float *up, size_t count, float 
   gate_values(gate, up, count, out);
 }
 
-const struct kernel avx512_vnni_kernel = {"avx512-vnni", false, multiply_any, quantize_row, gate};
+const struct kernel avx512_vnni_kernel = {"avx512-vnni", false, multiply_any, quantize_row, gate, round_to_halves, attend_rows};
 #endif

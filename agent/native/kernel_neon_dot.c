@@ -4,6 +4,10 @@
 #include "common.h"
 
 #define TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
+#define LANES 4
+#define VECTORS 4
+
+#include "attention_kernel.h"
 
 enum { vector_rows = 4, vectors = tile_rows / vector_rows, tokens_at_once = 2 };
 
@@ -70,5 +74,5 @@ static void quantize_row(const float *row, size_t columns, size_t block, int8_t 
 
 static void gate(const float *gate, const float *up, size_t count, float *out) { gate_values(gate, up, count, out); }
 
-const struct kernel neon_dot_kernel = {"neon-dot", true, multiply_any, quantize_row, gate};
+const struct kernel neon_dot_kernel = {"neon-dot", true, multiply_any, quantize_row, gate, round_to_halves, attend_rows};
 #endif

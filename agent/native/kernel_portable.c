@@ -1,5 +1,11 @@
 #include "common.h"
 
+#define TARGET
+#define LANES 4
+#define VECTORS 2
+
+#include "attention_kernel.h"
+
 // In the words of C: what the others are tested against, and what runs where none of them can.
 static void multiply(const struct matrix *matrix, size_t tile, const struct activations *activations, size_t first,
                      size_t tokens, float *out) {
@@ -32,4 +38,4 @@ static void quantize_row(const float *row, size_t columns, size_t block, int8_t 
 
 static void gate(const float *gate, const float *up, size_t count, float *out) { gate_values(gate, up, count, out); }
 
-const struct kernel portable_kernel = {"portable", false, multiply, quantize_row, gate};
+const struct kernel portable_kernel = {"portable", false, multiply, quantize_row, gate, round_to_halves, attend_rows};

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common.h"
+
 // Enough for a thread to be worth waking.
 enum { bytes_per_part = 96 << 10, rows_per_part = 8 };
 
@@ -16,7 +18,6 @@ struct work {
   size_t tiles_per_part;
 };
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static void quantize_part(void *context, size_t part) {
   struct work *work = context;

@@ -39,6 +39,8 @@ struct activations {
 typedef void multiply_tile(const struct matrix *matrix, size_t tile, const struct activations *activations, size_t first,
                            size_t tokens, float *out);
 
+struct attention_rows;
+
 // One processor's way: what `dispatch.c` chooses from.
 struct kernel {
   const char *name;
@@ -46,6 +48,9 @@ struct kernel {
   multiply_tile *multiply;
   void (*quantize_row)(const float *row, size_t columns, size_t block, int8_t *values, float *scales, int32_t *sums);
   void (*gate)(const float *gate, const float *up, size_t count, float *out);  // silu(gate) * up
+  void (*round)(const float *from, size_t count, _Float16 *to);
+  // Lets rows see positions [from, to) of `keys` and `values` [positions][head_size].
+  void (*attend)(struct attention_rows *rows, const _Float16 *keys, const _Float16 *values, size_t from, size_t to);
 };
 
 // The kernel of this name, or for a null name the fastest that is worth using here. Null when this processor has none.

@@ -13,7 +13,7 @@ export class BindingEngine implements Engine {
   readonly capacity: number;
   readonly vocabularySize: number;
   readonly #session: InferenceSession;
-  readonly #cache: CacheMemory;
+  readonly #cache: CacheMemory<Float32Array>;
   /** The cache's tensors of each span, as inputs and as outputs. */
   readonly #bound = new Map<Span, { past: Record<string, Tensor>; present: Record<string, Tensor> }>();
 
@@ -21,7 +21,7 @@ export class BindingEngine implements Engine {
     this.#session = session;
     this.capacity = options.capacity;
     this.vocabularySize = options.graph.vocabularySize;
-    this.#cache = new CacheMemory(options.graph, options.capacity);
+    this.#cache = new CacheMemory(options.graph, options.capacity, (elements) => new Float32Array(elements));
   }
 
   static async open(options: EngineOptions): Promise<BindingEngine> {

@@ -1,24 +1,27 @@
 import type { GraphContract } from "@espalier/shared/contracts/manifest";
 import type { Span } from "./kv-space.ts";
 
+/** Of float16, the bits. */
+export type CacheData = Float32Array | Uint16Array;
+
 /** One cache tensor (a layer's keys or values): its names in the graph and its memory. */
-export interface CacheTensor {
+export interface CacheTensor<Data extends CacheData> {
   readonly past: string;
   readonly present: string;
   readonly kvHeads: number;
   readonly headSize: number;
   /** All positions: [positions * kvHeads * headSize]. */
-  readonly data: Float32Array;
+  readonly data: Data;
 }
 
 /**
  * The memory of a graph's KV cache, allocated once and shared by sequences. A span of it holds, tensor by tensor,
  * [kvHeads, capacity, headSize].
  */
-export class CacheMemory {
-  readonly tensors: readonly CacheTensor[];
+export class CacheMemory<Data extends CacheData> {
+  readonly tensors: readonly CacheTensor<Data>[];
 
-  constructor(graph: GraphContract, positions: number) {
+  constructor(graph: GraphContract, positions: number, allocate: (elements: number) => Data) {
     this.tensors = graph.layers.flatMap(({ kvHeads, headSize }, layer) =>
       ["key", "value"].map((part) => ({
         past: `past_key_values.${layer}.${part}`,
@@ -27,7 +30,7 @@ export class CacheMemory {
         headSize,
         // Written once so that the kernel commits it now: a device that can't hold the whole cache fails before it is
         // active and not in mid-conversation, and the measured peak is the real one.
-        data: new Float32Array(positions * kvHeads * headSize).fill(0),
+        data: allocate(positions * kvHeads * headSize).fill(0) as Data,
       })),
     );
   }
@@ -53,11 +56,17 @@ export class CacheMemory {
 }
 
 /** The part of a cache tensor that a span owns. */
-export function spanData({ data, kvHeads, headSize }: CacheTensor, { start, capacity }: Span): Float32Array {
-  return data.subarray(start * kvHeads * headSize, (start + capacity) * kvHeads * headSize);
+export function spanData<Data extends CacheData>(
+  { data, kvHeads, headSize }: CacheTensor<Data>,
+  { start, capacity }: Span,
+): Data {
+  return data.subarray(start * kvHeads * headSize, (start + capacity) * kvHeads * headSize) as Data;
 }
 
 /** Shape of a span's part of a cache tensor: [1, kvHeads, capacity, headSize]. */
-export function spanShape({ kvHeads, headSize }: CacheTensor, { capacity }: Span): [number, number, number, number] {
+export function spanShape(
+  { kvHeads, headSize }: CacheTensor<CacheData>,
+  { capacity }: Span,
+): [number, number, number, number] {
   return [1, kvHeads, capacity, headSize];
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { CacheMemory, spanData, spanShape } from "./cache-memory.ts";
+import { type CacheData, CacheMemory, spanData, spanShape } from "./cache-memory.ts";
 import { checkSignature, type Engine, type EngineOptions } from "./engine.ts";
 import type { KernelLibrary } from "./kernel-library.ts";
 import type { Span } from "./kv-space.ts";
-import { lowerGraph } from "./lower-graph.ts";
+import { type CacheElements, lowerGraph } from "./lower-graph.ts";
 import {
   elementType,
   errorLogLevel,
@@ -17,6 +17,11 @@ import {
 
 /** Shapes of runs that stay bound on a span: decode, prefill's piece, and the two latest others. */
 const maxBoundShapes = 4;
+
+const cacheBuffers = {
+  float32: (elements: number) => new Float32Array(elements),
+  float16: (elements: number) => new Uint16Array(elements),
+};
 
 /** Buffers and bindings for runs of one shape (T tokens, R rows of logits). */
 interface BoundShape {
@@ -36,7 +41,7 @@ interface BoundSpan {
 
 /**
  * Runs the graph through ONNX Runtime's C API. The cache's tensors are bound as input and output at once, so that
- * GroupQueryAttention writes new positions in place and a step copies nothing but its tokens.
+ * the attention writes new positions in place and a step copies nothing but its tokens.
  *
  * INVARIANT: every buffer handed to ONNX Runtime is referenced by this object until its value is released.
  */
@@ -49,7 +54,8 @@ export class FfiEngine implements Engine {
   readonly #env: bigint;
   readonly #session: bigint;
   readonly #memoryInfo: bigint;
-  readonly #cache: CacheMemory;
+  readonly #cacheType: number;
+  readonly #cache: CacheMemory<CacheData>;
   readonly #lastPosition = int32Buffer(1);
   readonly #totalTokens = int32Buffer(1);
   readonly #lastPositionValue: bigint;
@@ -57,7 +63,7 @@ export class FfiEngine implements Engine {
   readonly #bound = new Map<Span, BoundSpan>();
   #closed = false;
 
-  private constructor(api: OrtApi, env: bigint, { session, kernel }: OpenedSession, options: EngineOptions) {
+  private constructor(api: OrtApi, env: bigint, { session, kernel, cache }: OpenedSession, options: EngineOptions) {
     this.#api = api;
     this.#env = env;
     this.#session = session;
@@ -65,7 +71,8 @@ export class FfiEngine implements Engine {
     this.capacity = options.capacity;
     this.vocabularySize = options.graph.vocabularySize;
     this.#memoryInfo = api.create("CreateCpuMemoryInfo", 0, 0);
-    this.#cache = new CacheMemory(options.graph, options.capacity);
+    this.#cacheType = elementType[cache];
+    this.#cache = new CacheMemory<CacheData>(options.graph, options.capacity, cacheBuffers[cache]);
     this.#lastPositionValue = this.#tensor(this.#lastPosition, [1], elementType.int32);
     this.#totalTokensValue = this.#tensor(this.#totalTokens, [], elementType.int32);
   }
@@ -123,7 +130,7 @@ export class FfiEngine implements Engine {
     const known = this.#bound.get(span);
     if (known !== undefined) return known;
     const cacheValues = this.#cache.tensors.map((tensor) =>
-      this.#tensor(spanData(tensor, span), spanShape(tensor, span), elementType.float32),
+      this.#tensor(spanData(tensor, span), spanShape(tensor, span), this.#cacheType),
     );
     const bound = { cacheValues, shapes: new Map<string, BoundShape>() };
     this.#bound.set(span, bound);
@@ -192,6 +199,7 @@ export class FfiEngine implements Engine {
 interface OpenedSession {
   readonly session: bigint;
   readonly kernel: string | null;
+  readonly cache: CacheElements;
 }
 
 function createSession(api: OrtApi, env: bigint, options: EngineOptions, kernels: KernelLibrary | null): OpenedSession {
@@ -207,7 +215,7 @@ function createSession(api: OrtApi, env: bigint, options: EngineOptions, kernels
     const session =
       lowered === null
         ? api.create("CreateSession", env, options.modelFile, sessionOptions)
-        : api.create("CreateSessionFromArray", env, lowered, lowered.byteLength, sessionOptions);
+        : api.create("CreateSessionFromArray", env, lowered.bytes, lowered.bytes.byteLength, sessionOptions);
     const count = (name: "SessionGetInputCount" | "SessionGetOutputCount") => Number(api.create(name, session));
     try {
       checkSignature(options.graph, count("SessionGetInputCount"), count("SessionGetOutputCount"));
@@ -215,7 +223,7 @@ function createSession(api: OrtApi, env: bigint, options: EngineOptions, kernels
       api.release("ReleaseSession", session);
       throw error;
     }
-    return { session, kernel: lowered === null ? null : (kernels?.kernel ?? null) };
+    return { session, kernel: lowered === null ? null : (kernels?.kernel ?? null), cache: lowered?.cache ?? "float32" };
   } finally {
     api.release("ReleaseSessionOptions", sessionOptions);
   }

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import koffi, { type LibraryHandle } from "koffi";
 import type { OrtApi, Pointer } from "./ort-c-api.ts";
 
-/** The agent's own kernels (agent/native): operators that ONNX Runtime calls in place of MatMulNBits. */
+/** The agent's own kernels (agent/native): operators that ONNX Runtime calls in place of its own. */
 export interface KernelLibrary {
   /** Of the kernel chosen for this processor. */
   readonly kernel: string;

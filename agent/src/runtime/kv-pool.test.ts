@@ -15,7 +15,7 @@ const graph = { layers: [{ kvHeads, headSize }] } as ConstructorParameters<typeo
  * be read back.
  */
 function recordingEngine(capacity: number) {
-  const memory = new CacheMemory(graph, capacity);
+  const memory = new CacheMemory(graph, capacity, (elements) => new Float32Array(elements));
   const place = (span: Span, head: number, position: number) => (head * span.capacity + position) * headSize;
   const engine: Engine = {
     kind: "ffi",

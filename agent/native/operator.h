@@ -1,0 +1,66 @@
+// What the operators have in common: how they are called by ONNX Runtime, and how they call it.
+#ifndef ESPALIER_OPERATOR_H
+#define ESPALIER_OPERATOR_H
+
+#include "linear.h"
+#include "ort_abi.h"
+
+enum { most_dimensions = 8 };
+
+#define TRY(call)                    \
+  do {                               \
+    OrtStatus *status = (call);      \
+    if (status != NULL) return status; \
+  } while (0)
+
+// An operator and what ONNX Runtime doesn't ask about: `gated` of a product.
+struct operator {
+  OrtCustomOp op;
+  const char *name;
+  bool gated;
+};
+
+// The one that kernels made from now on use; `EspalierUseKernel` sets it.
+const struct kernel *chosen_kernel(void);
+
+// A tensor's data and shape.
+struct tensor {
+  void *data;
+  size_t rank, count;
+  int64_t shape[most_dimensions];
+};
+
+OrtStatus *read_tensor(OrtApi api, const OrtValue *value, struct tensor *tensor);
+// Leaves `data` null for an optional input that isn't there.
+OrtStatus *read_input(OrtApi api, const OrtKernelContext *context, size_t index, struct tensor *tensor);
+OrtStatus *make_output(OrtApi api, OrtKernelContext *context, size_t index, const int64_t *shape, size_t rank, void **data);
+
+struct runner {
+  OrtApi api;
+  OrtKernelContext *context;
+};
+
+// A `run_parallel` on the session's threads; `runner` is a `struct runner`.
+void on_session_threads(void *runner, size_t count, void (*part)(void *work, size_t i), void *work);
+
+// What every operator answers alike: `name` and `gated` are of the operator, the rest functions of its file.
+#define OPERATOR(its_name, is_gated, its_inputs, its_outputs)                                                              \
+  {.op = {.version = ort_api_version, .GetName = operator_name, .GetExecutionProviderType = operator_provider,             \
+          .GetInputType = input_type, .GetInputTypeCount = its_inputs, .GetOutputType = output_type,                       \
+          .GetOutputTypeCount = its_outputs, .KernelDestroy = destroy, .GetInputCharacteristic = input_kind,               \
+          .GetOutputCharacteristic = operator_output_kind, .GetInputMemoryType = operator_memory_type,                     \
+          .GetVariadicInputMinArity = operator_one, .GetVariadicInputHomogeneity = operator_one,                           \
+          .GetVariadicOutputMinArity = operator_one, .GetVariadicOutputHomogeneity = operator_one,                         \
+          .CreateKernelV2 = create, .KernelComputeV2 = compute, .GetStartVersion = operator_one,                           \
+          .GetEndVersion = operator_one},                                                                                  \
+   .name = its_name, .gated = is_gated}
+
+const char *operator_name(const OrtCustomOp *op);
+const char *operator_provider(const OrtCustomOp *op);
+int operator_output_kind(const OrtCustomOp *op, size_t i);
+int operator_memory_type(const OrtCustomOp *op, size_t i);
+int operator_one(const OrtCustomOp *op);
+
+extern const struct operator linear_operator, gated_linear_operator, attention_operator;
+
+#endif
