@@ -22,11 +22,12 @@ _F32 = GGMLQuantizationType.F32
 _EMBEDDING = GGMLQuantizationType.Q8_0
 _FILE_TYPES = {GGMLQuantizationType.Q8_0: 7, GGMLQuantizationType.Q4_0: 2}
 _FFN, _HEADS, _KV_HEADS = "feed_forward_length", "attention.head_count", "attention.head_count_kv"
+_BLOCKS, _WIDTH = "block_count", "embedding_length"
 _OWN_FIELDS = {"GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type"}
 
 
 def write_gguf(model: DecoderModel, metadata: Path, linear: GGMLQuantizationType, path: Path) -> int:
-    """Writes `model` with linears of type `linear`, norms in fp32, tokenizer and metadata from a GGUF file.
+    """Writes `model` with linears of type `linear`, norms in fp32, tokenizer and other metadata from a GGUF file.
 
     Layers may differ in width. Returns the bytes of all tensors.
     """
@@ -46,6 +47,8 @@ def write_gguf(model: DecoderModel, metadata: Path, linear: GGMLQuantizationType
             writer.add_uint32(f"{architecture}.{name}", sizes[0])
         else:
             writer.add_array(f"{architecture}.{name}", sizes)
+    writer.add_uint32(f"{architecture}.{_BLOCKS}", len(layers))
+    writer.add_uint32(f"{architecture}.{_WIDTH}", model.config.hidden_size)
     total = 0
 
     def add(name: str, weight: torch.Tensor | Array, kind: GGMLQuantizationType) -> None:
@@ -95,7 +98,7 @@ def _rotary_pairs(weight: torch.Tensor, heads: int) -> Array:
 
 
 def _copy_metadata(reader: GGUFReader, writer: GGUFWriter) -> None:
-    skipped = _OWN_FIELDS | {f"llama.{name}" for name in (_FFN, _HEADS, _KV_HEADS)}
+    skipped = _OWN_FIELDS | {f"llama.{name}" for name in (_FFN, _HEADS, _KV_HEADS, _BLOCKS, _WIDTH)}
     for field in reader.fields.values():
         if field.name in skipped:
             continue
