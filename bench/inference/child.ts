@@ -23,8 +23,11 @@ export interface ChildOptions {
   readonly contextTokens: number;
   readonly llamaEntry: string;
   readonly python: string;
-  /** Folder of ik_llama.cpp's Python package. */
+  /** Folders of Python packages. */
   readonly ikFolder: string;
+  readonly openvinoFolder: string;
+  /** Of the builder's benchmarks. */
+  readonly benchFolder: string;
 }
 
 /** A process of its own with the subject's model loaded, so that memory and threads are the subject's. */
@@ -56,7 +59,7 @@ export async function startChild(subject: Subject, options: ChildOptions): Promi
 }
 
 function startProcess(subject: Subject, options: ChildOptions): ChildProcess {
-  const { work, threads, contextTokens, llamaEntry, python, ikFolder } = options;
+  const { work, threads, contextTokens, llamaEntry, python, ikFolder, openvinoFolder, benchFolder } = options;
   const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
   const sizes = [String(threads), String(contextTokens)];
   switch (subject.engine) {
@@ -65,6 +68,11 @@ function startProcess(subject: Subject, options: ChildOptions): ChildProcess {
       const args = [script("./ik_child.py"), subject.path, ...sizes];
       // It tells its progress on stderr.
       return spawn(python, args, { env, stdio: ["ignore", "inherit", "ignore", "ipc"] });
+    }
+    case "openvino": {
+      const env = { ...process.env, PYTHONPATH: openvinoFolder };
+      const args = [script("./openvino_child.py"), benchFolder, subject.path, String(threads)];
+      return spawn(python, args, { ...forked, env });
     }
     case "llama.cpp":
       return fork(script("./llama-child.ts"), [work, subject.name, ...sizes, llamaEntry], forked);

@@ -9,10 +9,12 @@ export interface Goal {
   readonly met: boolean;
 }
 
-/** Our format and llama.cpp's at equal bits. */
+/** Our format and its peers' at equal bits, and in which comparisons. */
 const pairs = [
-  { bits: 8, ours: "q8b128", theirs: "q8_0", ik: "ik-q8_0" },
-  { bits: 4, ours: "q4b128a", theirs: "q4_0", ik: "ik-q4_0" },
+  { bits: 8, ours: "q8b128", theirs: "q8_0", what: "int8" },
+  { bits: 4, ours: "q4b128a", theirs: "q4_0", what: "int4" },
+  { bits: 8, ours: "m-q8b128", theirs: "m-q8_0", what: "int8 of 0.5B" },
+  { bits: 4, ours: "m-q4b128a", theirs: "m-q4_0", what: "int4 of 0.5B" },
 ] as const;
 
 type Rate = (round: Round) => number;
@@ -34,23 +36,35 @@ export function goalsOf(measured: readonly Measured[], subjects: readonly Subjec
   for (const { threads, results } of measured) {
     const at = `${threads} thread${threads === 1 ? "" : "s"}`;
     const find = (name: string) => results.find((result) => result.name === name);
-    for (const { bits, ours, theirs, ik } of pairs) {
-      const [own, peer, other, pruned] = [find(ours), find(theirs), find(ik), find(`p40-${ours}`)];
+    for (const { bits, ours, theirs, what } of pairs) {
+      const tag = ours.startsWith("m-") ? "m-" : "";
+      const [own, peer, pruned] = [find(ours), find(theirs), find(`p40-${ours}`)];
+      const [ik, openvino] = [find(`${tag}ik-${theirs.slice(tag.length)}`), find(`${tag}ov-int${bits}`)];
       if (own === undefined || peer === undefined) continue;
       const context = decodeContexts[0];
-      const [longest] = decodeContexts.slice(-1);
-      add(`decode int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, decodeRate(context)), 1.1);
-      if (other !== undefined)
-        add(`decode int${bits}, ${at}: ${ours} / ik_llama.cpp's ${theirs}`, ratio(own, other, decodeRate(context)), 1);
-      for (const length of prefillLengths)
-        add(`prefill ${length} int${bits}, ${at}: ${ours} / ${theirs}`, ratio(own, peer, prefillRate(length)), 2);
+      const [longest = context] = decodeContexts.slice(-1);
+      const compare = (
+        task: string,
+        other: SubjectResult | undefined,
+        engine: string,
+        rate: Rate,
+        goal: number,
+      ): void => {
+        if (other !== undefined) add(`${task} ${what}, ${at}: ours / ${engine}`, ratio(own, other, rate), goal);
+      };
+      compare("decode", peer, "llama.cpp", decodeRate(context), 1.1);
+      compare("decode", ik, "ik_llama.cpp", decodeRate(context), 1);
+      for (const length of prefillLengths) {
+        compare(`prefill ${length}`, peer, "llama.cpp", prefillRate(length), 2);
+        compare(`prefill ${length}`, openvino, "OpenVINO", prefillRate(length), 1);
+      }
       add(
-        `decode ${ours}, ${at}: context ${longest} / ${context}`,
-        median(own.rounds.map((round) => decodeRate(longest ?? context)(round) / decodeRate(context)(round))),
+        `decode ${what}, ${at}: context ${longest} / ${context}`,
+        median(own.rounds.map((round) => decodeRate(longest)(round) / decodeRate(context)(round))),
         0.7,
       );
       if (pruned !== undefined)
-        add(`decode ${ours}, ${at}: pruned 40 % / dense`, ratio(pruned, own, decodeRate(context)), 1.25);
+        add(`decode ${what}, ${at}: pruned 40 % / dense`, ratio(pruned, own, decodeRate(context)), 1.25);
     }
   }
   const perplexity = (name: string) => subjects.find((subject) => subject.name === name)?.perplexity ?? Number.NaN;
@@ -72,8 +86,8 @@ export interface Row {
   readonly level: string;
   readonly threads: number;
   readonly megabytes: number;
-  readonly perplexity: number;
-  readonly agreement: number;
+  readonly perplexity: number | null;
+  readonly agreement: number | null;
   readonly decodeTokensPerSecond: Readonly<Record<string, number>>;
   readonly prefillTokensPerSecond: Readonly<Record<string, number>>;
   /** Weights read per second over the memory bandwidth, decoding at the shortest context. */
@@ -99,8 +113,8 @@ export function rowsOf(measured: readonly Measured[], subjects: readonly Subject
         level: subject.level,
         threads,
         megabytes: Math.round(subject.weightBytes / 1e5) / 10,
-        perplexity: Number(subject.perplexity.toFixed(2)),
-        agreement: Number(result.agreement.toFixed(3)),
+        perplexity: rounded(subject.perplexity, 2),
+        agreement: rounded(result.agreement, 3),
         decodeTokensPerSecond: decode,
         prefillTokensPerSecond: rates(prefillLengths, prefillRate),
         rooflineShare: Number((bytesPerSecond / bandwidthBytesPerSecond).toFixed(3)),
@@ -110,4 +124,8 @@ export function rowsOf(measured: readonly Measured[], subjects: readonly Subject
       };
     }),
   );
+}
+
+function rounded(value: number | null, digits: number): number | null {
+  return value === null ? null : Number(value.toFixed(digits));
 }

@@ -3,13 +3,11 @@
 Arguments: GGUF file, threads, context. Weights are laid out anew at load (its Q8_0_R8 and Q4_0_R8), attention is fused.
 """
 
-import json
-import os
-import socket
 import sys
 import time
 
 import numpy as np
+from channel import serve_runs
 from ik_llama_cpp import _ctypes_api as ik
 
 BATCH = 512
@@ -17,8 +15,7 @@ BATCH = 512
 
 def main() -> None:
     path, threads, context_tokens = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    channel = socket.socket(fileno=int(os.environ["NODE_CHANNEL_FD"])).makefile("rw")
-    start = time.perf_counter()
+    started = time.perf_counter()
     ik.llama_backend_init()
     model_params = ik.llama_model_default_params()
     model_params.repack_tensors = True
@@ -34,6 +31,8 @@ def main() -> None:
 
     def run(tokens: list[int], position: int) -> int:
         """The most likely token after these."""
+        if position == 0:
+            ik.llama_kv_cache_clear(context)
         for start in range(0, len(tokens), BATCH):
             piece = tokens[start : start + BATCH]
             batch.n_tokens = len(piece)
@@ -46,26 +45,7 @@ def main() -> None:
         logits = ik.llama_get_logits_ith(context, len(piece) - 1)
         return int(np.ctypeslib.as_array(logits, (vocabulary,)).argmax())
 
-    def answer(tokens: list[int], new_tokens: int) -> dict[str, object]:
-        ik.llama_kv_cache_clear(context)
-        times, chosen, known = [time.perf_counter()], [run(tokens, 0)], len(tokens)
-        times.append(time.perf_counter())
-        while len(chosen) < new_tokens:
-            chosen.append(run(chosen[-1:], known))
-            known += 1
-            times.append(time.perf_counter())
-        gaps = [1000 * (b - a) for a, b in zip(times, times[1:], strict=False)]
-        return {"tokens": chosen, "firstMs": gaps[0], "stepsMs": gaps[1:]}
-
-    def send(message: dict[str, object]) -> None:
-        channel.write(json.dumps(message) + "\n")
-        channel.flush()
-
-    answer([1, 2], 2)
-    send({"loadMs": 1000 * (time.perf_counter() - start)})
-    for line in channel:
-        request = json.loads(line)
-        send(answer(request["tokens"], request["newTokens"]))
+    serve_runs(started, run)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import { bandwidthBufferBytes, lastLevelCacheBytes } from "../../agent/src/measu
 import { measureMemoryBandwidth } from "../../agent/src/measure/measure-memory-bandwidth.ts";
 import { type Child, type ChildOptions, startChild } from "./child.ts";
 import { median } from "./median.ts";
-import type { Subject } from "./subjects.ts";
+import { randomLevel, type Subject } from "./subjects.ts";
 
 /** Context to decode at, and prompt lengths to prefill. */
 export const decodeContexts = [64, 512, 1024] as const;
@@ -29,8 +29,8 @@ export interface SubjectResult {
   readonly residentBytes: number;
   /** Share of a core that it takes while it is asked nothing. */
   readonly idleCores: number;
-  /** Share of checked prompts at which its token is that of the fp32 graph. */
-  readonly agreement: number;
+  /** Share of checked prompts at which its token is that of the fp32 graph; null where the weights are random. */
+  readonly agreement: number | null;
   readonly rounds: readonly Round[];
 }
 
@@ -45,7 +45,7 @@ export interface Measured {
 
 /**
  * Times subjects round by round: in each round every subject has one turn, beginning with another one each time, and no two
- * run at once.
+ * run at once. Those of the larger shape have rounds of their own behind the others', so that not all need fit the memory.
  */
 export async function measure(
   subjects: readonly Subject[],
@@ -53,34 +53,58 @@ export async function measure(
   options: ChildOptions & { readonly rounds: number },
   say: (text: string) => void,
 ): Promise<Measured> {
-  const { threads, rounds } = options;
+  const { threads } = options;
   const [loadBefore = Number.NaN] = loadavg();
   const expected = await tokensOf(
     subjects.filter(({ name }) => name === "fp32"),
     text,
     options,
   );
-  const children: { child: Child; agreement: number; rounds: Round[] }[] = [];
+  const bandwidths: number[] = [];
+  const bufferBytes = bandwidthBufferBytes(await lastLevelCacheBytes("/sys"), null);
+  const measureBandwidth = async (): Promise<void> => {
+    const sample = await measureMemoryBandwidth({ threads, bufferBytes }, new AbortController().signal);
+    bandwidths.push(sample.median);
+  };
+  const timed = subjects.filter(({ bits }) => bits !== 32);
+  const results: SubjectResult[] = [];
+  for (const isRandom of [false, true]) {
+    const together = timed.filter(({ level }) => (level === randomLevel) === isRandom);
+    results.push(
+      ...(await measureTogether(together, isRandom ? null : expected, text, options, measureBandwidth, say)),
+    );
+  }
+  return { threads, bandwidthBytesPerSecond: Math.max(...bandwidths), loadBefore, results };
+}
+
+async function measureTogether(
+  subjects: readonly Subject[],
+  expected: readonly number[] | null,
+  text: readonly number[],
+  options: ChildOptions & { readonly rounds: number },
+  beforeRound: () => Promise<void>,
+  say: (text: string) => void,
+): Promise<SubjectResult[]> {
+  const { threads, rounds } = options;
+  const children: { child: Child; agreement: number | null; rounds: Round[] }[] = [];
   try {
-    for (const subject of subjects.filter(({ bits }) => bits !== 32)) {
+    for (const subject of subjects) {
       const child = await startChild(subject, options);
-      const own = await chosenTokens(child, text);
-      const agreement = own.filter((token, i) => token === expected[i]).length / own.length;
-      say(`${subject.name}: loaded in ${child.loadMs.toFixed(0)} ms, agrees at ${(agreement * 100).toFixed(0)} %`);
+      const own = expected === null ? [] : await chosenTokens(child, text);
+      const agreement = expected === null ? null : own.filter((token, i) => token === expected[i]).length / own.length;
+      const agrees = agreement === null ? "" : `, agrees at ${(agreement * 100).toFixed(0)} %`;
+      say(`${subject.name}: loaded in ${child.loadMs.toFixed(0)} ms${agrees}`);
       children.push({ child, agreement, rounds: [] });
     }
-    const bandwidths: number[] = [];
-    const bufferBytes = bandwidthBufferBytes(await lastLevelCacheBytes("/sys"), null);
-    for (let round = 0; round < rounds; round += 1) {
-      const sample = await measureMemoryBandwidth({ threads, bufferBytes }, new AbortController().signal);
-      bandwidths.push(sample.median);
+    for (let round = 0; round < rounds && children.length > 0; round += 1) {
+      await beforeRound();
       const first = round % children.length;
       for (const one of [...children.slice(first), ...children.slice(0, first)])
         one.rounds.push(await timeRound(one.child, text));
       say(`${threads} threads: round ${round + 1} of ${rounds}`);
     }
     const before = await Promise.all(children.map(({ child }) => child.processorMs()));
-    await setTimeout(idleMs);
+    if (children.length > 0) await setTimeout(idleMs);
     const results: SubjectResult[] = [];
     for (const [i, { child, agreement, rounds: own }] of children.entries()) {
       const { name } = child.subject;
@@ -88,22 +112,25 @@ export async function measure(
       const residentBytes = await child.residentBytes();
       results.push({ name, threads, loadMs: child.loadMs, residentBytes, idleCores, agreement, rounds: own });
     }
-    return { threads, bandwidthBytesPerSecond: Math.max(...bandwidths), loadBefore, results };
+    return results;
   } finally {
     for (const { child } of children) await child.close();
   }
 }
 
-/** Two runs at one number of threads as one: rounds of both. */
+/** Two runs at one number of threads as one: rounds of both, and subjects of either. */
 export function joined(a: Measured, b: Measured): Measured {
   return {
     threads: a.threads,
     bandwidthBytesPerSecond: Math.max(a.bandwidthBytesPerSecond, b.bandwidthBytesPerSecond),
     loadBefore: Math.max(a.loadBefore, b.loadBefore),
-    results: b.results.map((result) => {
-      const before = a.results.find(({ name }) => name === result.name)?.rounds ?? [];
-      return { ...result, rounds: [...before, ...result.rounds] };
-    }),
+    results: [
+      ...a.results.filter(({ name }) => !b.results.some((result) => result.name === name)),
+      ...b.results.map((result) => {
+        const before = a.results.find(({ name }) => name === result.name)?.rounds ?? [];
+        return { ...result, rounds: [...before, ...result.rounds] };
+      }),
+    ],
   };
 }
 
@@ -120,7 +147,7 @@ async function timeRound(child: Child, text: readonly number[]): Promise<Round> 
 }
 
 async function tokensOf([subject]: readonly Subject[], text: readonly number[], options: ChildOptions) {
-  if (subject === undefined) throw new Error("there is no fp32 graph to check against");
+  if (subject === undefined) return null;
   const child = await startChild(subject, options);
   try {
     return await chosenTokens(child, text);

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const nodeLlamaCppVersion = "3.22.1";
 const ikVersion = "0.1.5";
+const openvinoVersion = "2026.4.1";
 
 export interface Sources {
   readonly python: string;
@@ -24,25 +25,34 @@ export interface Prepared {
   /** Entry of node-llama-cpp. */
   readonly llamaEntry: string;
   readonly python: string;
-  /** Folder of ik_llama.cpp's Python package. */
+  /** Folders of Python packages. */
   readonly ikFolder: string;
+  readonly openvinoFolder: string;
+  /** Of the builder's benchmarks. */
+  readonly benchFolder: string;
 }
 
 /** Makes what is missing below `.espalier/bench`: the subjects' files and the peers' packages. */
 export async function prepare({ python, model, calibration, evaluation, levels }: Sources): Promise<Prepared> {
   const work = join(root, ".espalier", "bench", "inference");
-  const files = ["--model", model, "--calibration", calibration, "--eval", evaluation, "--out", work];
-  await run(python, ["bench/inference_subjects.py", ...files, "--levels", ...levels], join(root, "builder"));
   const peers = join(root, ".espalier", "bench");
   const llamaEntry = await installLlama(join(peers, "node-llama-cpp"));
-  return { work, llamaEntry, python, ikFolder: await installIk(python, join(peers, "ik-llama-cpp")) };
+  const ikFolder = join(peers, "ik-llama-cpp");
+  const openvinoFolder = join(peers, "openvino");
+  await installPython(python, ikFolder, "ik_llama_cpp", `ik-llama-cpp-python==${ikVersion}`);
+  await installPython(python, openvinoFolder, "openvino", `openvino==${openvinoVersion}`);
+  const benchFolder = join(root, "builder", "bench");
+  const files = ["--model", model, "--calibration", calibration, "--eval", evaluation, "--out", work];
+  const args = [join(benchFolder, "inference_subjects.py"), ...files, "--levels", ...levels];
+  await run(python, args, join(root, "builder"), { PYTHONPATH: openvinoFolder });
+  return { work, llamaEntry, python, ikFolder, openvinoFolder, benchFolder };
 }
 
-async function installIk(python: string, folder: string): Promise<string> {
-  if (existsSync(join(folder, "ik_llama_cpp"))) return folder;
+/** A package by itself: what it needs the builder has. */
+async function installPython(python: string, folder: string, module: string, requirement: string): Promise<void> {
+  if (existsSync(join(folder, module))) return;
   const options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", folder];
-  await run(python, ["-m", "pip", "install", ...options, `ik-llama-cpp-python==${ikVersion}`], root);
-  return folder;
+  await run(python, ["-m", "pip", "install", ...options, requirement], root);
 }
 
 async function installLlama(folder: string): Promise<string> {
@@ -58,9 +68,18 @@ async function installLlama(folder: string): Promise<string> {
 }
 
 /** Runs a program, its output shown. Throws when it fails. */
-async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
+async function run(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const path = `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`;
-  const child = spawn(program, args, { cwd, env: { ...process.env, PATH: path }, stdio: ["ignore", 2, 2] });
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...process.env, ...environment, PATH: path },
+    stdio: ["ignore", 2, 2],
+  });
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error(`${program} ${args.slice(0, 2).join(" ")} ended with ${code}`);
 }

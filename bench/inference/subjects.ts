@@ -3,19 +3,22 @@ import { join } from "node:path";
 import { GraphContract } from "@espalier/shared/contracts/manifest";
 import { z } from "zod";
 
-export const levels = ["dense", "pruned 20 %", "pruned 40 %"] as const;
+export const levels = ["dense", "pruned 20 %", "pruned 40 %", "0.5B"] as const;
+/** A larger shape with random weights: it has a speed, and no quality. */
+export const randomLevel = "0.5B" satisfies (typeof levels)[number];
 
 /** One thing that is timed: a model's level in a format, run by an engine. */
 const Subject = z.object({
   name: z.string(),
-  engine: z.enum(["espalier", "espalier, stock kernels", "llama.cpp", "ik_llama.cpp"]),
+  engine: z.enum(["espalier", "espalier, stock kernels", "llama.cpp", "ik_llama.cpp", "openvino"]),
   level: z.enum(levels),
   bits: z.union([z.literal(4), z.literal(8), z.literal(32)]),
   /** Folder of a graph, or a GGUF file; below the folder of `subjects.json`. */
   path: z.string(),
   /** Read for each token. */
   weightBytes: z.int(),
-  perplexity: z.number(),
+  /** Null where the weights are random. */
+  perplexity: z.number().nullable(),
   graph: GraphContract.optional(),
 });
 export type Subject = z.infer<typeof Subject>;
@@ -33,9 +36,9 @@ export async function readSubjects(folder: string): Promise<Subject[]> {
   return subjects
     .map((subject) => ({ ...subject, path: join(folder, subject.path) }))
     .flatMap((subject): Subject[] => {
-      if (subject.level !== "dense" || subject.bits === 32) return [subject];
+      if (subject.level.startsWith("pruned") || subject.bits === 32) return [subject];
       if (subject.engine === "llama.cpp") {
-        return [subject, { ...subject, name: `ik-${subject.name}`, engine: "ik_llama.cpp" }];
+        return [subject, { ...subject, name: subject.name.replace(/^(m-)?/, "$1ik-"), engine: "ik_llama.cpp" }];
       }
       return compared.has(subject.name)
         ? [subject, { ...subject, name: `${subject.name}-stock`, engine: "espalier, stock kernels" }]

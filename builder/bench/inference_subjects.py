@@ -2,11 +2,12 @@
 
     python bench/inference_subjects.py --model FILE.gguf --calibration TRAIN.jsonl --eval VALID.jsonl --out DIR
 
-Writes graphs and GGUF files of the same weights, and `subjects.json` that names them. 4 bits at block 128 are GPTQ's,
-on calibration text; everything else is rounded. Perplexity is of the first tokens of the evaluation text: ours by the
-exported graph in ONNX Runtime, llama.cpp's by PyTorch in fp32 with the weights as its types leave them. The level
-`0.5B` is a larger shape with random weights, which has a speed and no quality. What is there already isn't made again,
-stage by stage: a run that was stopped goes on.
+Writes graphs, GGUF files and OpenVINO models of the same weights, and `subjects.json` that names them. 4 bits at block
+128 are GPTQ's, on calibration text; everything else is rounded. Perplexity is of the first tokens of the evaluation
+text: ours by the exported graph in ONNX Runtime, OpenVINO's by itself, llama.cpp's by PyTorch in fp32 with the weights
+as its types leave them. OpenVINO must be importable; it is no dependency of the builder. The level `0.5B` is a larger
+shape with random weights, which has a speed and no quality. What is there already isn't made again, stage by stage: a
+run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import openvino as ov
 import torch
 from gguf import GGMLQuantizationType
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -39,6 +41,7 @@ from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import EvaluationWindows, Window, evaluation_windows
 from llama_gguf import rounded, write_gguf
+from openvino_graph import Bits, ExportedWeights, OpenVinoDecoder, build
 
 LENGTH = 512
 CALIBRATION_TOKENS = 8192
@@ -67,8 +70,16 @@ class Level:
         return self.tag + linear_format(quantization).key
 
     @property
+    def openvino(self) -> dict[str, tuple[Quantization, Bits]]:
+        """By name: our format whose weights it has, and its bits. Of dense levels only."""
+        if self.sparsity:
+            return {}
+        return {f"{self.tag}ov-int{one.bits}": (one, one.bits) for one in self.ours if one in (Q8, Q4, Q4_ROUNDED)}
+
+    @property
     def names(self) -> list[str]:
-        return [self.name_of(one) for one in self.ours] + [self.tag + kind.name.lower() for kind in THEIRS]
+        peers = [self.tag + kind.name.lower() for kind in THEIRS]
+        return [*(self.name_of(one) for one in self.ours), *peers, *self.openvino]
 
 
 RANDOM = "0.5B"
@@ -150,6 +161,21 @@ def theirs(source: Source, kind: GGMLQuantizationType, path: Path) -> dict[str, 
     return {"engine": "llama.cpp", "bits": bits, "path": path.name, "weightBytes": weight_bytes, "perplexity": score}
 
 
+def openvino(source: Source, exported: Path, weight_bytes: int, bits: Bits, path: Path) -> dict[str, Any]:
+    weights = ExportedWeights(exported)
+    ov.save_model(build(weights, bits), path, compress_to_fp16=False)
+    score = None
+    if source.windows is not None:
+        decoder = OpenVinoDecoder(build(weights, bits, every_token=True), torch.get_num_threads())
+
+        def logits_of(window: Window) -> torch.Tensor:
+            decoder.forget()
+            return torch.from_numpy(decoder.logits(window.inputs.tolist(), 0))[window.positions]
+
+        score = perplexity(source.windows, logits_of)
+    return {"engine": "openvino", "bits": bits, "path": path.name, "weightBytes": weight_bytes, "perplexity": score}
+
+
 def random_model(vocabulary: int) -> DecoderModel:
     """Some 0.49 billion parameters."""
     torch.manual_seed(SEED)
@@ -222,6 +248,11 @@ def add_level(subjects: Subjects, name: str, source: Source, out: Path) -> None:
     for kind in THEIRS:
         subject = level.tag + kind.name.lower()
         subjects.add(subject, name, partial(theirs, source, kind, out / f"{subject}.gguf"))
+    for subject, (quantization, bits) in level.openvino.items():
+        exported = level.name_of(quantization)
+        weight_bytes = subjects.entries[exported]["weightBytes"]
+        path = out / f"{subject}.xml"
+        subjects.add(subject, name, partial(openvino, source, out / exported, weight_bytes, bits, path))
 
 
 if __name__ == "__main__":
