@@ -21,7 +21,8 @@ export MODEL DATA KEEP PYTHON
 INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
-.PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-inference bench-planning bench-prediction
+.PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm
+.PHONY: bench-inference bench-planning bench-prediction
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +70,14 @@ bench-prediction: setup ## predictions against measurements (SMOLLM2=FILE.gguf a
 bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=...), recorded in docs/measurements/compression.md
 	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --work $(CURDIR)/.espalier/compression --out $(CURDIR)/docs/measurements
+
+bench-quantizers: setup ## quantizers by bits and block (DATA=..., SMOLLM2=...), recorded in docs/measurements/quantizers.md
+	@cd builder && $(PYTHON_ENV)/python bench/quantizers.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
+	  --work $(CURDIR)/.espalier/quantizers --out $(CURDIR)/docs/measurements
+
+bench-minillm: setup ## estimated gradients against true ones (DATA=..., SMOLLM2=...), recorded in docs/measurements/minillm.md
+	@cd builder && $(PYTHON_ENV)/python bench/minillm.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
+	  --work $(CURDIR)/.espalier/minillm --out $(CURDIR)/docs/measurements
 
 test-real: ## tests on SmolLM2 (MODEL=FILE.gguf: yours) and on the models of ESPALIER_DATA, by hand
 	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)

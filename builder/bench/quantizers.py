@@ -1,19 +1,23 @@
-"""Perplexity of a model's quantized weights, by quantizer and grid.
+"""Perplexity of quantized weights, by quantizer and grid: docs/measurements/quantizers.{md,json}.
 
-    python builder/bench/quantizers.py --model SmolLM2-135M-Instruct.Q4_1.gguf --calibration wikitext2-a.jsonl \
-        --eval wikitext2-b.jsonl --out docs/measurements/quantizers.json
+    make bench-quantizers DATA=../shared/data [SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf]
 
-PyTorch, fp32. Evaluation: the documents joined by token 0, non-overlapping windows. Calibration: random windows of the
-other text. A row is written as soon as it is measured and never measured again, so a run that was stopped goes on.
+DATA holds models/stories260K, models/babyllama-1M and text/*.jsonl. PyTorch, fp32; embedding and head at 8 bits. A row
+is written under `--work` as soon as it is measured and never measured again, so a run that was stopped goes on, and the
+page is made of all that is there, whichever machine measured it.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import math
+import platform
 import re
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,106 +27,254 @@ from torch import Tensor
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Quantization
+from espalier_builder.device import choose_device, on_device
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.process import keep_freed_memory
 from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.quantize.calibrate import UNSCALED, Calibrated, calibrate
 from espalier_builder.quantize.model import UNCALIBRATED, dequantized_copy
-from espalier_builder.quantize.sequential import quantize_sequentially
+from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.weight_format import linear_format, variant_formats
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
+from espalier_builder.text.windows import Window, document_windows
 
-GRIDS = ",".join(f"{method}-q4b{block}a" for block in (128, 32) for method in ("rtn", "gptq"))
+COMMAND = "make bench-quantizers DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
+# In order of worth, so that a run that is stopped has the rows that matter.
+FOUR_BITS = tuple(f"{method}-q4b128a" for method in ("rtn", "gptq", "awq", "awq-gptq", "qat"))
+EIGHT_BITS = ("rtn-q8b128", "smoothquant-q8b128", "gptq-q8b128")
+ROUNDED = tuple(f"rtn-q4b{block}{zeros}" for block in (32, 64, 128, 256) for zeros in ("", "a"))
+OTHERS = tuple(f"{method}-q4b{block}a" for block in (32, 64, 256) for method in ("awq", "gptq", "awq-gptq"))
+GRIDS = ("dense", *FOUR_BITS, *EIGHT_BITS, *ROUNDED, *OTHERS, "gptq-q4b128", "awq-q4b128", "rtn-q8b32")
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One table. `published`: (what the authors' code was asked, perplexity by the documents' protocol). `goals`: grid
+    and the number to reach on `joined` windows, None: on documents."""
+
+    name: str
+    text: tuple[str, str]
+    rows: int
+    length: int
+    documents: int | None
+    joined: int | None
+    published: tuple[tuple[str, float], ...]
+    goals: tuple[tuple[str, float], ...]
+
+
+SMOL = "SmolLM2-135M-Instruct"
+TINY_STORIES = ("tinystories-train.jsonl", "tinystories-valid.jsonl")
+BENCHES = (
+    Bench(
+        name=SMOL,
+        text=("wikitext2-a.jsonl", "wikitext2-b.jsonl"),
+        rows=16,
+        length=1024,
+        documents=3,
+        joined=16,
+        published=(("rtn, group 64, asymmetric", 33.54), ("gptq, group 64, asymmetric, no act-order", 36.09)),
+        goals=(("gptq-q4b128a", 30.1),),
+    ),
+    Bench(
+        name="babyllama-1M",
+        text=TINY_STORIES,
+        rows=128,
+        length=256,
+        documents=None,
+        joined=None,
+        published=(
+            ("gptq, group 128", 2.006),
+            ("rtn, group 128", 2.054),
+            ("gptq, group 32", 1.991),
+            ("rtn, group 32", 2.015),
+        ),
+        goals=(("gptq-q4b128a", 2.006), ("gptq-q4b32a", 1.991)),
+    ),
+    Bench(
+        name="stories260K",
+        text=TINY_STORIES,
+        rows=128,
+        length=512,
+        documents=None,
+        joined=None,
+        published=(("gptq, group 128", 3.91), ("rtn, group 128", 4.067)),
+        goals=(("gptq-q4b128a", 3.91),),
+    ),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--calibration", type=Path, required=True)
-    parser.add_argument("--eval", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--grids", default=GRIDS, help="default: %(default)s; a after the block: asymmetric")
-    parser.add_argument("--rows", type=int, default=16, help="of calibration text; default: 16")
-    parser.add_argument("--windows", type=int, default=16)
-    parser.add_argument("--length", type=int, default=1024)
-    parser.add_argument("--cache", type=Path, default=Path(".espalier/cache/bench"))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--smol", type=Path, help="the GGUF file or folder of SmolLM2-135M-Instruct")
+    parser.add_argument("--work", type=Path, required=True, help="rows, and the checkpoints that were read")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of quantizers.md and quantizers.json")
     options = parser.parse_args()
     keep_freed_memory()
-    checkpoint = load_cached(options.model, StageCache(options.cache))
-    texts = read_documents(options.calibration, "calibration")
-    tokens = options.rows * options.length
-    rows = calibration_rows(checkpoint.tokenizer, texts, length=options.length, tokens=tokens, seed=0)
-    windows = joined_windows(checkpoint, options.eval, options.length, options.windows)
-    protocol = {
-        "model": checkpoint.name,
-        "calibrationRows": list(rows.shape),
-        "windows": [len(windows), options.length],
-        "engine": f"pytorch {torch.__version__}",
-        "threads": torch.get_num_threads(),
+    options.work.mkdir(parents=True, exist_ok=True)
+    for bench in BENCHES:
+        model = options.smol if bench.name == SMOL else options.data / "models" / bench.name
+        if model is not None and model.exists():
+            measure(bench, model, options.data / "text", options.work)
+    rows = [row for bench in BENCHES for row in _read(options.work / f"{bench.name}.json")]
+    document = {
+        "command": COMMAND,
+        "machine": ", ".join(sorted({row["engine"] for row in rows})),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "rows": rows,
+        "goals": [goal for bench in BENCHES for goal in goals(bench, rows)],
     }
-    table: dict[str, Any] = {"protocol": protocol, "rows": []}
-    if options.out.exists():
-        table = json.loads(options.out.read_text(encoding="utf8"))
-        if table["protocol"] != protocol:
-            parser.error(f"{options.out} was taken by another protocol; name another file")
-    done = {row["grid"] for row in table["rows"]}
-    for name in ["dense", *options.grids.split(",")]:
-        if name not in done:
-            row = measure(name, checkpoint.model, rows, windows)
-            print(json.dumps(row), flush=True)
-            table["rows"].append(row)
-            options.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf8")
+    (options.out / "quantizers.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+    (options.out / "quantizers.md").write_text(page(document), encoding="utf8")
 
 
-def measure(name: str, model: DecoderModel, rows: Tensor, windows: list[Tensor]) -> dict[str, Any]:
-    """A row of the table: what `name` (`gptq-q4b128a`, or `dense`) makes of the model."""
-    started = time.perf_counter()
-    quantization = parse(name)
-    matrices = UNCALIBRATED
-    if quantization.method == "gptq":
-        matrices = quantize_sequentially(model, rows, linear_format(quantization), bf16=bf16_is_fast())
-    copy = model if quantization.method == "none" else dequantized_copy(model, quantization, matrices)
-    seconds = time.perf_counter() - started
-    formats = variant_formats(linear_format(quantization), model.config.hidden_size)
-    return {
-        "grid": name,
-        "perplexity": round(perplexity(copy, windows), 3),
-        "weightBytes": lay_out(spec_of(model), formats).total_bytes,
-        "secondsToQuantize": round(seconds, 1),
-    }
+def measure(bench: Bench, model: Path, text: Path, work: Path) -> None:
+    """Adds the rows that the table lacks."""
+    file = work / f"{bench.name}.json"
+    rows = _read(file)
+    missing = [grid for grid in GRIDS if grid not in {row["grid"] for row in rows}]
+    if not missing:
+        return
+    checkpoint = on_device(load_cached(model, StageCache(work / "cache")), choose_device("auto"))
+    roles = ("calibration", "evaluation")
+    texts = [read_documents(text / name, role) for name, role in zip(bench.text, roles, strict=True)]
+    calibration = calibration_rows(
+        checkpoint.tokenizer, texts[0], length=bench.length, tokens=bench.rows * bench.length, seed=0
+    )
+    documents = document_windows(checkpoint.tokenizer, texts[1][: bench.documents], length=bench.length).windows
+    joined = joined_windows(checkpoint, texts[1], bench.length, bench.joined) if bench.joined else ()
+    for grid in missing:
+        started = time.perf_counter()
+        quantized = quantize(grid, checkpoint.model, calibration)
+        seconds = time.perf_counter() - started
+        formats = variant_formats(linear_format(parse(grid)), checkpoint.model.config.hidden_size)
+        row = {
+            "model": bench.name,
+            "grid": grid,
+            "perplexity": round(perplexity(quantized, documents), 4),
+            "weightBytes": lay_out(spec_of(checkpoint.model), formats).total_bytes,
+            "secondsToQuantize": round(seconds, 1),
+            "engine": _engine(checkpoint.model),
+        }
+        if joined:
+            row["joinedPerplexity"] = round(perplexity(quantized, joined), 4)
+        print(json.dumps(row), file=sys.stderr, flush=True)
+        rows.append(row)
+        file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf8")
 
 
-def parse(name: str) -> Quantization:
-    if name == "dense":
+def quantize(grid: str, model: DecoderModel, rows: Tensor) -> DecoderModel:
+    """What `grid` (`gptq-q4b128a`, or `dense`) makes of the model."""
+    quantization = parse(grid)
+    method, weight_format = quantization.method, linear_format(quantization)
+    if method == "none":
+        return model
+    if method == "rtn":
+        return dequantized_copy(model, quantization)
+    made = calibrate(model, rows, weight_format, "gptq" if method == "qat" else method, bf16=bf16_is_fast())
+    if method == "qat":
+        made = Calibrated(UNSCALED, train_quantized(model, model, made.matrices, rows)[0])
+    return dequantized_copy(made.scaled(model), quantization, made.matrices or UNCALIBRATED)
+
+
+def parse(grid: str) -> Quantization:
+    if grid == "dense":
         return Quantization()
-    found = re.fullmatch(r"(rtn|gptq)-q([48])b(32|64|128|256)(a?)", name)
+    found = re.fullmatch(r"(.+)-q([48])b(32|64|128|256)(a?)", grid)
     if found is None:
-        raise SystemExit(f"{name!r} is no grid: use e.g. rtn-q8b128, gptq-q4b128a")
+        raise ValueError(f"{grid!r} is no grid")
     method, bits, block, asymmetric = found.groups()
     fields = {"method": method, "bits": int(bits), "blockSize": int(block), "symmetric": not asymmetric}
     return Quantization.from_json(fields | {"accuracyLevel": 4})
 
 
-def joined_windows(checkpoint: Checkpoint, text: Path, length: int, count: int) -> list[Tensor]:
-    """The first `count` windows `[length + 1]`: inputs and, one later, targets."""
+def joined_windows(checkpoint: Checkpoint, documents: list[str], length: int, count: int) -> tuple[Window, ...]:
+    """The first `count` windows of all documents joined by token 0, every token but the first of all scored."""
     stream: list[int] = []
-    for document in read_documents(text, "evaluation"):
+    for document in documents:
         stream += [0] if stream else []
         stream += checkpoint.tokenizer(document, add_special_tokens=False).input_ids
-    return [torch.tensor(stream[at * length : (at + 1) * length + 1]) for at in range(count)]
+    starts = range(0, count * length, length)
+    cuts = [torch.tensor(stream[start : start + length + 1]) for start in starts]
+    return tuple(Window(inputs=cut[:-1], positions=torch.arange(len(cut) - 1), targets=cut[1:]) for cut in cuts)
 
 
 @torch.inference_mode()
-def perplexity(model: DecoderModel, windows: list[Tensor]) -> float:
+def perplexity(model: DecoderModel, windows: tuple[Window, ...]) -> float:
     nll, tokens = 0.0, 0
     for window in windows:
-        logits = model(input_ids=window[None, :-1], use_cache=False).logits[0].float()
-        nll += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").double().item()
-        tokens += len(window) - 1
+        logits = model(input_ids=window.inputs[None].to(model.device), use_cache=False).logits[0].float()
+        scored = logits[window.positions.to(model.device)]
+        nll += (
+            torch.nn.functional.cross_entropy(scored, window.targets.to(model.device), reduction="sum").double().item()
+        )
+        tokens += len(window.targets)
     return math.exp(nll / tokens)
+
+
+def goals(bench: Bench, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for grid, goal in bench.goals:
+        for row in rows:
+            if (row["model"], row["grid"]) == (bench.name, grid):
+                value = row.get("joinedPerplexity", row["perplexity"])
+                found.append(
+                    {"name": f"{bench.name}: perplexity of {grid}", "value": value, "goal": goal, "met": value <= goal}
+                )
+    return found
+
+
+def page(document: dict[str, Any]) -> str:
+    lines = [
+        "# Quantizers",
+        "",
+        f"`{document['command']}` on {document['date']} ({document['machine']}).",
+        "",
+        "PyTorch, fp32, every matrix at the grid that is exported (`q4b128a`: 4 bits, blocks of 128, asymmetric),",
+        "embedding and head at 8 bits. `documents`: whole documents, each in windows of its own, as published code is",
+        "evaluated; SmolLM2: the first three of WikiText-2 b. `joined`: the first 16 windows of 1,024 tokens of all of",
+        "them joined by token 0, by which the goal is stated. Calibration: 16 rows of 1,024 tokens of WikiText-2 a,",
+        "small models: 128 rows of TinyStories.",
+    ]
+    for bench in BENCHES:
+        rows = [row for row in document["rows"] if row["model"] == bench.name]
+        if not rows:
+            continue
+        lines += ["", f"## {bench.name}", "", "| weights | documents | joined | weights file | s to quantize |"]
+        lines += ["|---|---|---|---|---|"]
+        lines += [_row(row) for row in sorted(rows, key=_order)]
+        lines += [f"| {name}, published | {value:g} | | | |" for name, value in bench.published]
+        absent = [grid for grid in GRIDS if grid not in {row["grid"] for row in rows}]
+        lines += ["", f"Not measured: {', '.join(absent)}."] if absent else []
+    lines += ["", "## Goals", "", "| goal | value | to reach | met |", "|---|---|---|---|"]
+    for goal in document["goals"]:
+        lines.append(f"| {goal['name']} | {goal['value']:.3f} | {goal['goal']:g} | {'yes' if goal['met'] else 'no'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _order(row: dict[str, Any]) -> tuple[bool, int, float]:
+    """The dense model, then by size, then by what is best at it."""
+    return row["grid"] != "dense", -row["weightBytes"], row["perplexity"]
+
+
+def _row(row: dict[str, Any]) -> str:
+    joined = f"{row['joinedPerplexity']:.2f}" if "joinedPerplexity" in row else ""
+    size = f"{row['weightBytes'] / 1e6:.1f} MB"
+    return f"| {row['grid']} | {row['perplexity']:.4g} | {joined} | {size} | {row['secondsToQuantize']} |"
+
+
+def _engine(model: DecoderModel) -> str:
+    machine = torch.cuda.get_device_name() if model.device.type == "cuda" else platform.machine()
+    return f"PyTorch {torch.__version__}, {machine}"
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf8")) if file.is_file() else []
+    return rows
 
 
 if __name__ == "__main__":

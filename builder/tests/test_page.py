@@ -19,6 +19,8 @@ from espalier_builder.page.answers import Answer, SideBySide, repetition
 from espalier_builder.page.html import heat_map, page
 from espalier_builder.page.removed import BINS, removed_by_layer
 from espalier_builder.prune.cut import Cut, apply_cut, whole
+from espalier_builder.quantize.awq import awq_scales
+from espalier_builder.quantize.scaling import scaled_copy
 from espalier_builder.quantize.weight_format import FP32, VariantFormats, WeightFormat, variant_formats
 from random_decoder import RandomDecoder, save_checkpoint
 from test_families import FAMILIES, published
@@ -39,15 +41,22 @@ def listed(exported: ExportedGraph) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("name", FORMATS)
-def test_removed_heads_neurons_and_layers_are_found_in_the_exported_weights(name: str, tmp_path: Path) -> None:
+def test_removed_heads_neurons_and_layers_are_found_in_the_exported_weights(
+    name: str, scaled: bool, tmp_path: Path
+) -> None:
     dense = RandomDecoder(ffn_sizes=(96, 96, 96)).build()
     cut = Cut(
         layers=(0, 2),
         neurons=(torch.arange(0, 96, 2), torch.arange(24, 96)),
         groups=(torch.tensor([1]), torch.tensor([0, 1])),
     )
-    exported = write_graph(apply_cut(dense, cut), FORMATS[name], tmp_path)
+    smaller = apply_cut(dense, cut)
+    if scaled:
+        rows = torch.randint(3, 130, (4, 32), generator=torch.Generator().manual_seed(1))
+        smaller = scaled_copy(smaller, awq_scales(smaller, rows, WeightFormat(4, 32, False, 0)))
+    exported = write_graph(smaller, FORMATS[name], tmp_path)
     first, gone, last = removed_by_layer(dense, tmp_path, listed(exported))
     assert first.heads == (1, 1, 1, 0, 0, 0)
     assert first.neurons == (0.5,) * BINS

@@ -83,7 +83,7 @@ def test_a_recipe_asks_for_training_and_gets_it_once(tmp_path: Path, monkeypatch
     stages = ModelStages(StageCache(tmp_path), DenseModel(model, "sha256:0"))
     quantization = Quantization("qat", bits=4, block_size=32, symmetric=False)
     first, second = (
-        stages.quantized(model, Recipe(Pruning(), quantization), lambda: ROWS[:8], seed=0) for _ in range(2)
+        stages.quantized(model, Recipe(Pruning(), quantization), lambda: ROWS[:8], seed=0).matrices for _ in range(2)
     )
     assert [name for name, cost in stages.costs if not cost.cached] == ["quantize", "train"]
     assert all(torch.equal(first[place].codes, second[place].codes) for place in first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,7 +106,7 @@ class _Build:
         text = self._texts_of_evaluation()
         reference = self._evaluate_dense(text)
         pruned = self._prune(text, reference)
-        matrices = self._quantize(pruned)
+        pruned, matrices = self._quantize(pruned)
         if recipe.quantization.method != "none":
             self._evaluate_quantized(pruned, matrices, text, reference)
         exported = self._export(pruned, matrices, text)
@@ -148,12 +148,14 @@ class _Build:
     def _calibration_rows(self) -> torch.Tensor:
         return self._texts.calibration()
 
-    def _quantize(self, pruned: Pruned) -> Matrices:
+    def _quantize(self, pruned: Pruned) -> tuple[Pruned, Matrices]:
+        """The pruned model with what quantization folds into it, and the matrices that calibration made."""
         recipe, seed = self._request.recipe, self._request.text.seed
         if recipe.quantization.method in ("none", "rtn"):
-            return UNCALIBRATED
+            return pruned, UNCALIBRATED
         tell = self._progress.of("quantize", f"quantizing by {recipe.quantization.method}")
-        return self._stages.quantized(pruned.model, recipe, lambda: self._calibration_rows, seed, tell)
+        made = self._stages.quantized(pruned.model, recipe, lambda: self._calibration_rows, seed, tell)
+        return replace(pruned, model=made.scaled(pruned.model)), made.matrices
 
     def _evaluate_quantized(
         self, pruned: Pruned, matrices: Matrices, text: EvaluationText, reference: DenseLogits

@@ -33,7 +33,7 @@ DEPTH_METHODS: tuple[PruningMethod, ...] = get_args(DepthMethod)
 MASK_METHODS: tuple[PruningMethod, ...] = get_args(MaskMethod)
 MaskPattern = Literal["free", "2:4", "4:8"]
 
-QuantizationMethod = Literal["none", "rtn", "gptq", "qat"]
+QuantizationMethod = Literal["none", "rtn", "gptq", "awq", "awq-gptq", "smoothquant", "qat"]
 
 
 def validate(name: str, value: object) -> None:
@@ -117,7 +117,8 @@ class Pruning:
 class Quantization:
     """Format of the linear weights; the fields after `method` mean nothing to `none` (fp32).
 
-    `rtn` rounds each weight by itself, `gptq` chooses codes on calibration text, `qat` trains `gptq`'s on it.
+    `rtn` rounds each weight by itself, `gptq` chooses codes on calibration text, `qat` trains `gptq`'s on it; `awq` and
+    `smoothquant` scale inputs before they round, `awq-gptq` before GPTQ chooses.
     """
 
     method: QuantizationMethod = "none"

@@ -115,8 +115,8 @@ def _candidate(
     else:
         model = pruned.model
         if recipe.quantization.method != "none":
-            matrices = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
-            model = dequantized_copy(pruned.model, recipe.quantization, matrices)
+            calibrated = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
+            model = dequantized_copy(calibrated.scaled(pruned.model), recipe.quantization, calibrated.matrices)
         quality = evaluate_model(model, request.evaluation.windows, reference)
     return {
         "recipe": recipe.to_json(),

@@ -45,12 +45,13 @@ export type Pruning = z.infer<typeof Pruning>;
 
 /**
  * How the linear weights are stored, and who chooses their codes: `rtn` rounds each weight by itself, `gptq` looks at
- * calibration text, `qat` trains what `gptq` chose towards the dense model. Embedding and head are rounded to 8 bits.
+ * calibration text, `qat` trains what `gptq` chose towards the dense model. `awq` and `smoothquant` fold scales of the
+ * inputs into what makes them before they round, `awq-gptq` before GPTQ chooses. Embedding and head are rounded to 8 bits.
  */
 export const Quantization = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("none") }),
   z.strictObject({
-    method: z.enum(["rtn", "gptq", "qat"]),
+    method: z.enum(["rtn", "gptq", "awq", "awq-gptq", "smoothquant", "qat"]),
     bits: z.union([z.literal(4), z.literal(8)]),
     blockSize: z.union([z.literal(32), z.literal(64), z.literal(128), z.literal(256)]),
     symmetric: z.boolean(),

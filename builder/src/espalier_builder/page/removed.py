@@ -1,7 +1,8 @@
 """What of the dense model a variant still has, layer by layer, read off its exported weights.
 
-Rows of q_proj, and of the matrices that read the FFN's input, are never mixed by a method, only rounded: a row of the
-variant is the dense row that it is most like. Shapes: H hidden size, D head size, F FFN width.
+Rows of q_proj, and of the matrices that read the FFN's input, are never mixed by a method, only rounded and, with the
+norm before them, scaled: times the norm's weight, a row of the variant is the dense row that it is most like.
+Shapes: H hidden size, D head size, F FFN width.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ def removed_by_layer(dense: DecoderModel, folder: Path, manifest: dict[str, Any]
     ]
     layers, following = list(gone), 0
     shapes = manifest["shape"]["layers"]
+    profiles = [_profile(_queries(dense, at)) for at in range(len(gone))]
     for index, shape in enumerate(shapes):
-        norm = weights.vector(f"layers.{index}.attention.norm")
-        # Layers keep their order: the next one of the dense model whose norm is this one's.
+        profile = _profile(_exported_queries(dense, weights, index, shape))
+        # Layers keep their order: the next one of the dense model that reads its input as this one does.
         rest = range(following, len(gone) - (len(shapes) - index - 1))
-        norms = [dense.model.layers[at].input_layernorm.weight.cpu() for at in rest]
-        source = rest[min(range(len(rest)), key=lambda at: float((norms[at] - norm).abs().sum()))]
+        source = max(rest, key=lambda at: float(profile @ profiles[at]))
         layers[source] = _layer(dense, source, weights, index, shape)
         following = source + 1
     return layers
@@ -61,16 +62,20 @@ def removed_by_layer(dense: DecoderModel, folder: Path, manifest: dict[str, Any]
 def _layer(
     dense: DecoderModel, source: int, weights: ExportedWeights, index: int, shape: dict[str, int]
 ) -> LayerRemoval:
-    linears = stacks(dense.model.layers[source])
-    size = dense.model.layers[source].self_attn.head_dim
+    layer = dense.model.layers[source]
+    linears = stacks(layer)
+    size, hidden = layer.self_attn.head_dim, dense.config.hidden_size
     heads, width = heads_of(dense)[source][0], ffn_widths(dense)[source]
-    hidden = dense.config.hidden_size
     inputs = {"attention.output": shape["heads"] * size, "ffn.down": shape["ffnSize"]}
     matrices = {name: weights.matrix(f"layers.{index}.{name}", inputs.get(name, hidden)) for name in linears}
-    queries = linears["attention.qkv"][0].weight.cpu().reshape(heads, -1)
-    kept_heads = _places(matrices["attention.qkv"][: shape["heads"] * size].reshape(shape["heads"], -1), queries)
+    kept_heads = _places(
+        _exported_queries(dense, weights, index, shape).reshape(shape["heads"], -1),
+        _queries(dense, source).reshape(heads, -1),
+    )
+    ffn_norm = weights.vector(f"layers.{index}.ffn.norm")
     kept_neurons = _places(
-        _by_neuron(matrices["ffn.gate_up"], shape["ffnSize"]), _by_neuron(stacked(linears["ffn.gate_up"]).cpu(), width)
+        _by_neuron(matrices["ffn.gate_up"] * ffn_norm, shape["ffnSize"]),
+        _by_neuron((stacked(linears["ffn.gate_up"]) * layer.post_attention_layernorm.weight).cpu(), width),
     )
     runs = [part for part in np.array_split(np.arange(width), BINS) if len(part) > 0]
     zeros = sum(int((matrix == 0).sum()) for matrix in matrices.values())
@@ -81,8 +86,29 @@ def _layer(
     )
 
 
+def _queries(dense: DecoderModel, layer: int) -> Tensor:
+    """Rows of q_proj times the weight of the norm that they read: the same however a quantizer scales the two."""
+    weights: Tensor = dense.model.layers[layer].self_attn.q_proj.weight
+    norm: Tensor = dense.model.layers[layer].input_layernorm.weight
+    return (weights * norm).cpu()
+
+
+def _exported_queries(dense: DecoderModel, weights: ExportedWeights, index: int, shape: dict[str, int]) -> Tensor:
+    rows = shape["heads"] * dense.model.layers[0].self_attn.head_dim
+    packed = weights.matrix(f"layers.{index}.attention.qkv", dense.config.hidden_size)
+    queries: Tensor = packed[:rows] * weights.vector(f"layers.{index}.attention.norm")
+    return queries
+
+
+def _profile(rows: Tensor) -> Tensor:
+    """How strongly each input is read, `[H]`, centred and of length 1."""
+    strength = rows.square().sum(0).sqrt()
+    return torch.nn.functional.normalize(strength - strength.mean(), dim=0)
+
+
 def _by_neuron(rows: Tensor, width: int) -> Tensor:
-    """Gate and up one above the other, `[2F, H]`, side by side, `[F, 2H]`; up alone stays."""
+    """Gate and up one above the other, `[2F, H]`, side by side, `[F, 2H]`, each row of length 1; up alone stays."""
+    rows = torch.nn.functional.normalize(rows, dim=1)
     beside: Tensor = rows.unflatten(0, (-1, width)).transpose(0, 1).flatten(1)
     return beside
 

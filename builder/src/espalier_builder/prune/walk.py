@@ -91,7 +91,12 @@ def gram(inputs: Iterable[Tensor]) -> Tensor:
 
 
 def relative_gram(stream: HiddenStates, block: Block, inner: list[Tensor]) -> Tensor:
-    """The Gram matrix for a matrix that writes to the residual stream, each token weighted by `1 / mean(h^2)`.
+    """The Gram matrix for a matrix that writes to the residual stream, of `relative_inputs`."""
+    return gram(relative_inputs(stream, block, inner))
+
+
+def relative_inputs(stream: HiddenStates, block: Block, inner: list[Tensor]) -> list[Tensor]:
+    """The inputs of a matrix that writes to the residual stream, each token's divided by the root mean square of h.
 
     h is the residual that the output makes. Whatever reads the stream normalises it first, so an error counts relative
     to h (ours). On SmolLM2 the first token of each row carries massive activations (its squared inputs of down_proj are
@@ -103,4 +108,4 @@ def relative_gram(stream: HiddenStates, block: Block, inner: list[Tensor]) -> Te
         written = states.clone()
         stream.add_output(written, part, block.linear.weight, block.linear.bias)
         parts.append(part.float() * written.flatten(0, 1).square().mean(-1, keepdim=True).rsqrt())
-    return gram(parts)
+    return parts

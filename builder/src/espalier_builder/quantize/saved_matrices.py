@@ -26,7 +26,7 @@ def save_matrices(matrices: Matrices, path: Path) -> None:
 def load_matrices(path: Path, weight_format: WeightFormat) -> Matrices:
     """What `save_matrices` wrote, all of `weight_format`."""
     with safe_open(path, "pt") as file:
-        columns = file.metadata()
+        columns = file.metadata() or {}
     tensors = load_file(path)
     return {
         name: QuantizedMatrix(

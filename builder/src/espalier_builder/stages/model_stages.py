@@ -38,12 +38,23 @@ from espalier_builder.prune.mask import barber, choose, pattern, sparsegpt
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import Moments, Statistics, collect_statistics
-from espalier_builder.quantize import gptq, grid, qat, saved_matrices, sequential
+from espalier_builder.quantize import (
+    awq,
+    calibrate,
+    gptq,
+    grid,
+    qat,
+    rtn,
+    saved_matrices,
+    scaling,
+    sequential,
+    smoothquant,
+)
+from espalier_builder.quantize.calibrate import UNSCALED, Calibrated
 from espalier_builder.quantize.grid import QuantizedMatrix
-from espalier_builder.quantize.model import UNCALIBRATED, Matrices
+from espalier_builder.quantize.model import UNCALIBRATED
 from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
-from espalier_builder.quantize.sequential import quantize_sequentially
 from espalier_builder.quantize.weight_format import linear_format
 from espalier_builder.recover import finetune, refit, surgeon
 from espalier_builder.stages.cache import StageCache, code_version
@@ -54,6 +65,7 @@ from espalier_builder.text.windows import EvaluationWindows
 Progress = Callable[[float], None]
 ENGINES = {"torch": torch.__version__, "transformers": transformers.__version__}
 TENSORS = "tensors.safetensors"
+SCALES = "scales.safetensors"
 FACTS = "facts.json"
 # Whatever decides a cut: a change in any of these makes new ones.
 _CHOOSING = (
@@ -75,7 +87,7 @@ _CHOOSING = (
 )
 _MASKING = (barber, choose, pattern, sparsegpt, gptq, walk)
 # And whatever decides codes and scales.
-_QUANTIZING = (gptq, grid, saved_matrices, sequential)
+_QUANTIZING = (awq, calibrate, gptq, grid, rtn, saved_matrices, scaling, sequential, smoothquant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,43 +162,47 @@ class ModelStages:
         rows: Callable[[], Tensor],
         seed: int,
         progress: Progress = lambda _: None,
-    ) -> Matrices:
+    ) -> Calibrated:
         """What calibration on `rows()` `[N, T]` makes of `pruned`, which `recipe` prunes to (stage `quantize`).
 
         Nothing for a quantizer that rounds each matrix by itself. Accuracy levels share their weights.
         """
-        if recipe.quantization.method not in ("gptq", "qat"):
-            return UNCALIBRATED
-        if recipe.quantization.method == "qat":
+        method = recipe.quantization.method
+        if method in ("none", "rtn"):
+            return Calibrated(UNSCALED, UNCALIBRATED)
+        if method == "qat":
             return self._trained(pruned, recipe, rows, seed, progress)
         calibration, weight_format, bf16 = rows(), linear_format(recipe.quantization), bf16_is_fast()
 
         def make(folder: Path) -> None:
-            matrices = in_batches_that_fit(
-                lambda: quantize_sequentially(pruned, calibration, weight_format, bf16=bf16, progress=progress)
+            made = in_batches_that_fit(
+                lambda: calibrate.calibrate(pruned, calibration, weight_format, method, bf16=bf16, progress=progress)
             )
-            save_matrices(matrices, folder / TENSORS)
+            save_matrices(made.matrices, folder / TENSORS)
+            save_file({name: scale.cpu() for name, scale in made.scales.items()}, folder / SCALES)
 
         inputs = {
             "model": self._dense.digest,
             "rows": digest_of_rows(calibration),
             "seed": seed,
             "pruning": recipe.pruning.to_json(),
+            "method": method,
             "grid": [weight_format.bits, weight_format.block_size, weight_format.symmetric],
             "bf16": bf16,
             "engines": ENGINES,
         }
         result = self._cache.run("quantize", inputs, code_version(*_CHOOSING, *_MASKING, *_QUANTIZING), make)
         self.costs.append(("quantize", result.cost))
-        return load_matrices(result.folder / TENSORS, weight_format)
+        scales = load_file(result.folder / SCALES, device=str(pruned.device))
+        return Calibrated(scales, load_matrices(result.folder / TENSORS, weight_format))
 
     def _trained(
         self, pruned: DecoderModel, recipe: Recipe, rows: Callable[[], Tensor], seed: int, progress: Progress
-    ) -> Matrices:
+    ) -> Calibrated:
         """What GPTQ makes of `pruned`, trained towards the dense model's logits (stage `train`)."""
         weight_format = linear_format(recipe.quantization)
         calibrated = replace(recipe, quantization=replace(recipe.quantization, method="gptq"))
-        start = self.quantized(pruned, calibrated, rows, seed, lambda done: progress(0.2 * done))
+        start = self.quantized(pruned, calibrated, rows, seed, lambda done: progress(0.2 * done)).matrices
         text = rows()
 
         def make(folder: Path) -> None:
@@ -206,7 +222,7 @@ class ModelStages:
         }
         result = self._cache.run("train", inputs, code_version(qat, finetune, grid, saved_matrices), make)
         self.costs.append(("train", result.cost))
-        return load_matrices(result.folder / TENSORS, weight_format)
+        return Calibrated(UNSCALED, load_matrices(result.folder / TENSORS, weight_format))
 
     def dense_logits(self, windows: EvaluationWindows, progress: Progress = lambda _: None) -> DenseLogits:
         """The dense model's logits on `windows` (stage `dense-logits`)."""
