@@ -35,20 +35,40 @@ def weight_probe_scores(
     each linear layer. Costs `2 probes + 1` forward passes.
     """
     rows = probe_rows(rows)
-    linears = _linears(model)
+    linears = ffn_linears(model)
     slopes = []
     for probe in range(probes):
         hooks = [_weight_hook(index, seed, probe) for index in range(len(linears))]
         slopes.append(_slope(model, rows, list(zip(linears, hooks, strict=True))))
         progress((probe + 1) / (probes + 1))
-    norms = _input_norms(model, rows, linears)
-    parts = []
-    for index, linear in enumerate(linears):
-        gradient = torch.zeros_like(linear.weight)
+
+    def gradient(index: int) -> Tensor:
+        weight = linears[index].weight
+        total = torch.zeros_like(weight)
         for probe, slope in enumerate(slopes):
-            gradient += slope / probes * _direction(linear.weight.shape, index, seed, probe, linear.weight.device)
-        parts.append(linear.weight.abs() * gradient.abs() * norms[index])
-    return neuron_sums(parts, len(linears) // len(model.model.layers))
+            total += slope / probes * _direction(weight.shape, index, seed, probe, weight.device)
+        return total
+
+    return sensitivity_scores(model, rows, gradient)
+
+
+@torch.inference_mode()
+def sensitivity_scores(model: DecoderModel, rows: Tensor, gradient: Callable[[int], Tensor]) -> list[Tensor]:
+    """`|W| * |g| * ||X||` summed by neuron, `[F]` a layer, for the loss's gradients `[out, in]` of the FFNs' linears.
+
+    `gradient` is asked for one linear after another, layer by layer, down_proj last, and nothing of its size is kept.
+    """
+    linears = ffn_linears(model)
+    norms = _input_norms(model, rows, linears)
+    scores: list[Tensor] = []
+    matrices = len(linears) // len(model.model.layers)
+    for index, (linear, norm) in enumerate(zip(linears, norms, strict=True)):
+        part = gradient(index).abs().mul_(linear.weight.abs()).mul_(norm)
+        if index % matrices == 0:
+            scores.append(part.sum(1))
+        else:
+            scores[-1] += part.sum(0 if index % matrices == matrices - 1 else 1)
+    return scores
 
 
 @torch.inference_mode()
@@ -87,13 +107,8 @@ def loss(model: DecoderModel, rows: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def neuron_sums(parts: list[Tensor], matrices: int) -> list[Tensor]:
-    """Scores of the `matrices` of each layer's FFN in turn, down_proj last, summed by neuron."""
-    layers = [parts[index : index + matrices] for index in range(0, len(parts), matrices)]
-    return [sum((each.sum(1) for each in inputs), start=down.sum(0)) for *inputs, down in layers]
-
-
-def _linears(model: DecoderModel) -> list[nn.Linear]:
+def ffn_linears(model: DecoderModel) -> list[nn.Linear]:
+    """Those of all layers in turn, down_proj last of each."""
     mlps = [layer.mlp for layer in model.model.layers]
     return [linear for mlp in mlps for linear in (*ffn_inputs(mlp), mlp.down_proj)]
 
