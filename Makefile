@@ -86,8 +86,8 @@ test-real: ## tests on SmolLM2 (MODEL=FILE.gguf: yours) and on the models of ESP
 test-arm64: setup ## the runtime as arm64 code under qemu-user (skips itself where there is none), by hand
 	@$(ON_NODE) sh scripts/test-arm64.sh
 
-soak: setup ## serve everything at once for MINUTES=10 while the variant is swapped, recorded in docs/measurements/soak.md
-	@$(ON_NODE) $(NODE) bench/soak/main.ts $(if $(MINUTES),--minutes $(MINUTES))
+soak: setup ## serve everything at once for MINUTES=10 while the variant is swapped (MODEL=FILE.gguf: yours), docs/measurements/soak.md
+	@$(ON_NODE) $(NODE) bench/soak/main.ts $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MODEL),--model $(abspath $(MODEL)))
 
 # PREPARE=1 makes the subjects beforehand; ROUNDS=1 ADD=1 THREADS=2 makes a long run in pieces, LEVEL=dense leaves others out.
 bench-inference: ## speed beside llama.cpp and OpenVINO on SmolLM2 (MODEL=FILE.gguf, DATA=DIR: your own), docs/measurements/inference.md

@@ -30,6 +30,7 @@ import { watchAssignment } from "./nats/assignments.ts";
 import { connectBroker } from "./nats/connect.ts";
 import { createLazyBroker } from "./nats/lazy-broker.ts";
 import type { AgentOptions } from "./options.ts";
+import { RuntimeWorkers } from "./runtime/runtime-workers.ts";
 import type { LogRing } from "./session/log-ring.ts";
 import { openReportOutbox } from "./session/report-outbox.ts";
 import { createSession } from "./session/session.ts";
@@ -47,6 +48,8 @@ const clock = { now: () => Date.now() };
 const renewalBackoff = { firstMs: 5_000, maxMs: 60_000, factor: 2 };
 /** Requests that run and wait together; the next one is told to come back. */
 const maxRequests = 8;
+/** One thread waits for the next variant while another serves. */
+const idleWorkers = 1;
 
 export interface Agent {
   readonly deviceId: string;
@@ -79,6 +82,7 @@ export async function startAgent(options: AgentOptions, log: Logger, logs: Pick<
   const chunks = openChunkStore(folder.chunks);
   const variants = await openVariantStore(folder.variants);
   const slot = new ModelSlot();
+  const workers = new RuntimeWorkers({ mostIdle: idleWorkers });
   const telemetry = new Telemetry({ deviceId, memory, clock });
   const { natsUrls, natsUserJwt, natsSeed } = identity.current;
   const user = natsUserJwt === "" ? null : { jwt: () => identity.current.natsUserJwt, seed: natsSeed };
@@ -101,7 +105,7 @@ export async function startAgent(options: AgentOptions, log: Logger, logs: Pick<
     },
     damaged: new Set(),
   };
-  const load = { variants, threads: budget.threads, spinning: options.spin, contextTokens, log };
+  const load = { variants, threads: budget.threads, spinning: options.spin, contextTokens, workers, log };
 
   let publishNow = (): void => undefined;
   const updater = createUpdater({
@@ -190,7 +194,11 @@ export async function startAgent(options: AgentOptions, log: Logger, logs: Pick<
   ]);
   running.catch((error: unknown) => log.error({ error: String(error) }, "a part of the agent stopped"));
   log.info({ deviceId, apiUrl: api.url, dataFolder: folder.root }, "agent is up");
-  return { deviceId, apiUrl: api.url, close: () => close({ stop, commands, running, api, slot, broker, enforced }) };
+  return {
+    deviceId,
+    apiUrl: api.url,
+    close: () => close({ stop, commands, running, api, slot, workers, broker, enforced }),
+  };
 }
 
 interface Parts {
@@ -199,16 +207,18 @@ interface Parts {
   readonly running: Promise<unknown>;
   readonly api: ApiServer;
   readonly slot: ModelSlot;
+  readonly workers: RuntimeWorkers;
   readonly broker: { close(): Promise<void> };
   readonly enforced: Enforced;
 }
 
-async function close({ stop, commands, running, api, slot, broker, enforced }: Parts): Promise<void> {
+async function close({ stop, commands, running, api, slot, workers, broker, enforced }: Parts): Promise<void> {
   stop.abort(new Error("the agent stops"));
   await commands.close();
   await running.catch(() => undefined);
   await api.close();
   await slot.swap(null);
+  await workers.close();
   await broker.close();
   await enforced.release();
 }

@@ -6,14 +6,21 @@ export interface Tally {
   cancelled: number;
   /** 429 with a time to come back. */
   refused: number;
-  tokens: number;
   readonly errors: string[];
 }
 
 export interface Client {
   readonly tally: Tally;
-  /** Sends requests one after another until `until` (performance.now()). */
-  run(until: number): Promise<void>;
+  /** Sends requests one after another until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface ClientOptions {
+  readonly url: string;
+  readonly model: string;
+  readonly seed: number;
+  /** Shared: answers by variant and request. */
+  readonly known: Map<string, string>;
 }
 
 const prompts = ["Once upon a time", "Tell me a story about a dog.", "Lily and Tom went to the park. They"];
@@ -27,13 +34,13 @@ interface Shape {
 
 /**
  * An application that asks for a bit of everything: chats and completions, plain and streamed, sampled and greedy, with
- * several answers and log probabilities, long prompts; and leaves in the middle of some. `known` is shared: an equal
- * request with a seed must get an equal answer from the same variant, whoever asked before.
+ * several answers and log probabilities, long prompts; and leaves in the middle of some. An equal request with a seed must
+ * get an equal answer from the same variant, whoever asked before.
  */
-export function createClient(url: string, seed: number, known: Map<string, string>): Client {
+export function createClient({ url, model, seed, known }: ClientOptions): Client {
   const random = seededRandom(seed);
   const below = (count: number): number => Math.floor(random() * count);
-  const tally: Tally = { answered: 0, cancelled: 0, refused: 0, tokens: 0, errors: [] };
+  const tally: Tally = { answered: 0, cancelled: 0, refused: 0, errors: [] };
 
   function shape(): Shape {
     const stream = below(2) === 0;
@@ -42,7 +49,7 @@ export function createClient(url: string, seed: number, known: Map<string, strin
     const sampled = below(2) === 0 ? { temperature: 1, top_p: 0.9, seed: below(3) } : {};
     const extra = below(4) === 0 ? (isChat ? { logprobs: true, top_logprobs: 2 } : { logprobs: 2 }) : {};
     const several = below(6) === 0 ? { n: 2 } : {};
-    const body = { model: "tiny", max_tokens: 8 + below(4) * 20, ...sampled, ...extra, ...several, stream };
+    const body = { model, max_tokens: 8 + below(4) * 20, ...sampled, ...extra, ...several, stream };
     return isChat
       ? {
           path: "/v1/chat/completions",
@@ -77,8 +84,7 @@ export function createClient(url: string, seed: number, known: Map<string, strin
   }
 
   function compare(body: Record<string, unknown>, text: string): void {
-    const { choices, usage, system_fingerprint: variant } = JSON.parse(text);
-    tally.tokens += usage.completion_tokens;
+    const { choices, system_fingerprint: variant } = JSON.parse(text);
     if (body["seed"] === undefined) return;
     const key = `${variant} ${JSON.stringify(body)}`;
     const answer = JSON.stringify(choices);
@@ -88,8 +94,8 @@ export function createClient(url: string, seed: number, known: Map<string, strin
 
   return {
     tally,
-    async run(until) {
-      while (performance.now() < until) {
+    async run(signal) {
+      while (!signal.aborted) {
         await one(shape()).catch((error: unknown) => tally.errors.push(String(error)));
       }
     },

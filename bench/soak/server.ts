@@ -1,11 +1,14 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
+import { artifactFiles, Manifest } from "@espalier/shared/contracts/manifest";
 import { startApiServer } from "../../agent/src/api/api-server.ts";
 import { ModelSlot, type ServedModel } from "../../agent/src/api/model-slot.ts";
 import { createGarbageCollector } from "../../agent/src/measure/collect-garbage.ts";
 import { createProcessMemory } from "../../agent/src/measure/process-memory.ts";
 import { loadRuntime } from "../../agent/src/runtime/load-runtime.ts";
+import { RuntimeWorkers } from "../../agent/src/runtime/runtime-workers.ts";
 import { loadTokenizer } from "../../agent/src/text/tokenizer.ts";
-import { type TinyRecipe, tinyArtifact } from "../../test/fixtures/tiny-artifact.ts";
 
 /** The first message. */
 export interface Listening {
@@ -20,11 +23,12 @@ export interface Swapped {
 
 /** Asked to serve another variant. */
 export interface ToServer {
-  readonly recipe: TinyRecipe;
+  readonly folder: string;
 }
 
 const send = (message: Listening | Swapped): void => void process.send?.(message);
 const slot = new ModelSlot();
+const workers = new RuntimeWorkers({ mostIdle: 1 });
 const memory = createProcessMemory();
 const collectGarbage = createGarbageCollector();
 let failures: string[] = [];
@@ -43,8 +47,8 @@ const server = await startApiServer(
   0,
 );
 
-process.on("message", async ({ recipe }: ToServer) => {
-  const replaced = slot.swap(await load(recipe));
+process.on("message", async ({ folder }: ToServer) => {
+  const replaced = slot.swap(await load(folder));
   // Requests on the replaced model end on it.
   await replaced;
   await collectGarbage();
@@ -53,15 +57,15 @@ process.on("message", async ({ recipe }: ToServer) => {
 });
 send({ url: server.url });
 
-async function load(recipe: TinyRecipe): Promise<ServedModel> {
-  const { folder, manifest } = await tinyArtifact(recipe);
+async function load(folder: string): Promise<ServedModel> {
+  const manifest = Manifest.parse(JSON.parse(await readFile(join(folder, artifactFiles.manifest), "utf8")));
   const log = { info: () => {}, warn: (_: object, message: string) => failures.push(message) };
   return {
-    modelName: "tiny",
-    variantName: recipe,
+    modelName: manifest.modelName,
+    variantName: manifest.name,
     artifactDigest: digestOfJson(manifest),
     activatedAtMs: Date.now(),
-    runtime: await loadRuntime({ folder, graph: manifest.graph, threads: 1, contextTokens: 512, log }),
+    runtime: await loadRuntime({ folder, graph: manifest.graph, threads: 1, contextTokens: 512, workers, log }),
     tokenizer: await loadTokenizer(folder),
   };
 }

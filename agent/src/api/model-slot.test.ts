@@ -21,6 +21,7 @@ async function countedModel(): Promise<{ model: ServedModel; closed: () => numbe
       loadMs: 1,
       contextTokens: 1,
       vocabularySize: 1,
+      crashed: new Promise(() => {}),
       generate: unused,
       logitsAt: unused,
       topTokens: unused,

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import koffi from "koffi";
+import { trimMemory } from "../runtime/trim-memory.ts";
 
 const sweepMs = 50;
 
@@ -12,22 +12,13 @@ const sweepMs = 50;
 export function createGarbageCollector(): () => Promise<void> {
   setFlagsFromString("--expose-gc");
   const collect: unknown = runInNewContext("gc");
-  const trim = mallocTrim();
   return async () => {
     // Buffers are freed by a thread of its own after the collection that found them dead.
     for (let round = 0; round < 2; round++) {
-      if (typeof collect === "function") collect();
+      // The flavour that also gives back the pages that V8 would keep for what may come: some 40 MB here.
+      if (typeof collect === "function") collect({ type: "major", execution: "sync", flavor: "last-resort" });
       await setTimeout(sweepMs);
     }
-    trim();
+    trimMemory();
   };
-}
-
-function mallocTrim(): () => void {
-  try {
-    const trim = koffi.load("libc.so.6").func("int malloc_trim(size_t)");
-    return () => void trim(0);
-  } catch {
-    return () => undefined;
-  }
 }

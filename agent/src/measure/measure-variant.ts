@@ -35,7 +35,7 @@ export async function measureVariant(
   }
   const window = await memory.open();
   try {
-    const { runtime, probe } = await loadVariant(load, artifactDigest);
+    const { runtime, probe } = await loadVariant(load, artifactDigest, signal);
     try {
       const text = probe.prompts.flatMap(({ tokens }) => tokens);
       const peakMemoryBytes = (): number => window.peakAloneBytes();

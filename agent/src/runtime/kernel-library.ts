@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import koffi, { type LibraryHandle } from "koffi";
+import koffi from "koffi";
+import { openOnce } from "./open-once.ts";
 import type { OrtApi, Pointer } from "./ort-c-api.ts";
 
 /** The agent's own kernels (agent/native): operators that ONNX Runtime calls in place of its own. */
@@ -15,27 +16,31 @@ export interface KernelLibrary {
 const folder = fileURLToPath(new URL("../../../.espalier/kernels", import.meta.url));
 const extensions: Readonly<Record<string, string>> = { linux: "so", darwin: "dylib" };
 
-/** Sessions call into the library as long as they live, and their threads longer: it is never unloaded. */
-const held: LibraryHandle[] = [];
-
 /** Where this platform's library lies, whether it is there or not. */
 export function kernelLibraryFile(): string {
   return join(folder, `${process.platform}-${process.arch}`, `kernels.${extensions[process.platform] ?? "none"}`);
 }
 
-/**
- * Loads the library and chooses the fastest kernel (`auto`) or the one of this name. Throws where there is no library for
- * the platform, or no kernel for the processor.
- */
-export function openKernelLibrary(kernel: string): KernelLibrary {
+/** Never closed: sessions call into the library as long as they live, and their threads longer. */
+const foreign = openOnce(() => {
   const file = kernelLibraryFile();
   if (!existsSync(file)) throw new Error(`there is no ${file}`);
   const handle = koffi.load(file);
-  held.push(handle);
-  const chosen: unknown = handle.func("EspalierUseKernel", "str", ["str"])(kernel === "auto" ? null : kernel);
+  return {
+    useKernel: handle.func("EspalierUseKernel", "str", ["str"]),
+    registerOps: handle.func("RegisterCustomOps", "void *", ["void *", "void *"]),
+  };
+});
+
+/**
+ * Opens the library and chooses the fastest kernel (`auto`) or the one of this name. Throws where there is no library for
+ * the platform, or no kernel for the processor.
+ */
+export function openKernelLibrary(kernel: string): KernelLibrary {
+  const { useKernel, registerOps } = foreign();
+  const chosen: unknown = useKernel(kernel === "auto" ? null : kernel);
   if (typeof chosen !== "string")
     throw new Error(`this processor can't run ${kernel === "auto" ? "any of the kernels" : kernel}`);
-  const registerOps = handle.func("RegisterCustomOps", "void *", ["void *", "void *"]);
   return {
     kernel: chosen,
     register: (api, sessionOptions) => api.check("RegisterCustomOps", registerOps(sessionOptions, api.base)),

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { Worker } from "node:worker_threads";
+import type { EspalierError } from "@espalier/shared/errors";
 import { checkGraph } from "./check-graph.ts";
 import { checkCount, checkRoom, checkTokens } from "./check-request.ts";
 import { safeModelFile } from "./model-files.ts";
@@ -12,18 +12,18 @@ import type {
   RuntimeOptions,
   TimeStepsRequest,
 } from "./runtime.ts";
-import { runtimeError } from "./runtime-error.ts";
+import { RuntimeWorkers } from "./runtime-workers.ts";
 import { TokenStream } from "./token-stream.ts";
-import { trimMemory } from "./trim-memory.ts";
 import { WorkerClient } from "./worker-client.ts";
-import type { FromWorker, WorkerSetup } from "./worker-protocol.ts";
+import type { WorkerSetup } from "./worker-protocol.ts";
 
 /**
  * Loads a variant's graph in a worker thread of its own. Throws an `EspalierError`: `runtime.unsafe-file` and
  * `runtime.unsafe-graph` before ONNX Runtime opens anything, `runtime.load-failed` when ONNX Runtime refuses the graph.
+ * Aborting the signal rejects with its reason at once, whatever the thread is at.
  */
-export async function loadRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { folder, graph, log } = options;
+export async function loadRuntime(options: RuntimeOptions, signal?: AbortSignal): Promise<Runtime> {
+  const { folder, graph, log, workers = new RuntimeWorkers({ mostIdle: 0 }) } = options;
   const modelFile = await safeModelFile(folder, graph.file);
   const dataFiles = new Map<string, string>();
   // A graph names its data from where it lies itself (ONNX's external data).
@@ -35,7 +35,7 @@ export async function loadRuntime(options: RuntimeOptions): Promise<Runtime> {
   const capacity = Math.min(options.contextTokens, graph.contextLength);
   holdOrtLibrary();
 
-  const setup: WorkerSetup = {
+  const setup: Omit<WorkerSetup, "progress"> = {
     engineOptions: {
       modelFile,
       graph,
@@ -46,24 +46,25 @@ export async function loadRuntime(options: RuntimeOptions): Promise<Runtime> {
     },
     wanted: options.engine ?? "auto",
   };
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: setup, resourceLimits });
-  const ready = await firstMessage(worker);
+  const worker = workers.take();
+  const client = new WorkerClient(worker);
+  const ready = await client.load(setup, signal).catch((error: unknown) => {
+    workers.discard(worker);
+    throw error;
+  });
   if (ready.fallbackReason !== null) {
     log.warn({ reason: ready.fallbackReason }, "the model runs slower than it could");
   }
   const { engine, kernel, loadMs } = ready;
   log.info({ modelFile, engine, kernel, loadMs, capacity }, "model loaded");
-  return new WorkerRuntime(new WorkerClient(worker), {
-    engine,
-    kernel,
-    loadMs,
-    contextTokens: capacity,
-    vocabularySize: graph.vocabularySize,
-  });
+  const facts = { engine, kernel, loadMs, contextTokens: capacity, vocabularySize: graph.vocabularySize };
+  const leave = async (): Promise<void> => {
+    if (await client.close()) return workers.giveBack(worker);
+    log.warn({ modelFile }, "the model's thread is given up");
+    workers.discard(worker);
+  };
+  return new WorkerRuntime(client, facts, leave);
 }
-
-/** The worker's own heap is small: logits, cache and weights lie outside of it. */
-const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 };
 
 interface RuntimeFacts {
   readonly engine: EngineKind;
@@ -79,10 +80,15 @@ class WorkerRuntime implements Runtime {
   readonly loadMs: number;
   readonly contextTokens: number;
   readonly vocabularySize: number;
+  readonly crashed: Promise<EspalierError>;
   readonly #client: WorkerClient;
+  readonly #leave: () => Promise<void>;
+  #left: Promise<void> | null = null;
 
-  constructor(client: WorkerClient, facts: RuntimeFacts) {
+  constructor(client: WorkerClient, facts: RuntimeFacts, leave: () => Promise<void>) {
     this.#client = client;
+    this.#leave = leave;
+    this.crashed = client.crashed;
     this.engine = facts.engine;
     this.kernel = facts.kernel;
     this.loadMs = facts.loadMs;
@@ -129,33 +135,9 @@ class WorkerRuntime implements Runtime {
   }
 
   async close(): Promise<void> {
-    await this.#client.close();
-    trimMemory();
+    this.#left ??= this.#leave();
+    await this.#left;
   }
 }
 
 const ignoreToken = (): void => {};
-
-/** The worker's first message; rejects when it could not load or died. */
-function firstMessage(worker: Worker): Promise<Extract<FromWorker, { kind: "ready" }>> {
-  return new Promise((resolve, reject) => {
-    const settle = (act: () => void): void => {
-      worker.off("message", onMessage);
-      worker.off("error", onError);
-      worker.off("exit", onExit);
-      act();
-    };
-    const onMessage = (message: FromWorker): void => {
-      if (message.kind === "ready") settle(() => resolve(message));
-      else if (message.kind === "load-failed") {
-        settle(() => reject(runtimeError("runtime.load-failed", message.message)));
-      }
-    };
-    const onError = (cause: Error): void =>
-      settle(() => reject(runtimeError("runtime.crashed", `The model's worker died: ${cause.message}`, { cause })));
-    const onExit = (code: number): void => onError(new Error(`exit code ${code}`));
-    worker.on("message", onMessage);
-    worker.on("error", onError);
-    worker.on("exit", onExit);
-  });
-}

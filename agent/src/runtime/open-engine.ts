@@ -4,6 +4,7 @@ import type { Engine, EngineOptions } from "./engine.ts";
 import { FfiEngine } from "./ffi-engine.ts";
 import { openKernelLibrary } from "./kernel-library.ts";
 import { probeKernels } from "./kernel-probe.ts";
+import { openOnce } from "./open-once.ts";
 import { openOrtApi } from "./ort-c-api.ts";
 import { openOrtLibrary } from "./ort-library.ts";
 import type { EngineKind } from "./runtime.ts";
@@ -41,9 +42,11 @@ export async function openEngine(options: EngineOptions, wanted: EngineKind | "a
   }
 }
 
+const ortApi = openOnce(() => openOrtApi(openOrtLibrary()));
+
 /** With the agent's kernels where they prove themselves, else with ONNX Runtime's own and the reason why. */
 async function openFfi(options: EngineOptions): Promise<OpenedEngine> {
-  const api = openOrtApi(openOrtLibrary());
+  const api = ortApi();
   let reason: string | null = null;
   if (options.kernel !== "stock") {
     try {

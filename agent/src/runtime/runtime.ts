@@ -1,5 +1,7 @@
 import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import type { EspalierError } from "@espalier/shared/errors";
 import type { TokenLogprobs } from "./log-probabilities.ts";
+import type { RuntimeWorkers } from "./runtime-workers.ts";
 import type { Sampling } from "./sampling.ts";
 
 /** Which way the graph is run: the C API with the cache in place, or the Node binding, which copies the cache each step. */
@@ -57,6 +59,8 @@ export interface Runtime {
   /** Capacity of the KV cache: prompt and answer together. */
   readonly contextTokens: number;
   readonly vocabularySize: number;
+  /** Resolves should its thread die or hang; never after `close()`. */
+  readonly crashed: Promise<EspalierError>;
   /** Tokens as they are chosen. Leaving the loop early cancels. */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GeneratedToken>;
   /** Logits of the last position after a prefill of `tokens`, at the vocabulary `indices`. Shape [indices.length]. */
@@ -65,7 +69,7 @@ export interface Runtime {
   topTokens(tokens: readonly number[], signal?: AbortSignal): Promise<Int32Array>;
   /** Milliseconds of each repetition, in order, warm-up not included. */
   timeSteps(request: TimeStepsRequest, signal?: AbortSignal): Promise<number[]>;
-  /** Rejects what is pending, frees the model and ends the worker. Calling it again does nothing. */
+  /** Rejects what is pending, frees the model and gives the worker back. Calling it again does nothing. */
   close(): Promise<void>;
 }
 
@@ -89,6 +93,8 @@ export interface RuntimeOptions {
    * the kernel of this name.
    */
   readonly kernel?: string;
+  /** Where its thread comes from and goes to. Default: a new one, that ends with the model. */
+  readonly workers?: RuntimeWorkers;
   readonly log: RuntimeLog;
 }
 

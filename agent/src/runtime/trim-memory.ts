@@ -1,5 +1,15 @@
 import { readFileSync } from "node:fs";
 import koffi from "koffi";
+import { openOnce } from "./open-once.ts";
+
+/** Throws where the C library isn't glibc. */
+const glibc = openOnce(() => {
+  const library = koffi.load("libc.so.6");
+  return {
+    trim: library.func("malloc_trim", "int", ["size_t"]),
+    advise: library.func("madvise", "int", ["void *", "size_t", "int"]),
+  };
+});
 
 /**
  * Gives freed memory back to the system where the C library is glibc, which else keeps what a closed model's weights
@@ -8,7 +18,7 @@ import koffi from "koffi";
 export function trimMemory(): void {
   if (process.platform !== "linux") return;
   try {
-    koffi.load("libc.so.6").func("malloc_trim", "int", ["size_t"])(0);
+    glibc().trim(0);
   } catch {
     // musl has no malloc_trim and returns memory by itself.
   }
@@ -33,7 +43,7 @@ export function dropMapped(folder: string): void {
   });
   if (ours.length === 0) return;
   try {
-    const advise = koffi.load("libc.so.6").func("madvise", "int", ["void *", "size_t", "int"]);
+    const { advise } = glibc();
     for (const { start, end } of ours) advise(start, Number(end - start), dontNeed);
   } catch {
     // musl: the pages stay until the system wants them.

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
 import { WorkerClient } from "./worker-client.ts";
+import type { WorkerSetup } from "./worker-protocol.ts";
 
 const call = { method: "topTokens", tokens: [1] } as const;
 
@@ -19,7 +20,7 @@ describe("WorkerClient", () => {
       client.call(call, undefined, () => {}),
       { code: "runtime.crashed" },
     );
-    await client.close();
+    assert.equal(await client.close(), false);
   });
 
   it("keeps the reason of a worker that throws", async () => {
@@ -38,7 +39,7 @@ describe("WorkerClient", () => {
     const failing = new Worker(
       `const { parentPort } = require("node:worker_threads");
        parentPort.on("message", (message) => {
-         if (message.kind === "close") parentPort.close();
+         if (message.kind === "unload") parentPort.postMessage({ kind: "unloaded" });
          else parentPort.postMessage({ kind: "failed", id: message.id, message: "no memory" });
        });`,
       { eval: true },
@@ -51,6 +52,32 @@ describe("WorkerClient", () => {
         expected,
       );
     }
-    await client.close();
+    assert.equal(await client.close(), true);
+    await failing.terminate();
+  });
+
+  // A stand-in: the real worker can't be made to hang.
+  const hang = (t: TestContext): Worker => {
+    const worker = new Worker(`require("node:worker_threads").parentPort.on("message", () => {})`, { eval: true });
+    t.after(() => worker.terminate());
+    return worker;
+  };
+
+  it("loses a worker that hangs with a call, and says so", async (t) => {
+    const client = new WorkerClient(hang(t), { patienceMs: 1 });
+    await assert.rejects(
+      client.call(call, undefined, () => {}),
+      { code: "runtime.crashed", message: /hangs/ },
+    );
+    assert.equal((await client.crashed).code, "runtime.crashed");
+    assert.equal(await client.close(), false);
+  });
+
+  it("loses a worker that hangs while it loads or is to let the model go", async (t) => {
+    for (const act of ["load", "close"] as const) {
+      const client = new WorkerClient(hang(t), { patienceMs: 1 });
+      if (act === "load") await assert.rejects(client.load({} as WorkerSetup, undefined), { code: "runtime.crashed" });
+      assert.equal(await client.close(), false);
+    }
   });
 });

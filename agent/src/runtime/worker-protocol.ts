@@ -1,10 +1,12 @@
 import type { EngineOptions } from "./engine.ts";
 import type { EngineKind, GeneratedToken, GenerateRequest, TimeStepsRequest } from "./runtime.ts";
 
-/** What the worker is started with. */
+/** What the worker is to load. */
 export interface WorkerSetup {
   readonly engineOptions: EngineOptions;
   readonly wanted: EngineKind | "auto";
+  /** [1]: the worker counts its turns here, so that the main thread sees it get on without a message. */
+  readonly progress: Int32Array;
 }
 
 /** One method of `Runtime` with its arguments. */
@@ -14,10 +16,12 @@ export type Call =
   | { readonly method: "topTokens"; readonly tokens: readonly number[] }
   | { readonly method: "timeSteps"; readonly request: TimeStepsRequest };
 
+/** A worker has one model at a time: `load`, calls, `unload`, `load`. */
 export type ToWorker =
+  | { readonly kind: "load"; readonly setup: WorkerSetup }
   /** `cancelFlag` [1]: the main thread stores 1 to cancel; the worker reads it between runs without leaving its loop. */
   | { readonly kind: "call"; readonly id: number; readonly cancelFlag: Int32Array; readonly call: Call }
-  | { readonly kind: "close" };
+  | { readonly kind: "unload" };
 
 export type CallResult = Float32Array | Int32Array | number[];
 
@@ -30,6 +34,8 @@ export type FromWorker =
       readonly fallbackReason: string | null;
     }
   | { readonly kind: "load-failed"; readonly message: string }
+  /** All memory of the model is free; nothing more comes of its calls. */
+  | { readonly kind: "unloaded" }
   | { readonly kind: "token"; readonly id: number; readonly token: GeneratedToken }
   /** The call's end; null for `generate`, whose tokens came before. */
   | { readonly kind: "result"; readonly id: number; readonly result: CallResult | null }

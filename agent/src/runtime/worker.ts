@@ -1,50 +1,77 @@
 import { dirname } from "node:path";
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { messageOf } from "@espalier/shared/errors";
+import { createGarbageCollector } from "../measure/collect-garbage.ts";
 import { Cancelled, Decoder, type IsCancelled, type Steps } from "./decoder.ts";
 import type { Engine } from "./engine.ts";
 import { openEngine } from "./open-engine.ts";
+import { openOnce } from "./open-once.ts";
 import { dropMapped, trimMemory } from "./trim-memory.ts";
 import { Turns } from "./turns.ts";
 import type { Call, CallResult, FromWorker, ToWorker, WorkerSetup } from "./worker-protocol.ts";
 
-/** The thread that owns one loaded variant. Calls take turns at it. */
+/** A thread that owns at most one loaded variant, one after another. Calls take turns at it. */
 
 const port = parentPort;
 if (port === null) throw new Error("worker.ts runs as a worker thread only");
 const send = (message: FromWorker): void => port.postMessage(message);
 
-const setup = workerData as WorkerSetup;
-const startMs = performance.now();
-try {
-  const { engine, fallbackReason } = await openEngine(setup.engineOptions, setup.wanted);
-  trimMemory();
-  // Kernels have copied their weights: what they were read from only counts as memory.
-  dropMapped(dirname(setup.engineOptions.modelFile));
-  const { kind, kernel } = engine;
-  send({ kind: "ready", engine: kind, kernel, loadMs: performance.now() - startMs, fallbackReason });
-  serve(engine);
-} catch (error) {
-  send({ kind: "load-failed", message: messageOf(error) });
-  port.close();
+interface Loaded {
+  readonly engine: Engine;
+  readonly decoder: Decoder;
+  readonly turns: Turns;
+  readonly progress: Int32Array;
 }
 
-function serve(engine: Engine): void {
-  const decoder = new Decoder(engine);
-  const turns = new Turns();
-  port?.on("message", (message: ToWorker) => {
-    if (message.kind === "close") {
-      // The main thread has cancelled all calls: each ends at its next turn.
-      void turns.idle().then(async () => {
-        await engine.close();
-        port?.close();
+let loaded: Loaded | null = null;
+const garbageCollector = openOnce(createGarbageCollector);
+
+port.on("message", (message: ToWorker) => {
+  switch (message.kind) {
+    case "load":
+      void load(message.setup);
+      return;
+    case "unload":
+      void unload();
+      return;
+    case "call": {
+      if (loaded === null) throw new Error("a call came before its model");
+      const { id, cancelFlag, call } = message;
+      const { decoder, turns, progress } = loaded;
+      const steps = begin(decoder, call, () => Atomics.load(cancelFlag, 0) !== 0);
+      turns.add(() => {
+        Atomics.add(progress, 0, 1);
+        return takeTurn(id, steps);
       });
       return;
     }
-    const { id, cancelFlag, call } = message;
-    const steps = begin(decoder, call, () => Atomics.load(cancelFlag, 0) !== 0);
-    turns.add(() => takeTurn(id, steps));
-  });
+  }
+});
+
+/** Never rejects. */
+async function load({ engineOptions, wanted, progress }: WorkerSetup): Promise<void> {
+  const startMs = performance.now();
+  try {
+    const { engine, fallbackReason } = await openEngine(engineOptions, wanted);
+    trimMemory();
+    // Kernels have copied their weights: what they were read from only counts as memory.
+    dropMapped(dirname(engineOptions.modelFile));
+    const { kind, kernel } = engine;
+    loaded = { engine, decoder: new Decoder(engine), turns: new Turns(), progress };
+    send({ kind: "ready", engine: kind, kernel, loadMs: performance.now() - startMs, fallbackReason });
+  } catch (error) {
+    send({ kind: "load-failed", message: messageOf(error) });
+  }
+}
+
+/** Leaves nothing of the model in memory. The main thread has cancelled all calls: each ends at its next turn. */
+async function unload(): Promise<void> {
+  await loaded?.turns.idle();
+  await loaded?.engine.close();
+  loaded = null;
+  // The KV cache is this thread's own garbage, which no other thread's collection frees.
+  await garbageCollector()();
+  send({ kind: "unloaded" });
 }
 
 /** Never rejects: what goes wrong is the call's answer. */

@@ -7,6 +7,7 @@ import { checkPlainFiles } from "../download/assemble.ts";
 import type { VariantStore } from "../download/variant-store.ts";
 import { loadRuntime } from "../runtime/load-runtime.ts";
 import type { Runtime, RuntimeLog } from "../runtime/runtime.ts";
+import type { RuntimeWorkers } from "../runtime/runtime-workers.ts";
 import { loadTokenizer, type TextTokenizer } from "../text/tokenizer.ts";
 
 export interface LoadDeps {
@@ -15,6 +16,7 @@ export interface LoadDeps {
   readonly spinning: boolean;
   /** Capacity of the KV cache, at most the model's context. */
   readonly contextTokens: number;
+  readonly workers: RuntimeWorkers;
   readonly log: RuntimeLog;
 }
 
@@ -27,10 +29,10 @@ export interface LoadedVariant {
 
 /**
  * Loads a held variant beside whatever runs.
- * @throws {EspalierError} `variant.not-held`, `file.unsafe`, and the errors of tokenizer and runtime
+ * @throws the signal's reason, {EspalierError} `variant.not-held`, `file.unsafe`, and the errors of tokenizer and runtime
  */
-export async function loadVariant(deps: LoadDeps, artifactDigest: Digest): Promise<LoadedVariant> {
-  const { variants, threads, spinning, contextTokens, log } = deps;
+export async function loadVariant(deps: LoadDeps, artifactDigest: Digest, signal: AbortSignal): Promise<LoadedVariant> {
+  const { variants, threads, spinning, contextTokens, workers, log } = deps;
   const manifest = variants.manifest(artifactDigest);
   if (manifest === undefined)
     throw new EspalierError("variant.not-held", `Variant ${artifactDigest} is not on disk.`, {
@@ -41,14 +43,10 @@ export async function loadVariant(deps: LoadDeps, artifactDigest: Digest): Promi
   const probe = Probe.parse(JSON.parse(await readFile(join(folder, artifactFiles.probe), "utf8")));
   const tokenizer = await loadTokenizer(folder);
   const dataFiles = [...new Set([artifactFiles.weights, ...manifest.tensors.map(({ file }) => file)])];
-  const runtime = await loadRuntime({
-    folder,
-    graph: manifest.graph,
-    dataFiles,
-    threads,
-    spinning,
-    contextTokens,
-    log,
-  });
+  const { graph } = manifest;
+  const runtime = await loadRuntime(
+    { folder, graph, dataFiles, threads, spinning, contextTokens, workers, log },
+    signal,
+  );
   return { manifest, runtime, tokenizer, probe };
 }

@@ -1,7 +1,7 @@
 import { compareGenerations, type Generation } from "@espalier/shared/contracts/assignment";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { EspalierError, messageOf } from "@espalier/shared/errors";
-import type { ModelSlot } from "../api/model-slot.ts";
+import type { ModelSlot, ServedModel } from "../api/model-slot.ts";
 import type { ChunkStore } from "../download/chunk-store.ts";
 import { type ObtainDeps, obtainVariant } from "../download/obtain-variant.ts";
 import { damagedFiles } from "../download/verify-files.ts";
@@ -42,7 +42,7 @@ export type Executors = {
   ) => Promise<void>;
 };
 
-export function createExecutors(deps: StepDeps): Executors {
+export function createExecutors(deps: StepDeps & { readonly wake: () => void }): Executors {
   const { state, slot, reporter, clock, memory } = deps;
 
   /** Serves a variant from now on; requests that run on the replaced one end on it. */
@@ -50,7 +50,17 @@ export function createExecutors(deps: StepDeps): Executors {
     const model = { ...installed, variantName: installed.name, runtime: loaded.runtime, tokenizer: loaded.tokenizer };
     const drained = slot.swap(model);
     deps.onServing(installed);
+    void loaded.runtime.crashed.then((error) => giveUp(model, error));
     await drained;
+  };
+  /** A model whose thread is lost is no longer served, and restored like one whose process died. */
+  const giveUp = async (model: ServedModel, error: Error): Promise<void> => {
+    deps.log.warn(
+      { artifactDigest: model.artifactDigest, reason: messageOf(error) },
+      "the active variant is loaded anew",
+    );
+    if (slot.current === model) await slot.swap(null);
+    deps.wake();
   };
   const serveNothing = async (): Promise<void> => {
     await slot.swap(null);
@@ -77,9 +87,9 @@ export function createExecutors(deps: StepDeps): Executors {
       const { artifactDigest } = installed;
       await countRestore((attempts) => attempts + 1);
       await checkFiles(artifactDigest, signal);
-      const loaded = await loadVariant(deps.load, artifactDigest);
+      const loaded = await loadVariant(deps.load, artifactDigest, signal);
       try {
-        await checkFirstLogits(loaded);
+        await checkFirstLogits(loaded, signal);
       } catch (error) {
         await loaded.runtime.close();
         throw error;
@@ -133,7 +143,7 @@ export function createExecutors(deps: StepDeps): Executors {
       const window = await memory.open();
       let loaded: LoadedVariant | undefined;
       try {
-        loaded = await loadVariant(deps.load, variant.artifactDigest);
+        loaded = await loadVariant(deps.load, variant.artifactDigest, signal);
         const { proof, reason } = await proveLoaded(loaded, variant, window, signal);
         signal.throwIfAborted();
         if (reason !== null) {
@@ -237,8 +247,8 @@ export function createExecutors(deps: StepDeps): Executors {
 }
 
 /** After every load: an artifact that loads but computes something else must not serve. */
-async function checkFirstLogits({ runtime, probe }: LoadedVariant): Promise<void> {
-  const cosine = await firstLogitsCosine(runtime, probe, new AbortController().signal);
+async function checkFirstLogits({ runtime, probe }: LoadedVariant, signal: AbortSignal): Promise<void> {
+  const cosine = await firstLogitsCosine(runtime, probe, signal);
   if (!(cosine >= probe.firstLogits.minCosine))
     throw new EspalierError(
       "variant.first-logits",

@@ -34,7 +34,7 @@ export interface Updater {
 
 export function createUpdater(deps: UpdaterDeps): Updater {
   const { state, slot, obtain, log, reporter } = deps;
-  const executors = createExecutors(deps);
+  const executors = createExecutors({ ...deps, wake: () => wake() });
   let changed = Promise.withResolvers<void>();
   let running: { readonly step: Step; readonly abort: AbortController } | null = null;
   // A trial found at start was begun by a process that died.
