@@ -93,6 +93,32 @@ test("two measurements of one device follow one another", async (t) => {
   assert.equal((await following).value?.state, "cancelled");
 });
 
+test("what another measurement of the same kit found meanwhile is not measured again", async (t) => {
+  const { deviceId, session, measurer } = await connect(t);
+  const { signal } = new AbortController();
+  const first = Array.fromAsync(measurer.withKit(deviceId, kitDigest, signal));
+  const { commandId } = await session.next("measure");
+  const second = measurer.withKit(deviceId, kitDigest, signal)[Symbol.asyncIterator]();
+  assert.equal((await second.next()).value?.state, "waiting");
+  const following = second.next();
+  const busy = measurer.withKit(deviceId, kitDigest, signal, { sustainedSeconds: 1 })[Symbol.asyncIterator]();
+  assert.equal((await busy.next()).value?.state, "waiting");
+  const measurements = toDocument("Measurements", measured({ kit: { kitDigest, timings: [] } }));
+  session.stream.write({ measurement: { commandId, state: "STATE_SUCCEEDED", fraction: 1, measurements } });
+  assert.equal((await first).at(-1)?.state, "succeeded");
+  const { value } = await following;
+  assert.deepEqual(
+    [value?.state, value?.message, value?.measurements?.kit?.kitDigest],
+    ["succeeded", "measured meanwhile", kitDigest],
+  );
+  assert.equal((await second.next()).done, true);
+  const kept = busy.next();
+  const next = await session.next("measure");
+  assert.equal(next.items.at(-1)?.kit?.sustainedSeconds, 1, "keeping it busy was not done yet");
+  session.stream.write({ measurement: { commandId: next.commandId, state: "STATE_CANCELLED", fraction: 1 } });
+  assert.equal((await kept).value?.state, "cancelled");
+});
+
 test("a device that nobody enrolled is refused by name", async (t) => {
   const { measurer } = await connect(t);
   const running = Array.fromAsync(measurer.withKit("dev-none", kitDigest, new AbortController().signal));

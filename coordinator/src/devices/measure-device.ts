@@ -10,6 +10,7 @@ import { recordEvent } from "../store/events.ts";
 import type { Store } from "../store/open.ts";
 import { findProfile, saveProfile } from "../store/profiles.ts";
 import { staleReason } from "./decide/stale-profile.ts";
+import { measuredProfile } from "./measured-profile.ts";
 import { mergeMeasurements } from "./merge-measurements.ts";
 
 /** How a measurement of a device stands; the last of a run is `succeeded`, `failed` or `cancelled`. */
@@ -26,7 +27,8 @@ export interface MeasureProgress {
 /** Measures devices and keeps their profiles. Runs of one device follow one another. */
 export interface DeviceMeasurer {
   /**
-   * The standard suite: memory bandwidth, disk, download and the kit's graphs.
+   * The standard suite: memory bandwidth, disk, download and the kit's graphs. Asked for twice at once, e.g. by a plan while a
+   * device with a new budget is measured by itself, it runs once; keeping a device busy is done for each that asked.
    * @param options.reason kept in the profile
    * @param options.sustainedSeconds how long to keep the device busy as well, to see whether it gets slower
    * @throws {EspalierError} `device.unknown`, `device.offline`; the signal's reason
@@ -71,8 +73,9 @@ export function createDeviceMeasurer(parts: {
     deviceId: string,
     items: MeasurementItem[],
     signal: AbortSignal,
-    reason?: string,
+    options: { reason?: string | undefined; isDone?: () => Promise<Measurements | null> } = {},
   ): AsyncGenerator<MeasureProgress> {
+    const { reason, isDone = async () => null } = options;
     if ((await findDevice(store.db, deviceId)) === null) {
       throw new EspalierError("device.unknown", `there is no device ${deviceId}`, { fields: { deviceId } });
     }
@@ -89,6 +92,11 @@ export function createDeviceMeasurer(parts: {
           measurements: null,
         };
         await before;
+        const measurements = await isDone();
+        if (measurements !== null) {
+          yield { deviceId, state: "succeeded", message: "measured meanwhile", fraction: 1, measurements };
+          return;
+        }
       }
       let startedAtMs: number | null = null;
       for await (const update of hub.measure(deviceId, items, signal)) {
@@ -161,7 +169,13 @@ export function createDeviceMeasurer(parts: {
         { download: { digests } },
         { kit: { kitDigest, sustainedSeconds } },
       ];
-      yield* run(deviceId, items, signal, reason);
+      const askedAtMs = now();
+      const isDone = async (): Promise<Measurements | null> => {
+        const device = sustainedSeconds > 0 ? null : await findDevice(store.db, deviceId);
+        const profile = device === null ? null : await measuredProfile(store.db, device, { digest: kitDigest });
+        return profile !== null && profile.measuredAtMs >= askedAtMs ? profile.measurements : null;
+      };
+      yield* run(deviceId, items, signal, { reason, isDone });
     },
     async *withVariant(deviceId, variant, signal) {
       await parts.putArtifact(variant.artifactDigest);

@@ -2,10 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { messageOf } from "@espalier/shared/errors";
 import type { DeviceMeasurer } from "../devices/measure-device.ts";
+import { measuredProfile } from "../devices/measured-profile.ts";
 import { listDevices, type StoredDevice } from "../store/devices.ts";
 import type { StoredKit } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
-import { measuredProfile, selectDevices } from "./planner.ts";
+import { selectDevices } from "./planner.ts";
 
 export interface MeasureSelected {
   store: Store;

@@ -2,7 +2,6 @@ import { FileTree } from "@espalier/shared/contracts/files";
 import { Kit } from "@espalier/shared/contracts/kit";
 import { Manifest } from "@espalier/shared/contracts/manifest";
 import type { Plan } from "@espalier/shared/contracts/plan";
-import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import { recipeName } from "@espalier/shared/contracts/recipe";
 import type { SensitivityReport } from "@espalier/shared/contracts/report";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
@@ -10,12 +9,10 @@ import { matchesSelector } from "@espalier/shared/selector";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { readDocument } from "../blobs/read-tree.ts";
 import { composeBuild } from "../builds/compose-job.ts";
-import { staleReason } from "../devices/decide/stale-profile.ts";
-import type { Queries } from "../store/database.ts";
+import { measuredProfile } from "../devices/measured-profile.ts";
 import { listDevices, type StoredDevice } from "../store/devices.ts";
 import type { StoredKit } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
-import { findProfileWithKit } from "../store/profiles.ts";
 import { findVariant, findVariantByBuild, listVariants } from "../store/variants.ts";
 import { checkIndexOf } from "./check-index.ts";
 import { presentCorrections } from "./corrections.ts";
@@ -171,16 +168,6 @@ export function selectDevices(
   { selector }: Pick<RolloutSpec, "selector">,
 ): StoredDevice[] {
   return devices.filter(({ labels }) => matchesSelector(selector, labels));
-}
-
-/** The newest profile timed with this kit by the hardware and budget that the device has now; null where there is none. */
-export async function measuredProfile(
-  db: Queries,
-  device: Pick<StoredDevice, "id" | "budget" | "inventory">,
-  kit: Pick<StoredKit, "digest">,
-): Promise<DeviceProfile | null> {
-  const profile = await findProfileWithKit(db, device.id, (digest) => digest === kit.digest);
-  return profile === null || staleReason(profile, device) !== null ? null : profile;
 }
 
 /** What an artifact that isn't built will hold besides its weights: graph, tokenizer and documents. */
