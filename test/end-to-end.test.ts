@@ -1,7 +1,7 @@
 /** The whole job on the bundled model with real processes; the demo's own code runs it (test/demo). */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
@@ -13,6 +13,7 @@ import type { ManagedProcess } from "@espalier/cli/up/managed-process";
 import { fleetAlerts } from "@espalier/deploy/alerts";
 import { digestOfBytes, digestOfJson } from "@espalier/shared/contracts/digest";
 import { ModelProfile } from "@espalier/shared/contracts/model-profile";
+import { Plan } from "@espalier/shared/contracts/plan";
 import { EvaluationReport } from "@espalier/shared/contracts/report";
 import { fleetRows } from "@espalier/shared/dashboard/panels";
 import { dataNames, derivedNames } from "../coordinator/src/data-folder/layout.ts";
@@ -220,6 +221,27 @@ test("a model's profile says what each block costs on a device and how much it i
   assert.ok(device !== null && device.name === "pi" && device.predictedMs > 0);
   assert.equal(findings.length, 4);
   assert.equal((await readFile(svg, "utf8")).match(/<title>/g)?.length, 4 * blocks.length);
+});
+
+test("a plan counts in devices of the library, and ones like a device whose profile was shared", async () => {
+  const { contextPath } = demo.stack;
+  const [profile, spec] = ["kiosk.json", "what-if.json"].map((name) => join(dataFolder, name)) as [string, string];
+  const run = (...args: string[]) => espalier(binaries, ["--context", contextPath, ...args]);
+  await writeFile(profile, run("device", "export", "workstation"));
+  run("device", "import", profile, "--name", "kiosk");
+  await writeFile(spec, JSON.stringify({ ...demo.rollout.spec, name: "what-if" }));
+  const plan = Plan.parse(JSON.parse(run("plan", "-f", spec, "--with", "rpi5=2,kiosk=3", "-o", "json")));
+  assert.equal(plan.checkIndex, "", "a plan with devices that aren't there can't be applied");
+  const of = (reference: string) => plan.devices.filter(({ deviceId }) => deviceId.startsWith(`what-if/${reference}/`));
+  assert.deepEqual([plan.devices.length, of("rpi5").length, of("kiosk").length], [8, 2, 3]);
+  const measured = plan.devices.find(({ name }) => name === "workstation")!;
+  for (const { choice } of of("kiosk")) {
+    assert.equal(choice?.variantName, measured.choice?.variantName);
+    assert.deepEqual(choice?.prediction.tpotMs, measured.choice?.prediction.tpotMs);
+  }
+  for (const { choice } of of("rpi5"))
+    assert.ok(choice!.prediction.tpotMs.relativeUncertainty >= 0.5, "it is estimated");
+  assert.match(run("device", "references", "-o", "wide"), /kiosk[\s\S]*rpi5/);
 });
 
 test("two variants are compared in pairs, and a baseline holds for the same ones and is broken by a worse one", async () => {
