@@ -2,30 +2,16 @@
 // file's.
 #include <string.h>
 
-#include "attention_rows.h"
-#include "common.h"
-
-#define INLINE ALWAYS_INLINE TARGET
+#include "lanes.h"
 
 // Rows at once keep rows_at_once x VECTORS sums in registers. From `rows_to_turn` on, turning keys around pays.
 enum { rows_at_once = 6, rows_to_turn = 12 };
 // How many positions ahead of its use the cache is asked for: the processor's own prefetching stops where a page ends.
 enum { positions_ahead = 64, halves_per_line = 32 };
 
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef int32_t whole_lanes __attribute__((vector_size(4 * LANES)));
-typedef float loose_lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef half loose_halves __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
-
-INLINE lanes load_halves(const half *from) { return __builtin_convertvector(*(const loose_halves *)from, lanes); }
-INLINE lanes load(const float *from) { return *(const loose_lanes *)from; }
-INLINE void store(float *to, lanes values) { *(loose_lanes *)to = values; }
 INLINE void ask_for(const half *from, size_t count) {
   for (size_t i = 0; i < count; i += halves_per_line) __builtin_prefetch(from + i, 0, 2);
 }
-INLINE lanes larger(lanes a, lanes b) { return __builtin_elementwise_max(a, b); }
-INLINE lanes smaller(lanes a, lanes b) { return __builtin_elementwise_min(a, b); }
-
 // `exponential` of each.
 INLINE lanes exponentials(lanes value) {
   const float shift = 12582912.0f;

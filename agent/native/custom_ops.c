@@ -5,7 +5,8 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static const struct operator *const operators[] = {&linear_operator, &gated_linear_operator, &attention_operator};
+static const struct operator *const operators[] = {&linear_operators[0], &linear_operators[1], &linear_operators[2],
+                                                 &linear_operators[3], &attention_operator};
 static const struct kernel *chosen;
 static OrtCustomOpDomain *domain;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

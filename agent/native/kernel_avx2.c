@@ -8,6 +8,7 @@
 #define VECTORS 2
 
 #include "attention_kernel.h"
+#include "norm_kernel.h"
 
 enum { vector_rows = 8, vectors = tile_rows / vector_rows, tokens_at_once = 2 };
 
@@ -87,5 +88,14 @@ TARGET static void gate(const float *gate, const float *up, size_t count, float 
   gate_values(gate, up, count, out);
 }
 
-const struct kernel avx2_kernel = {"avx2", true, multiply_any, quantize_row, gate, round_to_halves, attend_rows};
+const struct kernel avx2_kernel = {
+    .name = "avx2",
+    .signed_weights = true,
+    .multiply = multiply_any,
+    .quantize_row = quantize_row,
+    .gate = gate,
+    .normalize = normalize,
+    .round = round_to_halves,
+    .attend = attend_rows,
+};
 #endif

@@ -8,6 +8,7 @@
 #define VECTORS 4
 
 #include "attention_kernel.h"
+#include "norm_kernel.h"
 
 // How far ahead of their use weights are asked for: the processor's own prefetching stops where a page ends.
 enum { prefetch_bytes = 2048, group_bytes = tile_rows * group_columns, halves = 2 };
@@ -88,5 +89,14 @@ TARGET static void gate(const float *gate, const float *up, size_t count, float 
   gate_values(gate, up, count, out);
 }
 
-const struct kernel avx512_vnni_kernel = {"avx512-vnni", false, multiply_any, quantize_row, gate, round_to_halves, attend_rows};
+const struct kernel avx512_vnni_kernel = {
+    .name = "avx512-vnni",
+    .signed_weights = false,
+    .multiply = multiply_any,
+    .quantize_row = quantize_row,
+    .gate = gate,
+    .normalize = normalize,
+    .round = round_to_halves,
+    .attend = attend_rows,
+};
 #endif

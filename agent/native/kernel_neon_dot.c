@@ -8,6 +8,7 @@
 #define VECTORS 4
 
 #include "attention_kernel.h"
+#include "norm_kernel.h"
 
 enum { vector_rows = 4, vectors = tile_rows / vector_rows, tokens_at_once = 2 };
 
@@ -74,5 +75,14 @@ static void quantize_row(const float *row, size_t columns, size_t block, int8_t 
 
 static void gate(const float *gate, const float *up, size_t count, float *out) { gate_values(gate, up, count, out); }
 
-const struct kernel neon_dot_kernel = {"neon-dot", true, multiply_any, quantize_row, gate, round_to_halves, attend_rows};
+const struct kernel neon_dot_kernel = {
+    .name = "neon-dot",
+    .signed_weights = true,
+    .multiply = multiply_any,
+    .quantize_row = quantize_row,
+    .gate = gate,
+    .normalize = normalize,
+    .round = round_to_halves,
+    .attend = attend_rows,
+};
 #endif

@@ -5,6 +5,7 @@
 #define VECTORS 2
 
 #include "attention_kernel.h"
+#include "norm_kernel.h"
 
 // In the words of C: what the others are tested against, and what runs where none of them can.
 static void multiply(const struct matrix *matrix, size_t tile, const struct activations *activations, size_t first,
@@ -38,4 +39,13 @@ static void quantize_row(const float *row, size_t columns, size_t block, int8_t 
 
 static void gate(const float *gate, const float *up, size_t count, float *out) { gate_values(gate, up, count, out); }
 
-const struct kernel portable_kernel = {"portable", false, multiply, quantize_row, gate, round_to_halves, attend_rows};
+const struct kernel portable_kernel = {
+    .name = "portable",
+    .signed_weights = false,
+    .multiply = multiply,
+    .quantize_row = quantize_row,
+    .gate = gate,
+    .normalize = normalize,
+    .round = round_to_halves,
+    .attend = attend_rows,
+};

@@ -12,6 +12,8 @@ struct work {
   const struct kernel *kernel;
   const struct matrix *matrix;
   bool gated;
+  const struct norm *norm;
+  float *normed;  // a row for each part of the activations
   const float *input;
   float *output;
   struct activations activations;
@@ -26,8 +28,16 @@ static void quantize_part(void *context, size_t part) {
   size_t end = least((part + 1) * rows_per_part, activations->rows);
   for (size_t row = part * rows_per_part; row < end; row++) {
     int8_t *values = activations->values + row * activations->stride;
-    work->kernel->quantize_row(work->input + row * matrix->columns, matrix->columns, matrix->block, values,
-                               activations->scales + row * matrix->blocks, activations->sums + row * matrix->blocks);
+    const float *from = work->input + row * matrix->columns;
+    if (work->norm != NULL) {
+      const struct norm *norm = work->norm;
+      float *normed = work->normed + part * matrix->columns;
+      work->kernel->normalize(from, norm->residual + row * matrix->columns, norm->weights, norm->epsilon, matrix->columns,
+                              norm->sum + row * matrix->columns, normed);
+      from = normed;
+    }
+    work->kernel->quantize_row(from, matrix->columns, matrix->block, values, activations->scales + row * matrix->blocks,
+                               activations->sums + row * matrix->blocks);
     memset(values + matrix->columns, 0, activations->stride - matrix->columns);
   }
 }
@@ -53,15 +63,18 @@ static void multiply_part(void *context, size_t part) {
     }
 }
 
-bool linear(const struct kernel *kernel, const struct matrix *matrix, bool gated, const float *input, size_t rows,
-            float *output, run_parallel *parallel, void *runner) {
+bool linear(const struct kernel *kernel, const struct matrix *matrix, bool gated, const struct norm *norm,
+            const float *input, size_t rows, float *output, run_parallel *parallel, void *runner) {
   size_t stride = (matrix->columns + 63) / 64 * 64, entries = rows * matrix->blocks;
-  uint8_t *memory = malloc(rows * stride + entries * (sizeof(float) + sizeof(int32_t)));
+  size_t parts = (rows + rows_per_part - 1) / rows_per_part, normed = norm == NULL ? 0 : parts * matrix->columns;
+  uint8_t *memory = malloc(rows * stride + entries * (sizeof(float) + sizeof(int32_t)) + normed * sizeof(float));
   if (memory == NULL) return false;
   float *scales = (float *)(memory + rows * stride);
-  struct work work = {.kernel = kernel, .matrix = matrix, .gated = gated, .input = input, .output = output,
-                      .activations = {rows, stride, (int8_t *)memory, scales, (int32_t *)(scales + entries)}};
-  parallel(runner, (rows + rows_per_part - 1) / rows_per_part, quantize_part, &work);
+  int32_t *sums = (int32_t *)(scales + entries);
+  struct work work = {.kernel = kernel, .matrix = matrix, .gated = gated, .norm = norm, .normed = (float *)(sums + entries),
+                      .input = input, .output = output,
+                      .activations = {rows, stride, (int8_t *)memory, scales, sums}};
+  parallel(runner, parts, quantize_part, &work);
   size_t by_bytes = bytes_per_part / (matrix->tile_bytes * least(rows, 16));
   work.tiles_per_part = by_bytes > 0 ? by_bytes : 1;
   parallel(runner, (matrix->tiles + work.tiles_per_part - 1) / work.tiles_per_part, multiply_part, &work);

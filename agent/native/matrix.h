@@ -48,6 +48,9 @@ struct kernel {
   multiply_tile *multiply;
   void (*quantize_row)(const float *row, size_t columns, size_t block, int8_t *values, float *scales, int32_t *sums);
   void (*gate)(const float *gate, const float *up, size_t count, float *out);  // silu(gate) * up
+  // sum = row + residual; normed = sum over its root mean square, times `weights`.
+  void (*normalize)(const float *row, const float *residual, const float *weights, float epsilon, size_t count, float *sum,
+                    float *normed);
   void (*round)(const float *from, size_t count, _Float16 *to);
   // Lets rows see positions [from, to) of `keys` and `values` [positions][head_size].
   void (*attend)(struct attention_rows *rows, const _Float16 *keys, const _Float16 *values, size_t from, size_t to);

@@ -38,6 +38,7 @@ typedef struct {
 #define GetDimensions(api) ORT(api, 62, OrtStatus *, const OrtTensorTypeAndShapeInfo *, int64_t *, size_t)
 #define GetTensorShapeElementCount(api) ORT(api, 64, OrtStatus *, const OrtTensorTypeAndShapeInfo *, size_t *)
 #define GetTensorTypeAndShape(api) ORT(api, 65, OrtStatus *, const OrtValue *, OrtTensorTypeAndShapeInfo **)
+#define KernelInfoGetAttribute_float(api) ORT(api, 85, OrtStatus *, const OrtKernelInfo *, const char *, float *)
 #define KernelInfoGetAttribute_int64(api) ORT(api, 86, OrtStatus *, const OrtKernelInfo *, const char *, int64_t *)
 #define KernelContext_GetInput(api) ORT(api, 90, OrtStatus *, const OrtKernelContext *, size_t, const OrtValue **)
 #define KernelContext_GetOutput(api) \

@@ -88,7 +88,7 @@ def _packed(codes: Array) -> Array:
 def _constant(values: Array, shape: list[int], bits: int) -> Any:
     if bits == 8:
         return ops.constant(np.ascontiguousarray(values.reshape(shape)))
-    return ops.constant(ov.Tensor(_packed(values), ov.Shape(shape), ov.Type.u4))
+    return ops.constant(ov.Tensor(_packed(values), ov.Shape(shape), ov.Type.u4), shared_memory=False)
 
 
 def _values(codes: Array, zeros: Array, scales: Array, shape: list[int], per: list[int], bits: int) -> Any:

@@ -26,11 +26,12 @@ describe("a graph for the agent's kernels", () => {
     return lowered === null ? null : summarizeOnnx(lowered.bytes);
   };
 
-  it("has them for every quantized product, and gates as one operator with theirs", async () => {
+  it("has them for every quantized product, gates and norms as one operator with theirs", async () => {
     for (const recipe of ["dense-q4b32", "dense-q8b128"] as const) {
       const summary = await operatorsOf(recipe);
       const { operators, opsets } = summary ?? assert.fail("nothing was replaced");
-      assert.ok(operators.has("espalier:Linear") && operators.has("espalier:GatedLinear"));
+      for (const ours of ["Linear", "NormedLinear", "NormedGatedLinear", "Attention"])
+        assert.ok(operators.has(`espalier:${ours}`), ours);
       for (const gone of ["com.microsoft:MatMulNBits", ":Split", ":Sigmoid", ":Mul"]) assert.ok(!operators.has(gone));
       assert.equal(opsets.get("espalier"), 1);
     }

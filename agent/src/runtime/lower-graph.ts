@@ -37,8 +37,8 @@ interface Node {
 
 /**
  * An ONNX model in which the agent's own kernels do the work of MatMulNBits: `Linear` takes the same inputs and attributes,
- * and `GatedLinear` takes over the split, the SiLU and the product behind a packed gate and up projection as well. Where they
- * know every GroupQueryAttention, `Attention` takes the same inputs and attributes, but for a cache of half the width. Null
+ * and `GatedLinear` takes over the split, the SiLU and the product behind a packed gate and up projection as well; `Normed`
+ * before either's name, the addition of the residual and the norm before it. Where they know every GroupQueryAttention, `Attention` takes the same inputs and attributes, but for a cache of half the width. Null
  * when the graph has nothing for them. Weights stay where they are; `bytes` have been checked before.
  */
 export function lowerGraph(bytes: Uint8Array): LoweredGraph | null {
@@ -82,8 +82,15 @@ function lowerProducts(nodes: readonly Node[], parts: readonly WireField[]): Low
   const replaced = new Map<Node, Uint8Array>();
   for (const one of nodes.filter(isForKernels)) {
     const gate = gateBehind(one, usesOf);
+    const norm = normBefore(one, nodes, usesOf);
     for (const other of gate?.nodes ?? []) absorbed.add(other);
-    replaced.set(one, gate === null ? rewritten(one, "Linear") : rewritten(one, "GatedLinear", gate.output));
+    if (norm !== null) absorbed.add(norm);
+    const operator = gate === null ? "Linear" : "GatedLinear";
+    const output = gate?.output ?? one.outputs[0] ?? "";
+    replaced.set(
+      one,
+      norm === null ? rewritten(one, operator, { outputs: [output] }) : withNorm(one, norm, operator, output),
+    );
   }
   return { replaced, absorbed };
 }
@@ -208,12 +215,38 @@ function gateBehind(
   return isGate ? { nodes: [split, sigmoid, silu, result], output: result.outputs[0] ?? "" } : null;
 }
 
-/** The node as one of ours, with another result if there is an `output`. */
-function rewritten({ fields }: Node, operator: string, output?: string): Uint8Array {
-  const dropped = new Set([node.operator, node.domain, ...(output === undefined ? [] : [node.output])]);
+/** `normed, , , sum = SkipSimplifiedLayerNormalization(x, residual, weights)` whose normed result is the product's alone. */
+function normBefore(product: Node, nodes: readonly Node[], usesOf: (value: string) => readonly Node[]): Node | null {
+  const [normed = ""] = product.inputs;
+  const norm = nodes.find(({ outputs }) => outputs[0] === normed);
+  if (norm?.operator !== "com.microsoft:SkipSimplifiedLayerNormalization" || norm.inputs.length !== 3) return null;
+  const [, mean, inverse, sum] = norm.outputs;
+  const isOurs = usesOf(normed).length === 1 && !mean && !inverse && Boolean(sum);
+  return isOurs && norm.attributes.every((name) => name === "epsilon") ? norm : null;
+}
+
+function withNorm(product: Node, norm: Node, operator: string, output: string): Uint8Array {
+  const [x = "", residual = "", weights = ""] = norm.inputs;
+  const [, data = "", scales = "", ...zeroPoints] = product.inputs;
+  return rewritten(product, `Normed${operator}`, {
+    inputs: [x, data, scales, residual, weights, ...zeroPoints],
+    outputs: [output, norm.outputs[3] ?? ""],
+    attributes: norm.fields.filter(({ number }) => number === node.attribute).map(({ encoded }) => encoded),
+  });
+}
+
+/** The node as one of ours, with other inputs and outputs where they are given, and more attributes. */
+function rewritten(
+  { fields, inputs, outputs }: Node,
+  operator: string,
+  changed: { inputs?: readonly string[]; outputs?: readonly string[]; attributes?: readonly Uint8Array[] } = {},
+): Uint8Array {
+  const replaced = new Set([node.operator, node.domain, node.input, node.output]);
   const content = [
-    ...fields.filter(({ number }) => !dropped.has(number)).map(({ encoded }) => encoded),
-    ...(output === undefined ? [] : [wireField(node.output, output)]),
+    ...(changed.inputs ?? inputs).map((name) => wireField(node.input, name)),
+    ...(changed.outputs ?? outputs).map((name) => wireField(node.output, name)),
+    ...fields.filter(({ number }) => !replaced.has(number)).map(({ encoded }) => encoded),
+    ...(changed.attributes ?? []),
     wireField(node.operator, operator),
     wireField(node.domain, kernelDomain),
   ];

@@ -1,8 +1,8 @@
-import { wireField } from "./protobuf-wire.ts";
+import { wireField, wireFloat } from "./protobuf-wire.ts";
 
 /** Element types of ONNX. */
 export const types = { float32: 1, uint8: 2, int32: 6 };
-const integerAttribute = 2;
+const attributeTypes = { float: 1, integer: 2 };
 
 /** A ModelProto (onnx.proto, version 1.18) of a graph with these parts, each a field of GraphProto. */
 export function onnxModel(parts: readonly Uint8Array[]): Uint8Array {
@@ -19,10 +19,14 @@ export function node(
   outputs: readonly string[],
   integers: Readonly<Record<string, number>> = {},
   domain = "",
+  floats: Readonly<Record<string, number>> = {},
 ): Uint8Array {
-  const attributes = Object.entries(integers).map(([name, integer]) =>
-    wireField(5, Buffer.concat([wireField(1, name), wireField(3, integer), wireField(20, integerAttribute)])),
-  );
+  const attribute = (name: string, type: number, value: Uint8Array): Uint8Array =>
+    wireField(5, Buffer.concat([wireField(1, name), value, wireField(20, type)]));
+  const attributes = [
+    ...Object.entries(integers).map(([name, value]) => attribute(name, attributeTypes.integer, wireField(3, value))),
+    ...Object.entries(floats).map(([name, value]) => attribute(name, attributeTypes.float, wireFloat(2, value))),
+  ];
   const names = [...inputs.map((name) => wireField(1, name)), ...outputs.map((name) => wireField(2, name))];
   return wireField(1, Buffer.concat([...names, wireField(4, operator), ...attributes, wireField(7, domain)]));
 }

@@ -11,11 +11,13 @@ const formats = [
   { bits: 4, block: 32, zeroPoints: true },
 ] as const;
 
-/** The model's outputs and their widths: each format's product, and its gate. */
+/** The model's outputs and their widths: each format's product, its gate, and the product behind a norm. */
 const productOutputs: ReadonlyMap<string, number> = new Map(
   formats.flatMap((_, i) => [
     [`product.${i}`, rows],
     [`gated.${i}`, rows / 2],
+    [`behind.norm.${i}`, rows],
+    [`sum.${i}`, productColumns],
   ]),
 );
 
@@ -43,6 +45,8 @@ export function productModel(): Uint8Array {
     const scale = weight("scales", types.float32, [rows, blocks], new Uint8Array(scales.buffer));
     const zeroBytes = Math.ceil((blocks * bits) / 8);
     const zeros = zeroPoints ? [weight("zero_points", types.uint8, [rows, zeroBytes], bytes(rows * zeroBytes))] : [];
+    const norm = Float32Array.from({ length: productColumns }, () => 0.5 + random());
+    const normWeights = weight("norm", types.float32, [productColumns], new Uint8Array(norm.buffer));
     const integers = { K: productColumns, N: rows, bits, block_size: block, accuracy_level: 4 };
     for (const output of [`product.${i}`, `packed.${i}`])
       parts.push(node("MatMulNBits", ["x", data, scale, ...zeros], [output], integers, "com.microsoft"));
@@ -51,10 +55,20 @@ export function productModel(): Uint8Array {
       node("Sigmoid", [`gate.${i}`], [`sigmoid.${i}`]),
       node("Mul", [`gate.${i}`, `sigmoid.${i}`], [`silu.${i}`]),
       node("Mul", [`silu.${i}`, `up.${i}`], [`gated.${i}`]),
+      node(
+        "SkipSimplifiedLayerNormalization",
+        ["x", "residual", normWeights],
+        [`normed.${i}`, "", "", `sum.${i}`],
+        {},
+        "com.microsoft",
+        { epsilon: 1e-3 },
+      ),
+      node("MatMulNBits", [`normed.${i}`, data, scale, ...zeros], [`behind.norm.${i}`], integers, "com.microsoft"),
     );
   }
   const outputs = [...productOutputs].map(([name, width]) => graphOutput(name, types.float32, ["T", width]));
-  return onnxModel([...parts, graphInput("x", types.float32, ["T", productColumns]), ...outputs]);
+  const inputs = ["x", "residual"].map((name) => graphInput(name, types.float32, ["T", productColumns]));
+  return onnxModel([...parts, ...inputs, ...outputs]);
 }
 
 /** Tensors of a run with `tokens` random rows. */
@@ -67,7 +81,7 @@ export function productTensors(tokens: number): ProbeTensor[] {
     shape: [tokens, width],
     type: elementType.float32,
   });
-  const x = float("BindInput", "x", productColumns);
-  for (const i of x.buffer.keys()) x.buffer[i] = random() - 0.5;
-  return [x, ...[...productOutputs].map(([name, width]) => float("BindOutput", name, width))];
+  const inputs = ["x", "residual"].map((name) => float("BindInput", name, productColumns));
+  for (const { buffer } of inputs) for (const i of buffer.keys()) buffer[i] = random() - 0.5;
+  return [...inputs, ...[...productOutputs].map(([name, width]) => float("BindOutput", name, width))];
 }

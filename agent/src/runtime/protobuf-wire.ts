@@ -61,6 +61,13 @@ export function wireField(number: number, value: number | string | Uint8Array): 
   return Buffer.concat([varintBytes(number * 8 + wireTypes.lengthDelimited), varintBytes(bytes.length), bytes]);
 }
 
+/** A field of a message that is a float. */
+export function wireFloat(number: number, value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeFloatLE(value);
+  return Buffer.concat([varintBytes(number * 8 + wireTypes.fixed32), bytes]);
+}
+
 function varintBytes(value: number): Uint8Array {
   const bytes: number[] = [];
   let left = value;
