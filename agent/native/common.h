@@ -45,11 +45,16 @@ ALWAYS_INLINE void gate_values(const float *restrict gate, const float *restrict
 
 ALWAYS_INLINE void quantize_block(const float *restrict block, size_t columns, int8_t *restrict values, float *scale,
                                   int32_t *sum) {
-  float largest = 0;
+  // Sizes of floats are ordered as their bits are, and compilers find the largest of whole numbers in vectors.
+  uint32_t largest_bits = 0;
   for (size_t i = 0; i < columns; i++) {
-    float size = __builtin_fabsf(block[i]);
-    largest = size > largest ? size : largest;
+    uint32_t bits;
+    memcpy(&bits, block + i, sizeof bits);
+    bits &= 0x7fffffffu;
+    largest_bits = bits > largest_bits ? bits : largest_bits;
   }
+  float largest;
+  memcpy(&largest, &largest_bits, sizeof largest);
   float inverse = largest > 0 ? 127.0f / largest : 0;
   int32_t total = 0;
   for (size_t i = 0; i < columns; i++) {
