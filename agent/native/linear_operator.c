@@ -6,6 +6,7 @@
 
 #include "operator.h"
 #include "pack.h"
+#include "pages.h"
 
 enum { input, data, scales, residual, norm_weights, most_inputs = 6 };
 
@@ -40,7 +41,8 @@ static OrtStatus *read_weights(OrtApi api, const OrtKernelInfo *info, bool norme
     return CreateStatus(api)(ort_invalid_argument, "K, N, bits or block_size is none that this operator knows");
   *stored = (struct stored_matrix){.rows = (size_t)rows, .columns = (size_t)columns, .block = (size_t)block, .bits = (int)bits};
   size_t blocks = (stored->columns + stored->block - 1) / stored->block, zero_bytes = (blocks * (size_t)bits + 7) / 8;
-  TRY(constant(api, info, data, stored->rows * blocks * stored->block * (size_t)bits / 8, (const void **)&stored->data));
+  stored->data_bytes = stored->rows * blocks * stored->block * (size_t)bits / 8;
+  TRY(constant(api, info, data, stored->data_bytes, (const void **)&stored->data));
   TRY(constant(api, info, scales, stored->rows * blocks, (const void **)&stored->scales));
   size_t given = 0;
   TRY(KernelInfo_GetInputCount(api)(info, &given));
@@ -61,6 +63,8 @@ static OrtStatus *create(const OrtCustomOp *op, OrtApi api, const OrtKernelInfo 
     free(made);
     return CreateStatus(api)(ort_fail, "out of memory");
   }
+  // They aren't read again, and all of them together would be the load's peak.
+  forget_file_pages(stored.data, stored.data_bytes);
   made->api = api;
   made->kernel = kernel_used;
   made->gated = gated;

@@ -7,6 +7,7 @@
 struct stored_matrix {
   size_t rows, columns, block;
   int bits;
+  size_t data_bytes;
   const uint8_t *data;         // [rows][blocks][block * bits / 8], the even column in the low half at 4 bits
   const float *scales;         // [rows][blocks]
   const uint8_t *zero_points;  // [rows][ceil(blocks * bits / 8)]

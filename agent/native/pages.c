@@ -1,9 +1,12 @@
 #define _GNU_SOURCE
 #include "pages.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 // Matrices of a small model have some 100 KB: each on its own they would never fill a huge page, so they share regions.
 // A matrix's own pages are returned with it, the region with its last matrix.
@@ -75,3 +78,33 @@ void give_back_pages(void *memory) {
   release(region);
   pthread_mutex_unlock(&mutex);
 }
+
+#ifdef __linux__
+enum { entries_at_once = 512 };
+static const uint64_t present = 1ull << 63, of_file = 1ull << 61;
+
+// Whether each page of [first, end) that is there is a file's (the kernel's admin-guide/mm/pagemap.rst).
+static bool mirror_file(int pagemap, uintptr_t first, uintptr_t end) {
+  uint64_t entries[entries_at_once];
+  while (first < end) {
+    size_t pages = (end - first) / page_bytes, count = pages < entries_at_once ? pages : entries_at_once;
+    ssize_t bytes = (ssize_t)(count * sizeof *entries);
+    if (pread(pagemap, entries, (size_t)bytes, (off_t)(first / page_bytes * sizeof *entries)) != bytes) return false;
+    for (size_t i = 0; i < count; i++)
+      if ((entries[i] & present) != 0 && (entries[i] & of_file) == 0) return false;
+    first += count * page_bytes;
+  }
+  return true;
+}
+
+void forget_file_pages(const void *memory, size_t bytes) {
+  uintptr_t first = ((uintptr_t)memory + page_bytes - 1) / page_bytes * page_bytes;
+  uintptr_t end = ((uintptr_t)memory + bytes) / page_bytes * page_bytes;
+  int pagemap = first < end && sysconf(_SC_PAGESIZE) == page_bytes ? open("/proc/self/pagemap", O_RDONLY) : -1;
+  if (pagemap < 0) return;
+  if (mirror_file(pagemap, first, end)) madvise((void *)first, end - first, MADV_DONTNEED);
+  close(pagemap);
+}
+#else
+void forget_file_pages(const void *memory, size_t bytes) { (void)memory, (void)bytes; }
+#endif

@@ -32,7 +32,8 @@ static float *floats(size_t count, float from, float to) {
 static double difference(const char *name, int bits, size_t block, size_t columns, size_t rows, size_t tokens, bool gated,
                          bool normed) {
   size_t blocks = (columns + block - 1) / block;
-  struct stored_matrix stored = {rows, columns, block, bits, filled(rows * blocks * block * (size_t)bits / 8),
+  size_t bytes = rows * blocks * block * (size_t)bits / 8;
+  struct stored_matrix stored = {rows, columns, block, bits, bytes, filled(bytes),
                                  floats(rows * blocks, 0.01f, 0.02f),
                                  bits == 4 ? filled(rows * ((blocks * 4 + 7) / 8)) : NULL};
   float *input = floats(tokens * columns, -1, 1), *outputs[2], *added = malloc(tokens * columns * sizeof(float));

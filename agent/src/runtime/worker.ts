@@ -54,7 +54,7 @@ async function load({ engineOptions, wanted, progress }: WorkerSetup): Promise<v
   try {
     const { engine, fallbackReason } = await openEngine(engineOptions, wanted);
     trimMemory();
-    // Kernels have copied their weights: what they were read from only counts as memory.
+    // Ours have dropped what they packed; what ONNX Runtime's own have copied only counts as memory.
     dropMapped(dirname(engineOptions.modelFile));
     const { kind, kernel } = engine;
     loaded = { engine, decoder: new Decoder(engine), turns: new Turns(), progress };
