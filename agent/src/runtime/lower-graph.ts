@@ -101,13 +101,18 @@ interface LoweredAttention {
   readonly caches: ReadonlySet<string>;
 }
 
-/** All of them or none: the cache is of one kind. */
+/**
+ * All of them or none: the cache is of one kind. Variants in full precision keep ONNX Runtime's: others are compared with
+ * them, and a cache of half the width shows in the fourth digit of their logits.
+ */
 function lowerAttention(nodes: readonly Node[], parts: readonly WireField[]): LoweredAttention {
   const headSizes = new Map(
     parts.filter(({ number }) => number === graph.input).map((part) => [nameOf(part), lastDimension(part)]),
   );
+  const isInFullPrecision = nodes.some(({ operator }) => operator === "com.microsoft:FusedMatMul");
   const attentions = nodes.filter(({ operator }) => operator === "com.microsoft:GroupQueryAttention");
-  if (!attentions.every((one) => isKnownAttention(one, headSizes))) return { replaced: new Map(), caches: new Set() };
+  if (isInFullPrecision || !attentions.every((one) => isKnownAttention(one, headSizes)))
+    return { replaced: new Map(), caches: new Set() };
   return {
     replaced: new Map(attentions.map((one) => [one, rewritten(one, "Attention")])),
     caches: new Set(attentions.flatMap(({ inputs, outputs }) => [...inputs.slice(3, 5), ...outputs.slice(1, 3)])),
