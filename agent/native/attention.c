@@ -7,7 +7,7 @@
 #include "common.h"
 
 // Enough for a thread to be worth waking: cached bytes that it reads, new tokens that it writes.
-enum { bytes_per_part = 64 << 10, tokens_per_part = 16 };
+enum { bytes_per_part = 32 << 10, tokens_per_part = 16 };
 
 static size_t divided_up(size_t value, size_t by) { return (value + by - 1) / by; }
 
@@ -117,7 +117,7 @@ bool attend(const struct kernel *kernel, const struct attention *attention, run_
   work.tokens = least(most_row_elements / (group * size), most_rows / group);
   work.token_parts = divided_up(attention->tokens, work.tokens);
   if (attention->tokens == 1) {
-    size_t positions = divided_up(bytes_per_part / (2 * size * sizeof(float)), position_block) * position_block;
+    size_t positions = divided_up(bytes_per_part / (2 * size * sizeof(half)), position_block) * position_block;
     work.position_parts = divided_up(seen, positions);
     work.positions = positions;
   }
