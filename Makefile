@@ -89,7 +89,8 @@ test-arm64: setup ## the runtime as arm64 code under qemu-user (skips itself whe
 soak: setup ## serve everything at once for MINUTES=10 while the variant is swapped (MODEL=FILE.gguf: yours), docs/measurements/soak.md
 	@$(ON_NODE) $(NODE) bench/soak/main.ts $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MODEL),--model $(abspath $(MODEL)))
 
-# PREPARE=1 makes the subjects beforehand; ROUNDS=1 ADD=1 THREADS=2 makes a long run in pieces, LEVEL=dense leaves others out.
+# PREPARE=1 makes the subjects beforehand (some 15 minutes on one core); then ROUNDS=2 takes about 14 on two cores that do nothing
+# else. In pieces: THREADS=1, then THREADS=2; ADD=1 adds rounds to those that there are; LEVEL=dense leaves others out.
 bench-inference: ## speed beside llama.cpp and OpenVINO on SmolLM2 (MODEL=FILE.gguf, DATA=DIR: your own), docs/measurements/inference.md
 	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
 	@$(ON_NODE) $(NODE) bench/inference/main.ts $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(LEVEL),--level "$(LEVEL)") $(if $(ADD),--add) $(if $(PREPARE),--prepare) $(if $(THREADS),--threads $(THREADS))

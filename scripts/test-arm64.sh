@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the agent's runtime as arm64 code under qemu-user, on the machine's own x86-64: whether it answers as PyTorch does.
+# Runs the agent's kernels and its runtime as arm64 code under qemu-user, on the machine's own x86-64: whether they compute what
+# the formulas say, and whether it answers as PyTorch does.
 # Correctness only: an emulated processor says nothing of speed, so arm64 performance stays unmeasured here.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,6 +34,14 @@ for processor in 0 1; do
 done >"$work/root/proc/cpuinfo"
 
 cd "$root"
+echo "arm64: agent/native/test/compare.c" >&2
+native=agent/native
+ZIG_GLOBAL_CACHE_DIR="$root/.espalier/cache/zig" ZIG_LOCAL_CACHE_DIR="$root/.espalier/cache/zig" \
+  "$(node -p "require('./.espalier/env.json').python")" -m ziglang cc -target aarch64-linux-musl -static -std=c11 -O3 \
+  -o "$work/compare" $native/kernel_*.c $native/attention.c $native/dispatch.c $native/linear.c $native/pack.c \
+  $native/pages.c $native/test/compare.c -lm
+"$qemu" -cpu max "$work/compare"
+
 for test in test/greedy.test.ts agent/src/runtime/sampler.test.ts agent/src/measure/sample.test.ts; do
   echo "arm64: $test" >&2
   "$qemu" -cpu cortex-a72 -L "$work/root" "$work/node/bin/node" "$test"

@@ -14,7 +14,7 @@ const usage = `Times the agent's runtime beside llama.cpp, ik_llama.cpp and Open
 
   --threads  1 and 2 by default; what was measured with others before stays in the report
   --add      adds rounds to those measured before, so that a long run can be made in pieces
-  --rounds   turns of every subject (default 5)
+  --rounds   turns of every subject (default 5); 2 take some 14 minutes
   --level    "dense", "pruned 20 %", "pruned 40 %", "0.5B": all by default
   --prepare  makes what is missing of the subjects (some 15 minutes on one core) and times nothing
   --model    default: the demo's model
