@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "operator.h"
+#include "pages.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -29,6 +30,8 @@ EXPORT const char *EspalierUseKernel(const char *name) {
   chosen = kernel;
   return kernel->name;
 }
+
+EXPORT void EspalierPreferHugePages(void *memory, size_t bytes) { prefer_huge_pages(memory, bytes); }
 
 // Makes the operators known to sessions created with `options`. This library must stay loaded while such a session lives.
 EXPORT OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtApiBase *base) {

@@ -25,6 +25,16 @@ struct owner {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct region *filling;
 
+void prefer_huge_pages(void *memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  uintptr_t start = ((uintptr_t)memory + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
+  uintptr_t end = ((uintptr_t)memory + bytes) / huge_page_bytes * huge_page_bytes;
+  if (start < end) madvise((void *)start, end - start, MADV_HUGEPAGE);
+#else
+  (void)memory, (void)bytes;
+#endif
+}
+
 static struct region *map_region(size_t least) {
   size_t bytes = least > region_bytes ? (least + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes : region_bytes;
   uint8_t *all = mmap(NULL, bytes + huge_page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -33,9 +43,7 @@ static struct region *map_region(size_t least) {
   if (before > 0) munmap(all, before);
   if (before < huge_page_bytes) munmap(all + before + bytes, huge_page_bytes - before);
   struct region *region = (struct region *)(all + before);
-#ifdef MADV_HUGEPAGE
-  madvise(region, bytes, MADV_HUGEPAGE);
-#endif
+  prefer_huge_pages(region, bytes);
   *region = (struct region){.bytes = bytes, .used = line_bytes};
   return region;
 }

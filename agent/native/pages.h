@@ -8,6 +8,9 @@
 void *take_pages(size_t bytes);
 void give_back_pages(void *memory);
 
+// Asks for huge pages where memory that isn't touched yet is aligned to them.
+void prefer_huge_pages(void *memory, size_t bytes);
+
 // Takes what mirrors a file unchanged out of resident memory, on Linux: it is read again when touched. Other memory stays.
 void forget_file_pages(const void *memory, size_t bytes);
 

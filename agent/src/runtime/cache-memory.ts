@@ -21,17 +21,21 @@ export interface CacheTensor<Data extends CacheData> {
 export class CacheMemory<Data extends CacheData> {
   readonly tensors: readonly CacheTensor<Data>[];
 
+  /** `allocate` gives zeroed memory, one piece for all tensors. */
   constructor(graph: GraphContract, positions: number, allocate: (elements: number) => Data) {
+    const widths = graph.layers.map(({ kvHeads, headSize }) => kvHeads * headSize);
+    // Written once so that the kernel commits it now: a device that can't hold the whole cache fails before it is active and
+    // not in mid-conversation, and the measured peak is the real one.
+    const all = allocate(2 * positions * widths.reduce((sum, width) => sum + width, 0)).fill(0);
+    let start = 0;
     this.tensors = graph.layers.flatMap(({ kvHeads, headSize }, layer) =>
-      ["key", "value"].map((part) => ({
-        past: `past_key_values.${layer}.${part}`,
-        present: `present.${layer}.${part}`,
-        kvHeads,
-        headSize,
-        // Written once so that the kernel commits it now: a device that can't hold the whole cache fails before it is
-        // active and not in mid-conversation, and the measured peak is the real one.
-        data: allocate(positions * kvHeads * headSize).fill(0) as Data,
-      })),
+      ["key", "value"].map((part) => {
+        const end = start + positions * kvHeads * headSize;
+        const data = all.subarray(start, end) as Data;
+        start = end;
+        const [past, present] = [`past_key_values.${layer}.${part}`, `present.${layer}.${part}`];
+        return { past, present, kvHeads, headSize, data };
+      }),
     );
   }
 

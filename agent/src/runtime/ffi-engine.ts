@@ -18,10 +18,7 @@ import {
 /** Shapes of runs that stay bound on a span: decode, prefill's piece, and the two latest others. */
 const maxBoundShapes = 4;
 
-const cacheBuffers = {
-  float32: (elements: number) => new Float32Array(elements),
-  float16: (elements: number) => new Uint16Array(elements),
-};
+const cacheBuffers = { float32: Float32Array, float16: Uint16Array };
 
 /** Buffers and bindings for runs of one shape (T tokens, R rows of logits). */
 interface BoundShape {
@@ -63,7 +60,13 @@ export class FfiEngine implements Engine {
   readonly #bound = new Map<Span, BoundSpan>();
   #closed = false;
 
-  private constructor(api: OrtApi, env: bigint, { session, kernel, cache }: OpenedSession, options: EngineOptions) {
+  private constructor(
+    api: OrtApi,
+    env: bigint,
+    { session, kernel, cache }: OpenedSession,
+    options: EngineOptions,
+    kernels: KernelLibrary | null,
+  ) {
     this.#api = api;
     this.#env = env;
     this.#session = session;
@@ -72,7 +75,11 @@ export class FfiEngine implements Engine {
     this.vocabularySize = options.graph.vocabularySize;
     this.#memoryInfo = api.create("CreateCpuMemoryInfo", 0, 0);
     this.#cacheType = elementType[cache];
-    this.#cache = new CacheMemory<CacheData>(options.graph, options.capacity, cacheBuffers[cache]);
+    this.#cache = new CacheMemory<CacheData>(options.graph, options.capacity, (elements) => {
+      const memory = new cacheBuffers[cache](elements);
+      kernels?.preferHugePages(memory);
+      return memory;
+    });
     this.#lastPositionValue = this.#tensor(this.#lastPosition, [1], elementType.int32);
     this.#totalTokensValue = this.#tensor(this.#totalTokens, [], elementType.int32);
   }
@@ -81,7 +88,7 @@ export class FfiEngine implements Engine {
   static open(api: OrtApi, options: EngineOptions, kernels: KernelLibrary | null): FfiEngine {
     const env = api.create("CreateEnv", errorLogLevel, "espalier");
     try {
-      return new FfiEngine(api, env, createSession(api, env, options, kernels), options);
+      return new FfiEngine(api, env, createSession(api, env, options, kernels), options, kernels);
     } catch (error) {
       api.release("ReleaseEnv", env);
       throw error;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import koffi from "koffi";
 import { openOnce } from "./open-once.ts";
-import type { OrtApi, Pointer } from "./ort-c-api.ts";
+import type { NativeBuffer, OrtApi, Pointer } from "./ort-c-api.ts";
 
 /** The agent's own kernels (agent/native): operators that ONNX Runtime calls in place of its own. */
 export interface KernelLibrary {
@@ -11,6 +11,8 @@ export interface KernelLibrary {
   readonly kernel: string;
   /** Makes the operators known to sessions created with these options. */
   register(api: OrtApi, sessionOptions: Pointer): void;
+  /** Asks for memory that isn't touched yet in huge pages, where the system has them. */
+  preferHugePages(memory: NativeBuffer): void;
 }
 
 const folder = fileURLToPath(new URL("../../../.espalier/kernels", import.meta.url));
@@ -29,6 +31,7 @@ const foreign = openOnce(() => {
   return {
     useKernel: handle.func("EspalierUseKernel", "str", ["str"]),
     registerOps: handle.func("RegisterCustomOps", "void *", ["void *", "void *"]),
+    preferHugePages: handle.func("EspalierPreferHugePages", "void", ["void *", "size_t"]),
   };
 });
 
@@ -37,12 +40,13 @@ const foreign = openOnce(() => {
  * the platform, or no kernel for the processor.
  */
 export function openKernelLibrary(kernel: string): KernelLibrary {
-  const { useKernel, registerOps } = foreign();
+  const { useKernel, registerOps, preferHugePages } = foreign();
   const chosen: unknown = useKernel(kernel === "auto" ? null : kernel);
   if (typeof chosen !== "string")
     throw new Error(`this processor can't run ${kernel === "auto" ? "any of the kernels" : kernel}`);
   return {
     kernel: chosen,
+    preferHugePages: (memory) => preferHugePages(memory, memory.byteLength),
     register: (api, sessionOptions) => api.check("RegisterCustomOps", registerOps(sessionOptions, api.base)),
   };
 }
