@@ -13,6 +13,7 @@ import pytest
 from espalier_builder.artifact.report import EvaluationText
 from espalier_builder.contracts import Recipe, digest_of_bytes, recipe_digest, validate
 from espalier_builder.failure import BuilderError
+from espalier_builder.progress import no_progress
 from espalier_builder.search.front import Floor, cost, damage, knee, most_compressed, pareto_front, parse_floor
 from espalier_builder.search.search import FRONT_FILE, PLOT_FILE, TRIALS_FILE, Search, run_search, search_levels
 from espalier_builder.search.space import Space
@@ -20,6 +21,9 @@ from espalier_builder.sensitivity import SensitivityRequest
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import evaluation_windows
+from espalier_builder.worker.attempt import RESULT_DOCUMENTS
+from espalier_builder.worker.run_job import run_request
+from random_decoder import save_checkpoint
 from tiny_llama import tiny_checkpoint
 
 pytest.importorskip("optuna", reason="the extra `search` is not installed")
@@ -179,3 +183,45 @@ def test_a_tiny_model_is_searched_and_its_front_is_a_sensitivity_report(tmp_path
     with pytest.raises(BuilderError, match="kl<=-1") as caught:
         run_search(strict, request, StageCache(tmp_path / "cache"), tmp_path / "out")
     assert caught.value.code == "FLOOR_UNREACHED"
+
+
+def test_the_queue_asks_for_a_search_and_another_attempt_judges_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def request(out: str) -> dict[str, Any]:
+        return {
+            "job": {
+                "schemaVersion": 1,
+                "kind": "search",
+                "jobId": digest_of_bytes(b"job"),
+                "modelDigest": digest_of_bytes(b"tiny"),
+                "requirements": {"memoryBytes": 0, "gpu": False},
+                "calibrationDigest": None,
+                "evaluationDigest": None,
+                "calibrationTokens": 256,
+                "evaluationTokens": 200,
+                "sequenceLength": 32,
+                "seed": 0,
+                "floor": {"figure": "agreement", "limit": 0.2},
+                "methods": ["magnitude"],
+                "mostSparsity": 0.2,
+                "alignment": 8,
+                "trials": 6,
+            },
+            "modelFolder": str(tmp_path / "model"),
+            "modelName": "tiny",
+            "calibrationFolder": None,
+            "evaluationFolder": None,
+            "stagesFolder": str(tmp_path / "stages"),
+            "outFolder": str(tmp_path / out),
+            "device": "cpu",
+        }
+
+    save_checkpoint(tmp_path / "model")
+    validate("BuildJob", request("first")["job"])
+    digest = run_request(request("first"), no_progress)
+    front = (tmp_path / "first" / RESULT_DOCUMENTS["search"]).read_bytes()
+    assert digest_of_bytes(front) == digest
+    validate("SensitivityReport", json.loads(front))
+    monkeypatch.setattr("espalier_builder.search.search.run_sensitivity", lambda *_: pytest.fail("judged again"))
+    assert run_request(request("second"), no_progress) == digest

@@ -57,6 +57,7 @@ import { startRetention } from "./retention/retention.ts";
 import { startRolloutEngine } from "./rollout/engine.ts";
 import { createMeasurementRuns } from "./rollout/measurement-runs.ts";
 import { rolloutMethods } from "./rollout/operator-methods.ts";
+import { searchMethods } from "./search/operator-methods.ts";
 import { listRevokedNatsKeys } from "./store/devices.ts";
 import { listJobs } from "./store/jobs.ts";
 import { openSqliteStore } from "./store/open.ts";
@@ -277,6 +278,7 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
       ...importMethods({ store, blobs, folder, now }),
       ...variantMethods({ store, blobs }),
       ...profileMethods({ store, blobs, builds }),
+      ...searchMethods({ store, blobs, builds }),
       ...correctionMethods({ store, now }),
       ...referenceMethods({ store, now }),
       ...planMethods({ store, builds, planner, measurer, isOnline, now }),

@@ -13,6 +13,7 @@ import { importTree } from "../upload/import-tree.ts";
 import { countSlices, datasetFiles, modelFiles } from "../upload/local-files.ts";
 import { addList } from "./list-command.ts";
 import { profileCommand } from "./model-profile.ts";
+import { searchCommand } from "./model-search.ts";
 
 const listing: Listing<StoredTree__Output> = {
   name: (tree) => tree.name,
@@ -66,7 +67,10 @@ export function importCommands(program: Command): void {
   ] as const;
   for (const { kind, what, run, example, examples } of kinds) {
     const group = program.command(kind).description(what);
-    if (kind === "model") profileCommand(group);
+    if (kind === "model") {
+      profileCommand(group);
+      searchCommand(group);
+    }
     const add = group
       .command("import <path>")
       .description(`import a ${kind}; prints its digest`)

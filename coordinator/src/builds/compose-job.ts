@@ -53,6 +53,22 @@ export function composeProfile(
   });
 }
 
+export function composeSearch(
+  model: ModelSource,
+  search: Omit<
+    Extract<BuildJob, { kind: "search" }>,
+    "schemaVersion" | "jobId" | "kind" | "modelDigest" | "requirements"
+  >,
+): BuildJob {
+  return named({
+    schemaVersion: 1,
+    kind: "search",
+    modelDigest: model.digest,
+    requirements: { memoryBytes: memoryFor(model), gpu: false },
+    ...search,
+  });
+}
+
 export function composeKit(model: ModelSource, formats: readonly WeightFormat[]): BuildJob {
   const sorted = [...formats].sort((a, b) => (formatKey(a) < formatKey(b) ? -1 : 1));
   return named({

@@ -47,6 +47,8 @@ export async function intakeResult(
       return intakeSensitivity(dependencies, job, resultDigest);
     case "profile":
       return intakeProfile(dependencies, job, resultDigest);
+    case "search":
+      return intakeSearch(dependencies, job, resultDigest);
   }
 }
 
@@ -149,6 +151,19 @@ async function intakeProfile(
   demand(job, profile.modelDigest === job.modelDigest, "the layer profile is of another model");
   const unknown = profile.blocks.find(({ layer }) => layer >= profile.shape.layers.length);
   demand(job, unknown === undefined, `the layer profile has a block of layer ${unknown?.layer}, the model has none`);
+  return async () => {};
+}
+
+/** The front has no row of its own either. */
+async function intakeSearch(
+  { inbox }: IntakeDependencies,
+  job: JobOf<"search">,
+  resultDigest: Digest,
+): Promise<RecordResult> {
+  const front = await take(inbox, job, resultDigest, SensitivityReport);
+  demand(job, front.modelDigest === job.modelDigest, "the front is of another model");
+  const misnamed = front.candidates.find(({ recipe, recipeDigest: stated }) => recipeDigest(recipe) !== stated);
+  demand(job, misnamed === undefined, `the front misnames the recipe ${misnamed?.recipeDigest}`);
   return async () => {};
 }
 

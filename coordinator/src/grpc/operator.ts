@@ -55,6 +55,8 @@ import type { RevokeDeviceResponse } from "@espalier/shared/generated/espalier/v
 import type { RevokeOperatorRequest__Output } from "@espalier/shared/generated/espalier/v1/RevokeOperatorRequest";
 import type { RevokeOperatorResponse } from "@espalier/shared/generated/espalier/v1/RevokeOperatorResponse";
 import type { RolloutResponse } from "@espalier/shared/generated/espalier/v1/RolloutResponse";
+import type { SearchModelEvent } from "@espalier/shared/generated/espalier/v1/SearchModelEvent";
+import type { SearchModelRequest__Output } from "@espalier/shared/generated/espalier/v1/SearchModelRequest";
 import type { StartRolloutRequest__Output } from "@espalier/shared/generated/espalier/v1/StartRolloutRequest";
 import type { UploadMessage__Output } from "@espalier/shared/generated/espalier/v1/UploadMessage";
 import type { Logger } from "@espalier/shared/logging";
@@ -112,6 +114,9 @@ export interface ReferenceMethods {
 export interface ProfileMethods {
   profileModel: ServerStream<ProfileModelRequest__Output, ProfileModelEvent>;
 }
+export interface SearchMethods {
+  searchModel: ServerStream<SearchModelRequest__Output, SearchModelEvent>;
+}
 export interface RolloutMethods {
   startRollout: Unary<StartRolloutRequest__Output, RolloutResponse>;
   getRollout: Unary<GetRolloutRequest__Output, RolloutResponse>;
@@ -134,6 +139,7 @@ export type OperatorMethods = StatusMethods &
   CorrectionMethods &
   ReferenceMethods &
   ProfileMethods &
+  SearchMethods &
   RolloutMethods;
 
 /** Serves the methods to operators whose role allows them (operator/rules.ts). */
@@ -162,6 +168,7 @@ export function operatorHandlers(methods: OperatorMethods, access: OperatorAcces
     ImportDataset: serveUpload(methods.importDataset, entrance("ImportDataset"), log),
     ListModels: serveUnary(methods.listModels, entrance("ListModels"), log),
     ProfileModel: serveStream(methods.profileModel, entrance("ProfileModel"), log),
+    SearchModel: serveStream(methods.searchModel, entrance("SearchModel"), log),
     ListVariants: serveUnary(methods.listVariants, entrance("ListVariants"), log),
     ReadVariantFile: serveStream(methods.readVariantFile, entrance("ReadVariantFile"), log),
     Plan: serveStream(methods.plan, entrance("Plan"), log),

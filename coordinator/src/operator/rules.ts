@@ -64,6 +64,7 @@ export const operatorRules: { readonly [Method in OperatorMethod]: Rule<RequestO
 
   // Puts a builder to work.
   ProfileModel: { role: "operator", subject: ({ model }) => model },
+  SearchModel: { role: "operator", subject: ({ model, floor }) => `${model} ${floor}` },
 
   ListVariants: reads,
   ReadVariantFile: reads,

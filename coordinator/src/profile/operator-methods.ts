@@ -9,16 +9,16 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import { readDocument } from "../blobs/read-tree.ts";
 import type { Builds } from "../builds/builds.ts";
 import { composeProfile } from "../builds/compose-job.ts";
+import { requestResult } from "../builds/request-result.ts";
 import type { ProfileMethods } from "../grpc/operator.ts";
 import { createMessageQueue } from "../grpc/session/message-queue.ts";
 import { fitDevice } from "../predict/decide/device-model.ts";
 import { prepareKit } from "../predict/decide/kit-designs.ts";
 import { findDeviceByIdOrName, listDevices } from "../store/devices.ts";
-import { findJob } from "../store/jobs.ts";
 import { listKits } from "../store/kits.ts";
 import type { Store } from "../store/open.ts";
 import { findProfileWithKit } from "../store/profiles.ts";
-import { findTree, type StoredTree } from "../store/trees.ts";
+import { requireTree, type StoredTree } from "../store/trees.ts";
 import { type ProfiledDevice, profileModel } from "./decide/profile-model.ts";
 
 /** Each block is evaluated twice over this text: enough to tell blocks apart, and minutes rather than an hour. */
@@ -31,7 +31,7 @@ export function profileMethods(parts: {
   blobs: BlobStore;
   builds: Pick<Builds, "request" | "completed">;
 }): ProfileMethods {
-  const { store, blobs, builds } = parts;
+  const { store } = parts;
 
   async function layerProfile(
     model: StoredTree,
@@ -40,15 +40,7 @@ export function profileMethods(parts: {
     tell: (event: ProfileModelEvent) => void,
   ): Promise<LayerProfile> {
     const job = composeProfile(model, { evaluationDigest: evaluation?.digest ?? null, ...text });
-    await builds.request(job);
-    await builds.completed(job.jobId, {
-      signal,
-      onProgress: ({ state, stage, message, fraction }) =>
-        tell({ message: [state, stage, message].filter(Boolean).join(", "), fraction }),
-    });
-    const digest = (await findJob(store.db, job.jobId))?.resultDigest ?? null;
-    if (digest === null) throw new EspalierError("build.lost-result", "the profile job succeeded without a result");
-    return readDocument(blobs, digest, LayerProfile);
+    return requestResult(parts, job, LayerProfile, signal, tell);
   }
 
   async function work(
@@ -56,8 +48,8 @@ export function profileMethods(parts: {
     signal: AbortSignal,
     tell: (event: ProfileModelEvent) => void,
   ): Promise<void> {
-    const model = await requireTree(store, "model", request.model);
-    const evaluation = request.evaluation === "" ? null : await requireTree(store, "dataset", request.evaluation);
+    const model = await requireTree(store.db, "model", request.model);
+    const evaluation = request.evaluation === "" ? null : await requireTree(store.db, "dataset", request.evaluation);
     const device = await profiledDevice(parts, model, request);
     const profile = profileModel({
       modelName: model.name,
@@ -78,15 +70,6 @@ export function profileMethods(parts: {
       yield* queue;
     },
   };
-}
-
-async function requireTree(store: Store, kind: "model" | "dataset", name: string): Promise<StoredTree> {
-  const tree = await findTree(store.db, kind, name);
-  if (tree !== null) return tree;
-  throw new EspalierError(`${kind}.unknown`, `no ${kind} "${name}" is imported`, {
-    fields: { name },
-    remedy: `espalier ${kind} list shows what is; espalier ${kind} import brings it`,
-  });
 }
 
 /** The asked device, or the first that measured this model's kit; null where none did. */

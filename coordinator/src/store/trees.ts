@@ -1,4 +1,5 @@
 import type { Digest } from "@espalier/shared/contracts/digest";
+import { EspalierError } from "@espalier/shared/errors";
 import type { Queries } from "./database.ts";
 
 /** An imported model or dataset; its FileTree is the blob with this digest. */
@@ -35,6 +36,16 @@ export async function findTree(
     .orderBy("importedAtMs", "desc")
     .executeTakeFirst();
   return row === undefined ? null : { ...row, kind };
+}
+
+/** As `findTree`. @throws {EspalierError} `model.unknown`, `dataset.unknown` */
+export async function requireTree(db: Queries, kind: StoredTree["kind"], nameOrDigest: string): Promise<StoredTree> {
+  const tree = await findTree(db, kind, nameOrDigest);
+  if (tree !== null) return tree;
+  throw new EspalierError(`${kind}.unknown`, `no ${kind} "${nameOrDigest}" is imported`, {
+    fields: { name: nameOrDigest },
+    remedy: `espalier ${kind} list shows what is; espalier ${kind} import brings it`,
+  });
 }
 
 /** Models and datasets, newest first. */

@@ -24,11 +24,32 @@ const data = {
   calibrationTokens: z.int().min(128).max(10_000_000),
 };
 
+/** What quality a searched recipe has at least: `agreement` at least `limit`, the others at most. */
+export const Floor = z.strictObject({
+  figure: z.enum(["agreement", "kl", "perplexity", "bitsPerByte"]),
+  limit: z.number(),
+});
+export type Floor = z.infer<typeof Floor>;
+
 /** What the coordinator asks of a builder. Models and datasets are named by the digest of their FileTree. */
 export const BuildJob = z.discriminatedUnion("kind", [
   z.strictObject({ ...common, ...data, kind: z.literal("build"), recipe: Recipe }),
   z.strictObject({ ...common, ...data, kind: z.literal("sensitivity"), candidates: z.array(Recipe).min(1).max(200) }),
   z.strictObject({ ...common, ...evaluation, kind: z.literal("profile") }),
+  /** The result is a `SensitivityReport` of the Pareto front of quality against bytes. */
+  z.strictObject({
+    ...common,
+    ...data,
+    kind: z.literal("search"),
+    floor: Floor,
+    /** Pruning methods by the names that `espalier-builder compare` takes, e.g. `cfsp-rel+refit`. */
+    methods: z.array(z.string().min(1).max(40)).min(1).max(16),
+    mostSparsity: z.number().min(0.05).max(0.7),
+    /** FFN widths are multiples of this. */
+    alignment: z.int().min(1).max(1024),
+    /** Recipes judged. */
+    trials: z.int().min(1).max(1000),
+  }),
   z.strictObject({ ...common, kind: z.literal("kit"), formats: z.array(WeightFormat).min(1).max(16) }),
 ]);
 export type BuildJob = z.infer<typeof BuildJob>;
@@ -46,7 +67,7 @@ export const BuildProgress = z.strictObject({
   /** Share of the whole job done, 0..1. */
   fraction: z.number().min(0).max(1),
   message: z.string().max(4000),
-  /** With `succeeded`: digest of the manifest, kit, sensitivity report or layer profile, whose bytes and chunks are in the inbox bucket. */
+  /** With `succeeded`: digest of the manifest, kit, sensitivity report (a search's too) or layer profile, whose bytes and chunks are in the inbox bucket. */
   resultDigest: Digest.nullable(),
 });
 export type BuildProgress = z.infer<typeof BuildProgress>;

@@ -66,6 +66,8 @@ import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeD
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from './espalier/v1/RevokeOperatorRequest.ts';
 import type { RevokeOperatorResponse as _espalier_v1_RevokeOperatorResponse, RevokeOperatorResponse__Output as _espalier_v1_RevokeOperatorResponse__Output } from './espalier/v1/RevokeOperatorResponse.ts';
 import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from './espalier/v1/RolloutResponse.ts';
+import type { SearchModelEvent as _espalier_v1_SearchModelEvent, SearchModelEvent__Output as _espalier_v1_SearchModelEvent__Output } from './espalier/v1/SearchModelEvent.ts';
+import type { SearchModelRequest as _espalier_v1_SearchModelRequest, SearchModelRequest__Output as _espalier_v1_SearchModelRequest__Output } from './espalier/v1/SearchModelRequest.ts';
 import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from './espalier/v1/StartRolloutRequest.ts';
 import type { StoredTree as _espalier_v1_StoredTree, StoredTree__Output as _espalier_v1_StoredTree__Output } from './espalier/v1/StoredTree.ts';
 import type { TreeHeader as _espalier_v1_TreeHeader, TreeHeader__Output as _espalier_v1_TreeHeader__Output } from './espalier/v1/TreeHeader.ts';
@@ -145,6 +147,8 @@ export interface ProtoGrpcType {
       RevokeOperatorRequest: MessageTypeDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorRequest__Output>
       RevokeOperatorResponse: MessageTypeDefinition<_espalier_v1_RevokeOperatorResponse, _espalier_v1_RevokeOperatorResponse__Output>
       RolloutResponse: MessageTypeDefinition<_espalier_v1_RolloutResponse, _espalier_v1_RolloutResponse__Output>
+      SearchModelEvent: MessageTypeDefinition<_espalier_v1_SearchModelEvent, _espalier_v1_SearchModelEvent__Output>
+      SearchModelRequest: MessageTypeDefinition<_espalier_v1_SearchModelRequest, _espalier_v1_SearchModelRequest__Output>
       StartRolloutRequest: MessageTypeDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_StartRolloutRequest__Output>
       StoredTree: MessageTypeDefinition<_espalier_v1_StoredTree, _espalier_v1_StoredTree__Output>
       TreeHeader: MessageTypeDefinition<_espalier_v1_TreeHeader, _espalier_v1_TreeHeader__Output>

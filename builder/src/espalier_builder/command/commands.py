@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import re
 import shutil
@@ -178,8 +177,6 @@ def _search(options: argparse.Namespace) -> dict[str, Any]:
     space = Space(options.methods, options.most_sparsity, options.alignment)
     for params in space.sweep():
         space.recipe(params)
-    if importlib.util.find_spec("optuna") is None:
-        raise BuilderError("EXTRA_MISSING", "optuna is not installed", "pip install 'espalier-builder[search]'")
     from espalier_builder.jobs import run_search_job
     from espalier_builder.search.search import Search
     from espalier_builder.stages.cache import StageCache

@@ -8,6 +8,7 @@ killed goes on where it stopped, and one that is given more trials goes on from 
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 from collections.abc import Callable
@@ -47,8 +48,11 @@ def run_search(
     """Fills `folder` with `trials.json`, `front.json` (a `SensitivityReport` of the front, whose recipes
     serve as a rollout's `candidates`) and `front.svg`; returns what was found. `request.candidates` is not read.
 
-    Raises BuilderError `SEARCH_DIFFERS` where the folder holds another model's or text's trials, `FLOOR_UNREACHED`.
+    Raises BuilderError `SEARCH_DIFFERS` where the folder holds another model's or text's trials, `FLOOR_UNREACHED`,
+    `EXTRA_MISSING`.
     """
+    if importlib.util.find_spec("optuna") is None:
+        raise BuilderError("EXTRA_MISSING", "optuna is not installed", "pip install 'espalier-builder[search]'")
 
     def judge(recipes: tuple[Recipe, ...]) -> dict[str, Any]:
         return run_sensitivity(replace(request, candidates=recipes), cache)

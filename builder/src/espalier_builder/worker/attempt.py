@@ -28,6 +28,7 @@ RESULT_DOCUMENTS = {
     "kit": "kit.json",
     "sensitivity": "sensitivity.json",
     "profile": "profile.json",
+    "search": "front.json",
 }
 RESULT_FOLDER = "out"
 

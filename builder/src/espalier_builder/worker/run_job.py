@@ -15,13 +15,18 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
+from espalier_builder.artifact.whole_folder import whole_folder
+from espalier_builder.artifact.write_document import write_document
 from espalier_builder.contracts import Recipe
 from espalier_builder.device import choose_device
 from espalier_builder.failure import BuilderError, memory_failure
-from espalier_builder.jobs import Model, run_build, run_kit, run_profile_job, run_sensitivity_job
+from espalier_builder.jobs import Model, run_build, run_kit, run_profile_job, run_search_job, run_sensitivity_job
 from espalier_builder.process import keep_freed_memory
 from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
+from espalier_builder.search.front import Floor
+from espalier_builder.search.search import FRONT_FILE, Search
+from espalier_builder.search.space import Space
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.text_inputs import TextSettings, TextSource
 from espalier_builder.worker.child import OUTCOME_FILE, REQUEST_FILE
@@ -39,8 +44,8 @@ def main() -> None:
     try:
         outcome = {"resultDigest": run_request(request, _writer(steps))}
     except BuilderError as error:
-        # The job's content is at fault, and it won't change.
-        outcome = {"reason": f"{error.code}: {error}", "final": True}
+        # The job's content is at fault, and it won't change; another builder may have what this one lacks.
+        outcome = {"reason": f"{error.code}: {error}", "final": error.code != "EXTRA_MISSING"}
     except Exception as error:
         traceback.print_exc()
         # Another builder may have more memory.
@@ -72,8 +77,30 @@ def run_request(request: dict[str, Any], on_progress: OnProgress) -> str:
         return run_build(model, Recipe.from_json(job["recipe"]), text, cache, out, on_progress).digest
     if job["kind"] == "profile":
         return run_profile_job(model, text, cache, out, on_progress)
+    if job["kind"] == "search":
+        return _search(job, model, text, cache, Path(request["stagesFolder"]), out, on_progress)
     candidates = tuple(Recipe.from_json(value) for value in job["candidates"])
     return run_sensitivity_job(model, candidates, text, cache, out, on_progress)
+
+
+def _search(
+    job: dict[str, Any],
+    model: Model,
+    text: TextSettings,
+    cache: StageCache,
+    stages: Path,
+    out: Path,
+    on_progress: OnProgress,
+) -> str:
+    """Trials are kept beside the stages, so that another attempt goes on where this one is killed."""
+    space = Space(tuple(job["methods"]), job["mostSparsity"], job["alignment"])
+    search = Search(space, Floor(job["floor"]["figure"], job["floor"]["limit"]), job["trials"], job["seed"])
+    folder = stages / f"search-{job['jobId'].removeprefix('sha256:')}"
+    run_search_job(model, search, text, cache, folder, on_progress)
+    with whole_folder(out) as work:
+        return write_document(
+            work / FRONT_FILE, "SensitivityReport", json.loads((folder / FRONT_FILE).read_text("utf8"))
+        )
 
 
 def _source(folder: str | None, digest: str | None) -> TextSource:

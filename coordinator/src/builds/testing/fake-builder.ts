@@ -56,7 +56,9 @@ export function fakeResult(job: BuildJob, quality: FakeQuality = {}): HandedIn {
       return { resultDigest: addJson({ ...syntheticKit(), modelDigest: job.modelDigest, files: [graph] }), objects };
     }
     case "sensitivity":
-      return { resultDigest: addJson(sensitivityOf(job)), objects };
+      return { resultDigest: addJson(sensitivityOf(job.modelDigest, job.candidates)), objects };
+    case "search":
+      return { resultDigest: addJson(sensitivityOf(job.modelDigest, searched())), objects };
     case "profile":
       return { resultDigest: addJson(layerProfileOf(job)), objects };
     case "build":
@@ -80,11 +82,18 @@ function layerProfileOf(job: Extract<BuildJob, { kind: "profile" }>): LayerProfi
   };
 }
 
-function sensitivityOf(job: Extract<BuildJob, { kind: "sensitivity" }>): SensitivityReport {
-  const known = job.candidates.map((recipe) => knownCandidate(recipe));
+/** Two recipes of the default grid, as a search's front. */
+function searched(): Recipe[] {
+  return syntheticCandidates()
+    .slice(0, 2)
+    .map(({ recipe }) => recipe);
+}
+
+function sensitivityOf(modelDigest: Digest, candidates: readonly Recipe[]): SensitivityReport {
+  const known = candidates.map((recipe) => knownCandidate(recipe));
   return {
     schemaVersion: 1,
-    modelDigest: job.modelDigest,
+    modelDigest,
     protocol,
     dense: denseQuality,
     candidates: known.map(({ recipe, shape, quality }) => ({

@@ -58,6 +58,8 @@ import type { RevokeDeviceResponse as _espalier_v1_RevokeDeviceResponse, RevokeD
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from '../../espalier/v1/RevokeOperatorRequest.ts';
 import type { RevokeOperatorResponse as _espalier_v1_RevokeOperatorResponse, RevokeOperatorResponse__Output as _espalier_v1_RevokeOperatorResponse__Output } from '../../espalier/v1/RevokeOperatorResponse.ts';
 import type { RolloutResponse as _espalier_v1_RolloutResponse, RolloutResponse__Output as _espalier_v1_RolloutResponse__Output } from '../../espalier/v1/RolloutResponse.ts';
+import type { SearchModelEvent as _espalier_v1_SearchModelEvent, SearchModelEvent__Output as _espalier_v1_SearchModelEvent__Output } from '../../espalier/v1/SearchModelEvent.ts';
+import type { SearchModelRequest as _espalier_v1_SearchModelRequest, SearchModelRequest__Output as _espalier_v1_SearchModelRequest__Output } from '../../espalier/v1/SearchModelRequest.ts';
 import type { StartRolloutRequest as _espalier_v1_StartRolloutRequest, StartRolloutRequest__Output as _espalier_v1_StartRolloutRequest__Output } from '../../espalier/v1/StartRolloutRequest.ts';
 import type { UploadMessage as _espalier_v1_UploadMessage, UploadMessage__Output as _espalier_v1_UploadMessage__Output } from '../../espalier/v1/UploadMessage.ts';
 
@@ -312,6 +314,11 @@ export interface OperatorClient extends grpc.Client {
   revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
   revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, callback: grpc.requestCallback<_espalier_v1_RevokeOperatorResponse__Output>): grpc.ClientUnaryCall;
   
+  SearchModel(argument: _espalier_v1_SearchModelRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_SearchModelEvent__Output>;
+  SearchModel(argument: _espalier_v1_SearchModelRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_SearchModelEvent__Output>;
+  searchModel(argument: _espalier_v1_SearchModelRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_SearchModelEvent__Output>;
+  searchModel(argument: _espalier_v1_SearchModelRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_SearchModelEvent__Output>;
+  
   StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   StartRollout(argument: _espalier_v1_StartRolloutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
   StartRollout(argument: _espalier_v1_StartRolloutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_RolloutResponse__Output>): grpc.ClientUnaryCall;
@@ -398,6 +405,8 @@ export interface OperatorHandlers extends grpc.UntypedServiceImplementation {
   
   RevokeOperator: grpc.handleUnaryCall<_espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse>;
   
+  SearchModel: grpc.handleServerStreamingCall<_espalier_v1_SearchModelRequest__Output, _espalier_v1_SearchModelEvent>;
+  
   StartRollout: grpc.handleUnaryCall<_espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse>;
   
   UndoRollout: grpc.handleUnaryCall<_espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse>;
@@ -437,6 +446,7 @@ export interface OperatorDefinition extends grpc.ServiceDefinition {
   ResetCorrections: MethodDefinition<_espalier_v1_ResetCorrectionsRequest, _espalier_v1_ResetCorrectionsResponse, _espalier_v1_ResetCorrectionsRequest__Output, _espalier_v1_ResetCorrectionsResponse__Output>
   RevokeDevice: MethodDefinition<_espalier_v1_RevokeDeviceRequest, _espalier_v1_RevokeDeviceResponse, _espalier_v1_RevokeDeviceRequest__Output, _espalier_v1_RevokeDeviceResponse__Output>
   RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorResponse, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_RevokeOperatorResponse__Output>
+  SearchModel: MethodDefinition<_espalier_v1_SearchModelRequest, _espalier_v1_SearchModelEvent, _espalier_v1_SearchModelRequest__Output, _espalier_v1_SearchModelEvent__Output>
   StartRollout: MethodDefinition<_espalier_v1_StartRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_StartRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   UndoRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>
   WatchRollout: MethodDefinition<_espalier_v1_GetRolloutRequest, _espalier_v1_RolloutResponse, _espalier_v1_GetRolloutRequest__Output, _espalier_v1_RolloutResponse__Output>

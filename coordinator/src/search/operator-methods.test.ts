@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SensitivityReport } from "@espalier/shared/contracts/report";
+import { hasCode } from "@espalier/shared/errors";
+import type { SearchModelRequest__Output } from "@espalier/shared/generated/espalier/v1/SearchModelRequest";
+import { startSmallFleet } from "../rollout/testing/small-fleet.ts";
+import { listJobs } from "../store/jobs.ts";
+import { parseFloor, searchMethods } from "./operator-methods.ts";
+
+const request: SearchModelRequest__Output = {
+  model: "model",
+  calibration: "",
+  evaluation: "",
+  floor: "agreement>=0.8",
+  methods: [],
+  mostSparsity: 0,
+  trials: 0,
+};
+
+async function startSearches(fleet: Awaited<ReturnType<typeof startSmallFleet>>) {
+  const { store, blobs, builds } = fleet;
+  const methods = searchMethods({ store, blobs, builds });
+  return async (over: Partial<SearchModelRequest__Output> = {}): Promise<SensitivityReport> => {
+    let front: SensitivityReport | undefined;
+    const { signal } = new AbortController();
+    for await (const event of methods.searchModel({ ...request, ...over }, { signal } as never)) {
+      if (event.front) front = SensitivityReport.parse(JSON.parse(event.front.json ?? ""));
+      else await fleet.playBuilder({});
+    }
+    assert.ok(front !== undefined);
+    return front;
+  };
+}
+
+test("a builder searches once for the same question, and again for another", async (t) => {
+  const fleet = await startSmallFleet(t, [{ id: "big" }]);
+  const search = await startSearches(fleet);
+  const first = await search();
+  assert.equal(first.candidates.length, 2);
+  assert.deepEqual(await search(), first);
+  await search({ floor: "kl<=0.1", methods: ["obs"], trials: 12 });
+  const jobs = (await listJobs(fleet.store.db)).flatMap(({ job }) => (job.kind === "search" ? [job] : []));
+  const asked = jobs.map(({ floor, methods, trials, mostSparsity }) => ({ floor, methods, trials, mostSparsity }));
+  assert.deepEqual(
+    asked.sort((a, b) => b.trials - a.trials),
+    [
+      {
+        floor: { figure: "agreement", limit: 0.8 },
+        methods: ["cfsp-rel+refit", "shortgpt"],
+        trials: 40,
+        mostSparsity: 0.5,
+      },
+      { floor: { figure: "kl", limit: 0.1 }, methods: ["obs"], trials: 12, mostSparsity: 0.5 },
+    ],
+  );
+});
+
+test("a search that can't begin is refused with what to do", async (t) => {
+  const search = await startSearches(await startSmallFleet(t, [{ id: "big" }]));
+  await assert.rejects(search({ model: "other" }), (error) => hasCode(error, "model.unknown"));
+  await assert.rejects(search({ evaluation: "other" }), (error) => hasCode(error, "dataset.unknown"));
+});
+
+test("a floor names a figure and the side on which it is good", () => {
+  assert.deepEqual(parseFloor(" perplexity <= 30 "), { figure: "perplexity", limit: 30 });
+  for (const text of ["agreement<=0.9", "kl>=0.1", "size<=3", "kl<=", "kl<=x", "0.9", ""]) {
+    assert.throws(
+      () => parseFloor(text),
+      (error) => hasCode(error, "search.floor"),
+    );
+  }
+});
