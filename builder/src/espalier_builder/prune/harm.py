@@ -22,8 +22,9 @@ from espalier_builder.recover.surgeon import eliminate
 # Shares of a layer's neurons that are tried. Of SmolLM2's curves at every twelfth these five give back what matters:
 # the widths that they lead to cost 1 to 2 % more than those of all twelve do.
 KEPT = tuple(twelfths / 12 for twelfths in (11, 9, 6, 3, 0))
-# What is judged: a window of so many tokens of each row, of so many rows, each STRIDE-th token of it scored.
-WINDOW = 256
+# What is judged: a window of so many tokens of each row, of so many rows, each STRIDE-th token of it scored. On SmolLM2
+# 256 tokens of a row lead to widths that are 1 % worse on text outside of calibration and evaluation, 512 to 0.6 %.
+WINDOW = 1024
 MOST_WINDOWS = 16
 STRIDE = 2
 
