@@ -15,6 +15,8 @@ import json
 import platform
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +43,9 @@ COMMAND = "make bench-minillm DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.
 SMOL = "SmolLM2-135M-Instruct"
 # (model, calibration text, rows, tokens a row, probes)
 MODELS: tuple[tuple[str, str, int, int, tuple[int, ...]], ...] = (
-    (SMOL, "wikitext2-a.jsonl", 16, 1024, (1, 8, 32)),
-    ("babyllama-1M", "tinystories-train.jsonl", 128, 256, (1, 8, 32, 128)),
     ("stories260K", "tinystories-train.jsonl", 128, 512, (1, 8, 32, 128)),
+    ("babyllama-1M", "tinystories-train.jsonl", 128, 256, (1, 8, 32, 128)),
+    (SMOL, "wikitext2-a.jsonl", 16, 1024, (1, 8)),
 )
 MOST_MEMORY = 1.1
 
@@ -56,18 +58,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder of minillm.md and minillm.json")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
     for name, text, count, length, probes in MODELS:
         model = options.smol if name == SMOL else options.data / "models" / name
-        file = options.work / f"{name}.json"
-        if not file.is_file() and model is not None and model.exists():
+        if model is not None and model.exists():
             checkpoint = load_cached(model, StageCache(options.work / "cache"))
             documents = read_documents(options.data / "text" / text, "calibration")
             drawn = calibration_rows(checkpoint.tokenizer, documents, length=length, tokens=count * length, seed=0)
-            found = measure(on_device(checkpoint, choose_device("auto")).model, probe_rows(drawn), probes)
-            file.write_text(json.dumps([{"model": name, **row} for row in found], indent=1) + "\n", encoding="utf8")
-        if file.is_file():
-            rows += json.loads(file.read_text(encoding="utf8"))
+            on = on_device(checkpoint, choose_device("auto")).model
+            measure(Table(name, options.work / f"{name}.json"), on, probe_rows(drawn), probes)
+    rows = [row for name, *_ in MODELS for row in Table(name, options.work / f"{name}.json").rows()]
     document = {
         "command": COMMAND,
         "machine": ", ".join(sorted({row["engine"] for row in rows})),
@@ -79,34 +78,72 @@ def main() -> None:
     (options.out / "minillm.md").write_text(page(document), encoding="utf8")
 
 
-def measure(model: DecoderModel, rows: Tensor, probes: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Memory in the order in which it grows, since a process gives little back; then correlations."""
-    engine = f"PyTorch {torch.__version__}, " + (
-        torch.cuda.get_device_name() if model.device.type == "cuda" else platform.machine()
-    )
-    found: list[dict[str, Any]] = []
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a model, each written as soon as it is measured."""
+
+    model: str
+    file: Path
+
+    def rows(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.file.read_text(encoding="utf8")) if self.file.is_file() else []
+        return found
+
+    def add(self, *rows: dict[str, Any]) -> None:
+        print(json.dumps(rows), file=sys.stderr, flush=True)
+        written = [*self.rows(), *({"model": self.model, **row} for row in rows)]
+        self.file.write_text(json.dumps(written, indent=1) + "\n", encoding="utf8")
+
+    def has(self, **fields: object) -> bool:
+        return any(fields.items() <= row.items() for row in self.rows())
+
+
+def measure(table: Table, model: DecoderModel, rows: Tensor, probes: tuple[int, ...]) -> None:
+    """Adds what the table lacks."""
+    gpu = model.device.type == "cuda"
+    engine = f"PyTorch {torch.__version__}, {torch.cuda.get_device_name() if gpu else platform.machine()}"
+    how = {"tokens": rows.numel(), "engine": engine}
+    if not table.has(what="memory"):
+        peaks = memory(model, rows)
+        table.add(
+            *(
+                {
+                    "what": "memory",
+                    "method": name,
+                    "peakBytes": peak,
+                    "timesInference": round(peak / peaks["inference"], 3),
+                    **how,
+                }
+                for name, peak in peaks.items()
+            )
+        )
+    asked: list[tuple[str, int, Callable[[], list[Tensor]]]] = [("minillm", 0, lambda: without_gradients(model, rows))]
+    for count in probes:
+        asked.append(("minillm", count, partial(weight_probe_scores, model, rows, seed=0, probes=count)))
+        asked.append(("minillm-gate", count, partial(gate_probe_scores, model, rows, seed=0, probes=count)))
+    missing = [each for each in asked if not table.has(what="correlation", method=each[0], probes=each[1])]
+    if not missing:
+        return
+    truth = {"minillm": true_weight_scores(model, rows), "minillm-gate": true_gate_scores(model, rows)}
+    for name, count, scores in missing:
+        correlation = round(rank_correlation(scores(), truth[name]), 4)
+        table.add({"what": "correlation", "method": name, "probes": count, "spearman": correlation, **how})
+
+
+def memory(model: DecoderModel, rows: Tensor) -> dict[str, int]:
+    """Peak bytes by method, in the order in which they grow, since a process gives little back."""
     loss(model, rows[:1])
-    peaks = {
+    return {
         "inference": peak_memory(lambda: torch.inference_mode()(loss)(model, rows), model),
         "minillm-gate": peak_memory(lambda: gate_probe_scores(model, rows, seed=0, probes=1), model),
         "minillm": peak_memory(lambda: weight_probe_scores(model, rows, seed=0, probes=1), model),
+        "backpropagation": peak_memory(lambda: true_weight_scores(model, rows), model),
     }
-    truth: dict[str, list[Tensor]] = {}
-    peaks["backpropagation"] = peak_memory(lambda: truth.update(minillm=true_weight_scores(model, rows)), model)
-    truth["minillm-gate"] = true_gate_scores(model, rows)
-    for name, peak in peaks.items():
-        ratio = round(peak / peaks["inference"], 3)
-        found.append({"what": "memory", "method": name, "peakBytes": peak, "timesInference": ratio})
-    magnitudes = sensitivity_scores(model, rows, lambda index: torch.ones_like(ffn_linears(model)[index].weight))
-    estimates: list[tuple[str, int, list[Tensor]]] = [("minillm", 0, magnitudes)]
-    for count in probes:
-        for name, scores in (("minillm", weight_probe_scores), ("minillm-gate", gate_probe_scores)):
-            estimates.append((name, count, scores(model, rows, seed=0, probes=count)))
-            print(f"{name}, {count} probes", file=sys.stderr, flush=True)
-    for name, count, scores in estimates:
-        correlation = round(rank_correlation(scores, truth[name]), 4)
-        found.append({"what": "correlation", "method": name, "probes": count, "spearman": correlation})
-    return [row | {"tokens": rows.numel(), "engine": engine} for row in found]
+
+
+def without_gradients(model: DecoderModel, rows: Tensor) -> list[Tensor]:
+    linears = ffn_linears(model)
+    return sensitivity_scores(model, rows, lambda index: torch.ones_like(linears[index].weight))
 
 
 def peak_memory(work: Callable[[], object], model: DecoderModel) -> int:
