@@ -21,7 +21,7 @@ export MODEL DATA KEEP PYTHON
 INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
-.PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm
+.PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
 .PHONY: bench-inference bench-planning bench-prediction
 
 help: ## list the targets
@@ -78,6 +78,10 @@ bench-quantizers: setup ## quantizers by bits and block (DATA=..., SMOLLM2=...),
 bench-minillm: setup ## estimated gradients against true ones (DATA=..., SMOLLM2=...), recorded in docs/measurements/minillm.md
 	@cd builder && $(PYTHON_ENV)/python bench/minillm.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --work $(CURDIR)/.espalier/minillm --out $(CURDIR)/docs/measurements
+
+bench-nested: setup ## levels that are parts of one another against independent ones (DATA=...), docs/measurements/nested.md
+	@cd builder && $(PYTHON_ENV)/python bench/nested.py --data $(abspath $(DATA)) \
+	  --work $(CURDIR)/.espalier/nested --out $(CURDIR)/docs/measurements
 
 test-real: ## tests on SmolLM2 (MODEL=FILE.gguf: yours) and on the models of ESPALIER_DATA, by hand
 	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
