@@ -46,6 +46,7 @@ export async function* answer(
     stopTokenIds: tokenizer.stopTokenIds,
     logprobs: plan.logprobs ?? undefined,
     reusePrefix: plan.reusePrefix,
+    guide: plan.guide ?? undefined,
   };
   for await (const { tokenId, finish, logprobs, reusedTokens } of runtime.generate(request, signal)) {
     onToken(reusedTokens);

@@ -49,8 +49,9 @@ describe("refusals", () => {
     );
     const biased = await refusal("/v1/completions", { prompt: "Once", logit_bias: { dog: 5 } });
     assert.match(biased.message, /logit_bias.dog: keys are token ids/);
-    const schema = { type: "json_schema", json_schema: { name: "x", schema: {} } };
-    assert.equal((await refusal("/v1/chat/completions", { messages, response_format: schema })).status, 400);
+    const format = { type: "json_schema", json_schema: { name: "x" } };
+    const nameless = await refusal("/v1/chat/completions", { messages, response_format: format });
+    assert.deepEqual([nameless.status, nameless.param], [400, "response_format.json_schema.schema"]);
   });
 
   it("accept options at the value that changes nothing", async () => {

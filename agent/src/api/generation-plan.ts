@@ -1,3 +1,4 @@
+import type { GuideRequest } from "../grammar/token-guide.ts";
 import type { Sampling } from "../runtime/sampling.ts";
 import { ApiError } from "./api-error.ts";
 import type { GenerationRequest } from "./request-schema.ts";
@@ -14,6 +15,8 @@ export interface GenerationPlan {
   readonly reusePrefix: boolean;
   /** Alternatives to report with each token's log probability; null reports neither. */
   readonly logprobs: number | null;
+  /** What each answer must be; null is free text. */
+  readonly guide: GuideRequest | null;
 }
 
 /**
@@ -27,6 +30,7 @@ export function planGeneration(
     readonly contextTokens: number;
     readonly defaultMaxTokens: number | null;
     readonly randomSeed: number;
+    readonly guide: GuideRequest | null;
   },
 ): GenerationPlan {
   const { promptTokens, contextTokens } = facts;
@@ -52,6 +56,7 @@ export function planGeneration(
     choices: request.n ?? 1,
     reusePrefix: request.seed == null,
     logprobs: wantedLogprobs(request),
+    guide: facts.guide,
   };
 }
 

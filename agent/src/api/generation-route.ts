@@ -7,6 +7,7 @@ import { type AnswerPiece, answer } from "./answer.ts";
 import { noModel, sendJson, toApiError } from "./api-error.ts";
 import { EventStream, StalledClient } from "./event-stream.ts";
 import { type GenerationPlan, planGeneration } from "./generation-plan.ts";
+import { guideFor } from "./guide-for.ts";
 import { checkModelName } from "./model-name.ts";
 import type { ModelSlot, ServedModel } from "./model-slot.ts";
 import type { RequestObservation } from "./observation.ts";
@@ -40,7 +41,7 @@ export function generationRoute<Request extends GenerationRequest>(options: Gene
     try {
       const leave = options.admission.enter();
       try {
-        const plan = prepare(options, request, lease.model);
+        const plan = await prepare(options, request, lease.model);
         clock.promptTokens = plan.promptTokens.length;
         await generate({ options, request, model: lease.model, plan, clock, response, closing });
       } finally {
@@ -52,11 +53,11 @@ export function generationRoute<Request extends GenerationRequest>(options: Gene
   };
 }
 
-function prepare<Request extends GenerationRequest>(
+async function prepare<Request extends GenerationRequest>(
   options: GenerationRouteOptions<Request>,
   request: Request,
   model: ServedModel,
-): GenerationPlan {
+): Promise<GenerationPlan> {
   checkModelName(model, request.model);
   const { contextTokens } = model.runtime;
   return planGeneration(request, {
@@ -64,6 +65,7 @@ function prepare<Request extends GenerationRequest>(
     contextTokens,
     defaultMaxTokens: options.defaultMaxTokens,
     randomSeed: randomInt(2 ** 32),
+    guide: await guideFor(request, model.tokenizer),
   });
 }
 

@@ -44,6 +44,21 @@ const message = z.strictObject({
 
 const messages = z.array(message).min(1).max(1000);
 
+/** `strict` changes nothing: an answer always keeps its schema. */
+const responseFormat = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("text") }),
+  z.strictObject({ type: z.literal("json_object") }),
+  z.strictObject({
+    type: z.literal("json_schema"),
+    json_schema: z.strictObject({
+      name: z.string().min(1).max(200),
+      description: z.string().nullish(),
+      schema: z.record(z.string(), z.unknown()),
+      strict: z.boolean().nullish(),
+    }),
+  }),
+]);
+
 /** Options at the one value that this server can honour are accepted: clients send them unasked. */
 export const ChatRequest = z
   .strictObject({
@@ -53,7 +68,7 @@ export const ChatRequest = z
     logprobs: z.boolean().nullish(),
     top_logprobs: z.int().min(0).max(20).nullish(),
     max_completion_tokens: z.int().min(1).nullish(),
-    response_format: z.strictObject({ type: z.literal("text") }).nullish(),
+    response_format: responseFormat.nullish(),
     tools: z.array(z.unknown()).max(0).nullish(),
     tool_choice: z.literal("none").nullish(),
     parallel_tool_calls: z.boolean().nullish(),

@@ -1,3 +1,4 @@
+import { type TokenGuide, TokenGuides } from "../grammar/token-guide.ts";
 import type { Engine } from "./engine.ts";
 import { KvPool, type Sequence } from "./kv-pool.ts";
 import type { Span } from "./kv-space.ts";
@@ -29,6 +30,7 @@ export type Steps<Result> = AsyncGenerator<GeneratedToken | null, Result>;
 export class Decoder {
   readonly #engine: Engine;
   readonly #pool: KvPool;
+  readonly #guides = new TokenGuides();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -38,13 +40,14 @@ export class Decoder {
   async *generate(request: GenerateRequest, isCancelled: IsCancelled): Steps<null> {
     const sampler = new Sampler(request.sampling, request.tokens);
     const stops = new Set(request.stopTokenIds);
+    const guide = request.guide === undefined ? null : this.#guides.begin(request.guide, request.stopTokenIds);
     // The last token of the answer is never run.
     const mostPositions = request.tokens.length + request.maxTokens - 1;
     const sequence = this.#pool.enter({ tokens: [...request.tokens], mostPositions, steady: !request.reusePrefix });
     try {
       for (let left = request.maxTokens; ; left -= 1) {
         const logits = yield* this.#advance(sequence, isCancelled);
-        const token = chooseToken(sampler, logits, request.logprobs);
+        const token = chooseToken({ sampler, guide, logits, topCount: request.logprobs });
         const finish = stops.has(token.tokenId) ? "stop" : left === 1 ? "length" : null;
         yield { ...token, finish, ...(left === request.maxTokens ? { reusedTokens: sequence.reused } : {}) };
         if (finish !== null) return null;
@@ -143,14 +146,20 @@ export class Decoder {
   }
 }
 
-/** The sampler overwrites the logits, so the model's own distribution is read off a copy. */
-function chooseToken(
-  sampler: Sampler,
-  logits: Float32Array,
-  topCount: number | undefined,
-): Omit<GeneratedToken, "finish"> {
-  if (topCount === undefined) return { tokenId: sampler.next(logits) };
-  const own = logits.slice();
+interface Choice {
+  readonly sampler: Sampler;
+  readonly guide: TokenGuide | null;
+  readonly logits: Float32Array;
+  readonly topCount: number | undefined;
+}
+
+/** Guide and sampler overwrite the logits, so the model's own distribution is read off a copy. */
+function chooseToken({ sampler, guide, logits, topCount }: Choice): Omit<GeneratedToken, "finish"> {
+  const own = topCount === undefined ? null : logits.slice();
+  guide?.mask(logits);
   const tokenId = sampler.next(logits);
-  return { tokenId, logprobs: tokenLogprobs(own, tokenId, topCount) };
+  guide?.accept(tokenId);
+  return own === null || topCount === undefined
+    ? { tokenId }
+    : { tokenId, logprobs: tokenLogprobs(own, tokenId, topCount) };
 }

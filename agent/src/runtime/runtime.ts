@@ -1,5 +1,6 @@
 import type { GraphContract } from "@espalier/shared/contracts/manifest";
 import type { EspalierError } from "@espalier/shared/errors";
+import type { GuideRequest } from "../grammar/token-guide.ts";
 import type { TokenLogprobs } from "./log-probabilities.ts";
 import type { RuntimeWorkers } from "./runtime-workers.ts";
 import type { Sampling } from "./sampling.ts";
@@ -23,6 +24,8 @@ export interface GenerateRequest {
    * equal tokens to the last bit.
    */
   readonly reusePrefix?: boolean;
+  /** What the answer must be; one that ends by a stop token is complete. */
+  readonly guide?: GuideRequest | undefined;
 }
 
 /** One generated token. The last one carries why generation ended. */

@@ -45,12 +45,15 @@ export class Sampler {
     let total = 0;
     for (const id of kept) total += weights[id] ?? 0;
     let left = this.#random() * total;
+    let last = kept[0] ?? 0;
     for (const id of kept) {
-      left -= weights[id] ?? 0;
+      const weight = weights[id] ?? 0;
+      left -= weight;
       if (left < 0) return id;
+      if (weight > 0) last = id;
     }
-    // Rounding can leave a remainder; the draw then belongs to the last one kept.
-    return kept[kept.length - 1] ?? 0;
+    // Rounding can leave a remainder; the draw then belongs to the last one that can be drawn at all.
+    return last;
   }
 }
 

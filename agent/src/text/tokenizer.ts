@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { artifactFiles, ChatConfig } from "@espalier/shared/contracts/manifest";
 import { EspalierError, messageOf } from "@espalier/shared/errors";
 import { Tokenizer } from "@huggingface/tokenizers";
+import { readVocabulary, type Vocabulary } from "../grammar/vocabulary.ts";
 import { type ChatMessage, ChatPrompt } from "./chat-prompt.ts";
 
 /** Text of tokens; special tokens (BOS, end of turn) have none. */
@@ -13,14 +14,17 @@ export class TextTokenizer {
   /** Any of these ends an answer. */
   readonly stopTokenIds: readonly number[];
   readonly hasChat: boolean;
+  /** The bytes of its tokens, read when first asked for. Rejects with `grammar.vocabulary`. */
+  readonly vocabulary: () => Promise<Vocabulary>;
   readonly #tokenizer: Tokenizer;
   readonly #chat: ChatPrompt | null;
   readonly #bos: readonly number[];
   readonly #longestTokenChars: number;
   #anchor: number[] | undefined;
 
-  constructor(tokenizer: Tokenizer, config: ChatConfig) {
+  constructor(tokenizer: Tokenizer, config: ChatConfig, vocabulary: () => Promise<Vocabulary>) {
     this.#tokenizer = tokenizer;
+    this.vocabulary = vocabulary;
     this.#chat = ChatPrompt.of(config);
     this.hasChat = this.#chat !== null;
     this.stopTokenIds = config.eosTokenIds;
@@ -77,7 +81,15 @@ export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
         async (file): Promise<unknown> => JSON.parse(await readFile(join(folder, file), "utf8")),
       ),
     );
-    return new TextTokenizer(new Tokenizer(Object(tokenizer), Object(config)), ChatConfig.parse(chat));
+    let vocabulary: Promise<Vocabulary> | null = null;
+    // Read again: few devices are asked for it, and the parsed file is large.
+    const readOnce = (): Promise<Vocabulary> => {
+      vocabulary ??= readFile(join(folder, artifactFiles.tokenizer), "utf8").then((text) =>
+        readVocabulary(JSON.parse(text)),
+      );
+      return vocabulary;
+    };
+    return new TextTokenizer(new Tokenizer(Object(tokenizer), Object(config)), ChatConfig.parse(chat), readOnce);
   } catch (error) {
     throw new EspalierError("tokenizer.unreadable", `Cannot load the tokenizer in ${folder}: ${messageOf(error)}`, {
       fields: { folder },
