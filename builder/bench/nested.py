@@ -14,7 +14,9 @@ import argparse
 import datetime
 import json
 import platform
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +55,18 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name, length, alignment in MODELS:
         file = options.work / f"{name}.json"
-        if not file.is_file():
-            checkpoint = load_cached(options.data / "models" / name, StageCache(options.work / "cache"))
-            text = read_documents(options.data / "text" / "tinystories-train.jsonl", "calibration")
-            drawn = calibration_rows(checkpoint.tokenizer, text, length=length, tokens=128 * length, seed=0)
-            valid = read_documents(options.data / "text" / "tinystories-valid.jsonl", "evaluation")
-            windows = document_windows(checkpoint.tokenizer, valid, length=length).windows
-            found = [
-                {"model": name, "sparsity": share, "levels": levels, "perplexity": round(perplexity(model, windows), 4)}
-                for share, levels, model in variants(checkpoint.model, drawn, alignment)
-            ]
-            file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf8")
-        rows += json.loads(file.read_text(encoding="utf8"))
+        known = read(file)
+        checkpoint = load_cached(options.data / "models" / name, StageCache(options.work / "cache"))
+        text = read_documents(options.data / "text" / "tinystories-train.jsonl", "calibration")
+        drawn = calibration_rows(checkpoint.tokenizer, text, length=length, tokens=128 * length, seed=0)
+        valid = read_documents(options.data / "text" / "tinystories-valid.jsonl", "evaluation")
+        windows = document_windows(checkpoint.tokenizer, valid, length=length).windows
+        done = {(row["sparsity"], row["levels"]) for row in known}
+        for share, levels, model in variants(checkpoint.model, drawn, alignment, done):
+            row = {"model": name, "sparsity": share, "levels": levels}
+            known.append({**row, "perplexity": round(perplexity(model, windows), 4)})
+            file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf8")
+        rows += known
     document = {
         "command": COMMAND,
         "machine": f"PyTorch {torch.__version__}, {platform.machine()}",
@@ -76,8 +78,10 @@ def main() -> None:
     (options.out / "nested.md").write_text(page(document), encoding="utf8")
 
 
-def variants(model: DecoderModel, rows: Tensor, alignment: int) -> list[tuple[float, str, DecoderModel]]:
-    """(sparsity, how levels hang together, model): the dense one, then each level in each way."""
+def variants(
+    model: DecoderModel, rows: Tensor, alignment: int, done: set[tuple[float, str]]
+) -> Iterator[tuple[float, str, DecoderModel]]:
+    """(sparsity, how levels hang together, model): the dense one, then each level in each way that is not `done`."""
     calibration = Calibration(rows, collect_statistics(model, rows))
 
     def cut(method: str, share: float) -> Cut:
@@ -85,15 +89,18 @@ def variants(model: DecoderModel, rows: Tensor, alignment: int) -> list[tuple[fl
         asked = Pruning.from_json({"method": name, "sparsity": share, "alignment": alignment, "refit": bool(refit)})
         return choose_cut(model, asked, calibration)
 
-    found: list[tuple[float, str, DecoderModel]] = [(0.0, "dense", model)]
     largest = cut("cfsp-rel+refit", LEVELS[0])
+    ways: list[tuple[str, Callable[[float], Cut]]] = [
+        ("nested, dense weights", partial(cut, "cfsp-rel")),
+        ("nested, the largest refitted", lambda share: part_of(largest, cut("cfsp-rel", share))),
+        *((f"independent, {method}", partial(cut, method)) for method in INDEPENDENT),
+    ]
+    if (0.0, "dense") not in done:
+        yield 0.0, "dense", model
     for share in LEVELS:
-        chosen = cut("cfsp-rel", share)
-        found.append((share, "nested, dense weights", cut_out(model, chosen).model))
-        found.append((share, "nested, the largest refitted", cut_out(model, part_of(largest, chosen)).model))
-        for method in INDEPENDENT:
-            found.append((share, f"independent, {method}", cut_out(model, cut(method, share)).model))
-    return found
+        for way, choose in ways:
+            if (share, way) not in done:
+                yield share, way, cut_out(model, choose(share)).model
 
 
 def part_of(larger: Cut, smaller: Cut) -> Cut:
@@ -117,19 +124,20 @@ def page(document: dict[str, Any]) -> str:
     lines += ["the first of them, with the dense model's weights or those that the level of 15 % was refitted to."]
     for name, *_ in MODELS:
         rows = [row for row in document["rows"] if row["model"] == name]
+        if not rows:
+            lines += ["", f"{name}: not measured."]
+            continue
+        found = {(row["levels"], row["sparsity"]): f"{row['perplexity']:.4g}" for row in rows}
         ways = list(dict.fromkeys(row["levels"] for row in rows if row["levels"] != "dense"))
-        dense = next(row["perplexity"] for row in rows if row["levels"] == "dense")
-        lines += [
-            "",
-            f"## {name}, dense {dense:.4g}",
-            "",
-            f"| levels | {' | '.join(f'{at:.0%} gone' for at in LEVELS)} |",
-        ]
-        lines += ["|---" * (len(LEVELS) + 1) + "|"]
-        for way in ways:
-            by_share = {row["sparsity"]: row["perplexity"] for row in rows if row["levels"] == way}
-            lines.append(f"| {way} | {' | '.join(f'{by_share[share]:.4g}' for share in LEVELS)} |")
+        lines += ["", f"## {name}, dense {found['dense', 0.0]}", ""]
+        lines += [f"| levels | {' | '.join(f'{at:.0%} gone' for at in LEVELS)} |", "|---" * (len(LEVELS) + 1) + "|"]
+        lines += [f"| {way} | {' | '.join(found.get((way, at), 'not measured') for at in LEVELS)} |" for way in ways]
     return "\n".join(lines) + "\n"
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf8")) if file.is_file() else []
+    return rows
 
 
 if __name__ == "__main__":
