@@ -18,6 +18,7 @@ async function countedModel(): Promise<{ model: ServedModel; closed: () => numbe
     runtime: {
       engine: "ffi",
       kernel: null,
+      cacheElementBytes: 4,
       loadMs: 1,
       contextTokens: 1,
       vocabularySize: 1,

@@ -63,6 +63,7 @@ export async function timeGraph(
   return {
     graphId,
     cacheTokens: runtime.contextTokens,
+    cacheElementBytes: runtime.cacheElementBytes,
     decode,
     prefill,
     loadMs: runtime.loadMs,

@@ -11,6 +11,7 @@ export class BindingEngine implements Engine {
   readonly kind = "binding";
   readonly kernel = null;
   readonly capacity: number;
+  readonly cacheElementBytes = Float32Array.BYTES_PER_ELEMENT;
   readonly vocabularySize: number;
   readonly #session: InferenceSession;
   readonly #cache: CacheMemory<Float32Array>;

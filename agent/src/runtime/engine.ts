@@ -13,6 +13,8 @@ export interface Engine {
   readonly kernel: string | null;
   /** Positions in the whole cache. */
   readonly capacity: number;
+  /** Bytes of one number in the cache. */
+  readonly cacheElementBytes: number;
   readonly vocabularySize: number;
   /**
    * Runs `tokens` [T] on top of `pastTokens` cached positions of a span. `rows` [R] are those of the T tokens whose logits

@@ -46,6 +46,7 @@ export class FfiEngine implements Engine {
   readonly kind = "ffi";
   readonly kernel: string | null;
   readonly capacity: number;
+  readonly cacheElementBytes: number;
   readonly vocabularySize: number;
   readonly #api: OrtApi;
   readonly #env: bigint;
@@ -72,6 +73,7 @@ export class FfiEngine implements Engine {
     this.#session = session;
     this.kernel = kernel;
     this.capacity = options.capacity;
+    this.cacheElementBytes = cacheBuffers[cache].BYTES_PER_ELEMENT;
     this.vocabularySize = options.graph.vocabularySize;
     this.#memoryInfo = api.create("CreateCpuMemoryInfo", 0, 0);
     this.#cacheType = elementType[cache];

@@ -20,6 +20,7 @@ function recordingEngine(capacity: number) {
   const engine: Engine = {
     kind: "ffi",
     kernel: null,
+    cacheElementBytes: 4,
     capacity,
     vocabularySize: 1000,
     run: async () => assert.fail("the pool doesn't run the graph"),

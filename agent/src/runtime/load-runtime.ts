@@ -55,9 +55,10 @@ export async function loadRuntime(options: RuntimeOptions, signal?: AbortSignal)
   if (ready.fallbackReason !== null) {
     log.warn({ reason: ready.fallbackReason }, "the model runs slower than it could");
   }
-  const { engine, kernel, loadMs } = ready;
+  const { engine, kernel, loadMs, cacheElementBytes } = ready;
   log.info({ modelFile, engine, kernel, loadMs, capacity }, "model loaded");
-  const facts = { engine, kernel, loadMs, contextTokens: capacity, vocabularySize: graph.vocabularySize };
+  const { vocabularySize } = graph;
+  const facts = { engine, kernel, loadMs, cacheElementBytes, contextTokens: capacity, vocabularySize };
   const leave = async (): Promise<void> => {
     if (await client.close()) return workers.giveBack(worker);
     log.warn({ modelFile }, "the model's thread is given up");
@@ -70,6 +71,7 @@ interface RuntimeFacts {
   readonly engine: EngineKind;
   readonly kernel: string | null;
   readonly loadMs: number;
+  readonly cacheElementBytes: number;
   readonly contextTokens: number;
   readonly vocabularySize: number;
 }
@@ -78,6 +80,7 @@ class WorkerRuntime implements Runtime {
   readonly engine: EngineKind;
   readonly kernel: string | null;
   readonly loadMs: number;
+  readonly cacheElementBytes: number;
   readonly contextTokens: number;
   readonly vocabularySize: number;
   readonly crashed: Promise<EspalierError>;
@@ -92,6 +95,7 @@ class WorkerRuntime implements Runtime {
     this.engine = facts.engine;
     this.kernel = facts.kernel;
     this.loadMs = facts.loadMs;
+    this.cacheElementBytes = facts.cacheElementBytes;
     this.contextTokens = facts.contextTokens;
     this.vocabularySize = facts.vocabularySize;
   }

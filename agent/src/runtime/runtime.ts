@@ -59,6 +59,8 @@ export interface Runtime {
   readonly kernel: string | null;
   /** From the start of loading to the end of the first (warm-up) run. */
   readonly loadMs: number;
+  /** Bytes of one number in the KV cache. */
+  readonly cacheElementBytes: number;
   /** Capacity of the KV cache: prompt and answer together. */
   readonly contextTokens: number;
   readonly vocabularySize: number;

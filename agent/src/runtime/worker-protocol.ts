@@ -31,6 +31,7 @@ export type FromWorker =
       readonly engine: EngineKind;
       readonly kernel: string | null;
       readonly loadMs: number;
+      readonly cacheElementBytes: number;
       readonly fallbackReason: string | null;
     }
   | { readonly kind: "load-failed"; readonly message: string }

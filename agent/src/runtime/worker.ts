@@ -56,9 +56,10 @@ async function load({ engineOptions, wanted, progress }: WorkerSetup): Promise<v
     trimMemory();
     // Ours have dropped what they packed; what ONNX Runtime's own have copied only counts as memory.
     dropMapped(dirname(engineOptions.modelFile));
-    const { kind, kernel } = engine;
+    const { kind, kernel, cacheElementBytes } = engine;
     loaded = { engine, decoder: new Decoder(engine), turns: new Turns(), progress };
-    send({ kind: "ready", engine: kind, kernel, loadMs: performance.now() - startMs, fallbackReason });
+    const loadMs = performance.now() - startMs;
+    send({ kind: "ready", engine: kind, kernel, loadMs, cacheElementBytes, fallbackReason });
   } catch (error) {
     send({ kind: "load-failed", message: messageOf(error) });
   }

@@ -92,5 +92,5 @@ function rolloutRow({ spec, phase, reason, devices, waves }: RolloutState): Html
 function variantRow({ name, modelName, totalBytes, report }: StoredVariant): Html {
   const quality = exportedQuality(report);
   const size = `${(totalBytes / 2 ** 20).toFixed(1)} MiB`;
-  return html`<tr><td>${name}</td><td>${modelName}</td><td class="n">${size}</td><td class="n">${quality?.perplexity.toFixed(2) ?? ""}</td><td class="n">${quality?.agreement.toFixed(3) ?? ""}</td></tr>`;
+  return html`<tr><td>${name}</td><td>${modelName}</td><td class="n">${size}</td><td class="n">${quality?.perplexity.toFixed(2) ?? ""}</td><td class="n">${quality === null ? "" : `${(100 * quality.agreement).toFixed(1)} %`}</td></tr>`;
 }

@@ -61,6 +61,8 @@ export const KitTiming = z.strictObject({
   graphId: z.string(),
   /** Tokens that the KV cache had room for: its bytes are part of the memory below. */
   cacheTokens: z.int().nonnegative().default(0),
+  /** Of one number in the cache: 4, or 2 where the agent's own attention runs. */
+  cacheElementBytes: z.int().positive().default(4),
   decode: z.array(z.strictObject({ contextTokens: z.int().nonnegative(), ms: Sample })),
   prefill: z.array(z.strictObject({ promptTokens: z.int().positive(), ms: Sample })),
   loadMs: z.number().nonnegative(),

@@ -2,11 +2,13 @@ import type { Digest } from "@espalier/shared/contracts/digest";
 import type { Kit } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile, KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
-import { kvCacheBytes, layerParameters } from "../../predict/decide/layer-cost.ts";
+import { kvCacheElements, layerParameters } from "../../predict/decide/layer-cost.ts";
 import { estimates, type ReferenceDevice } from "./reference-devices.ts";
 
 const contexts = [64, 256];
 const prompts = [16, 64, 128];
+/** The agent's own attention has a cache of float16. */
+const cacheElementBytes = 2;
 
 /**
  * What a reference device would have measured of a kit, by the roofline (Williams, Waterman and Patterson 2009): a run takes as
@@ -23,7 +25,7 @@ export function hypotheticalProfile(
   const runMs = (shape: VariantShape, newTokens: number, contextTokens: number) => {
     const parameters = shape.layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0);
     const head = shape.hiddenSize * shape.vocabularySize;
-    const bytes = shape.weightBytes + kvCacheBytes(shape, contextTokens);
+    const bytes = shape.weightBytes + cacheElementBytes * kvCacheElements(shape, contextTokens);
     const fixed = (estimates.runCycles + estimates.layerCycles * shape.layers.length) / cyclesPerMs;
     return fixed + Math.max(bytes / bytesPerMs, (newTokens * parameters + head) / macsPerMs);
   };
@@ -32,11 +34,12 @@ export function hypotheticalProfile(
     return {
       graphId: id,
       cacheTokens: 0,
+      cacheElementBytes,
       decode: contexts.map((contextTokens) => ({ contextTokens, ms: guess(runMs(stored, 1, contextTokens)) })),
       prefill: prompts.map((promptTokens) => ({ promptTokens, ms: guess(runMs(stored, promptTokens, promptTokens)) })),
       loadMs: weightsBytes / bytesPerMs,
       loadedMemoryBytes: estimates.memoryPerWeightByte * weightsBytes,
-      runningMemoryBytes: kvCacheBytes(shape, Math.max(...contexts) + 1),
+      runningMemoryBytes: cacheElementBytes * kvCacheElements(shape, Math.max(...contexts) + 1),
       watts: null,
     };
   });

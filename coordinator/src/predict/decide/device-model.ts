@@ -27,6 +27,8 @@ export interface FormatModel {
   attention: AttentionCost | null;
   /** How far the 90th percentile of repeated runs lay above their median, typically. */
   relativeExcessP90: number;
+  /** Of one number in the KV cache, with weights of this format. */
+  cacheElementBytes: number;
   /** What the two below are explained by. */
   byWeights: "weights" | "bytes";
   /** Peak growth of resident memory by loading and running, without the KV cache. */
@@ -92,6 +94,7 @@ function createSlot(layout: FormatLayout): Slot | null {
       prefill: emptySeries(prefill),
       attention: null,
       relativeExcessP90: 0,
+      cacheElementBytes: 0,
       byWeights: byWeights.kind,
       peakGrowth,
       loadMs,
@@ -115,10 +118,12 @@ function fill(slot: Slot, timings: readonly KitTiming[], attention: AttentionCos
   const { model, byWeights, excesses } = slot;
   const { timed } = model.layout;
   let samples = 0;
+  model.cacheElementBytes = 0;
   for (let n = 0; n < timed.length; n++) {
     const graph = timed[n];
     const timing = graph === undefined ? undefined : timings[graph.timing];
     if (graph === undefined || timing === undefined) continue;
+    model.cacheElementBytes = Math.max(model.cacheElementBytes, timing.cacheElementBytes);
     setReading(model.peakGrowth, n, peakGrowthOf(graph, timing), memoryReadingError);
     setReading(model.loadMs, n, timing.loadMs, loadReadingError);
     for (const { ms } of timing.decode) excesses[samples++] = ms.p90 / ms.median - 1;
@@ -169,10 +174,11 @@ function standardError({ relativeSpread, median, repetitions }: Sample): number 
  * While a graph loads, weights may be in memory twice (as mapped and as packed for the kernels), so the peak grows with
  * the weights too, and is fitted as a whole. The cache of a kit's run is known and taken out.
  */
-function peakGrowthOf({ cacheBytesPerToken }: TimedGraph, timing: KitTiming): number {
+function peakGrowthOf({ cacheElementsPerToken }: TimedGraph, timing: KitTiming): number {
   let longest = timing.cacheTokens;
   for (const { contextTokens } of timing.decode) longest = Math.max(longest, contextTokens + 1);
-  return timing.loadedMemoryBytes + timing.runningMemoryBytes - cacheBytesPerToken * longest;
+  const cacheBytes = timing.cacheElementBytes * cacheElementsPerToken * longest;
+  return timing.loadedMemoryBytes + timing.runningMemoryBytes - cacheBytes;
 }
 
 function medianOfSorted(sorted: Float64Array): number {

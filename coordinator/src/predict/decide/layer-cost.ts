@@ -22,7 +22,7 @@ export function totalHeads({ layers }: VariantShape): number {
   return layers.reduce((sum, { heads }) => sum + heads, 0);
 }
 
-/** Bytes of a float32 KV cache with room for `contextTokens` (keys and values of all layers). */
-export function kvCacheBytes(shape: VariantShape, contextTokens: number): number {
-  return shape.layers.reduce((sum, layer) => sum + 2 * 4 * layer.kvHeads * shape.headSize * contextTokens, 0);
+/** Numbers in a KV cache with room for `contextTokens` (keys and values of all layers). */
+export function kvCacheElements({ layers, headSize }: VariantShape, contextTokens: number): number {
+  return layers.reduce((sum, { kvHeads }) => sum + 2 * kvHeads * headSize * contextTokens, 0);
 }

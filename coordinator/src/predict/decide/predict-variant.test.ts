@@ -16,7 +16,7 @@ import {
 import { factorsFor } from "./corrections.ts";
 import { fitDevice } from "./device-model.ts";
 import { prepareKit } from "./kit-designs.ts";
-import { kvCacheBytes } from "./layer-cost.ts";
+import { kvCacheElements } from "./layer-cost.ts";
 import { requestLengths } from "./length-weights.ts";
 import { measuredPower } from "./measured-power.ts";
 import { type PredictionRequest, predictVariant } from "./predict-variant.ts";
@@ -105,9 +105,14 @@ test("one measured FFN size still predicts other widths, with more uncertainty",
 test("peak memory is base, weights, tokenizer, KV cache and working memory", () => {
   const shape = shapeOf(formats.q4b32a, 30, 1536);
   const tokenizer = 1000 * shape.vocabularySize;
-  const truth = 90e6 + 1e6 + 1.1 * shape.weightBytes + tokenizer + kvCacheBytes(shape, 2048) + 5e6;
-  near(predict({ shape }).peakMemoryBytes.value, truth, 0.001);
-  assert.equal(kvCacheBytes(shape, 1), 30 * 2 * 4 * 3 * 64);
+  assert.equal(kvCacheElements(shape, 1), 30 * 2 * 3 * 64);
+  for (const elementBytes of [4, 2]) {
+    const cache = elementBytes * kvCacheElements(shape, 2048);
+    const truth = 90e6 + 1e6 + 1.1 * shape.weightBytes + tokenizer + cache + 5e6;
+    const timings = syntheticTimings(kit, ordinaryCosts, 0.01, null, elementBytes);
+    const kitTimings = { kitDigest: measurements.kit!.kitDigest, timings };
+    near(predict({ shape, measurements: { ...measurements, kit: kitTimings } }).peakMemoryBytes.value, truth, 0.001);
+  }
 });
 
 test("disk counts the variant that is kept for rollback, and download time follows the measured rate", () => {

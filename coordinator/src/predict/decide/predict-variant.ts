@@ -116,7 +116,7 @@ export function writePrediction(
     addStall(cpuQuota, 1, into, at + 2);
   }
   const byWeights = shape[model.byWeights];
-  const cacheBytes = shape.cacheBytesPerToken * variant.contextTokens;
+  const cacheBytes = model.cacheElementBytes * shape.cacheElementsPerToken * variant.contextTokens;
   const peakBytes =
     measurements.baseMemoryBytes + tokenizerBytes(shape) + estimateOf(model.peakGrowth, byWeights) + cacheBytes;
   into[at + 4] = peakBytes * factors.peakMemoryBytes;

@@ -1,5 +1,5 @@
 import { formatKey, type VariantShape } from "@espalier/shared/contracts/shape";
-import { ffnColumns, kvCacheBytes, layerParameters, totalHeads } from "./layer-cost.ts";
+import { ffnColumns, kvCacheElements, layerParameters, totalHeads } from "./layer-cost.ts";
 
 /** What a prediction needs of a shape, computed once for a whole fleet. */
 export interface ShapeFeatures {
@@ -15,7 +15,7 @@ export interface ShapeFeatures {
   /** `[bytes of the weights]` */
   bytes: readonly number[];
   heads: number;
-  cacheBytesPerToken: number;
+  cacheElementsPerToken: number;
   /** Distinct pairs of heads and KV heads. */
   headKinds: readonly string[];
 }
@@ -35,7 +35,7 @@ export function featuresOf(shape: VariantShape): ShapeFeatures {
     weights: [1, shape.weightBytes],
     bytes: [shape.weightBytes],
     heads: totalHeads(shape),
-    cacheBytesPerToken: kvCacheBytes(shape, 1),
+    cacheElementsPerToken: kvCacheElements(shape, 1),
     headKinds: [...new Set(layers.map((layer) => `${layer.heads}/${layer.kvHeads}`))],
   };
 }

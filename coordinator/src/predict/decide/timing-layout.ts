@@ -2,7 +2,7 @@ import type { KitGraph } from "@espalier/shared/contracts/kit";
 import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { type AttentionLayout, attentionLayout } from "./attention-cost.ts";
 import type { FeatureKind, KitFormat } from "./kit-designs.ts";
-import { kvCacheBytes } from "./layer-cost.ts";
+import { kvCacheElements } from "./layer-cost.ts";
 import type { Design } from "./least-squares.ts";
 import { type ShapeFeatures, shapeDifference } from "./shape-features.ts";
 
@@ -35,7 +35,7 @@ export interface FormatLayout {
 
 export interface TimedGraph {
   graph: KitGraph;
-  cacheBytesPerToken: number;
+  cacheElementsPerToken: number;
   timing: number;
 }
 
@@ -72,7 +72,7 @@ export function layOutTimings(formats: readonly KitFormat[], timings: readonly K
         prefill: series("prefill"),
         timed: graphs.map(({ graph, timing }) => ({
           graph,
-          cacheBytesPerToken: kvCacheBytes(graph.shape, 1),
+          cacheElementsPerToken: kvCacheElements(graph.shape, 1),
           timing,
         })),
         byWeights: determined(

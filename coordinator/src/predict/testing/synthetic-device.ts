@@ -2,7 +2,7 @@ import { type Digest, digestOfJson } from "@espalier/shared/contracts/digest";
 import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile, KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import { formatKey, type VariantShape, type WeightFormat } from "@espalier/shared/contracts/shape";
-import { kvCacheBytes, layerParameters } from "../decide/layer-cost.ts";
+import { kvCacheElements, layerParameters } from "../decide/layer-cost.ts";
 
 /** A device whose true costs are known, so that tests can compare a prediction with the truth. Times in ms. */
 export interface TrueCosts {
@@ -110,6 +110,7 @@ export function syntheticTimings(
   costs: TrueCosts,
   relativeSpread = 0.01,
   watts: number | null = null,
+  cacheElementBytes = 4,
 ): KitTiming[] {
   const sample = (median: number): Sample => ({
     median,
@@ -120,6 +121,7 @@ export function syntheticTimings(
   return kit.graphs.map((graph) => ({
     graphId: graph.id,
     cacheTokens: 513,
+    cacheElementBytes,
     decode: [64, 512].map((contextTokens) => ({
       contextTokens,
       ms: sample(trueDecodeMs(costs, graph.shape, contextTokens)),
@@ -130,7 +132,7 @@ export function syntheticTimings(
     })),
     loadMs: 10,
     loadedMemoryBytes: 1e6 + costs.memoryPerWeightByte * graph.weightsBytes,
-    runningMemoryBytes: 5e6 + kvCacheBytes(graph.shape, 513),
+    runningMemoryBytes: 5e6 + cacheElementBytes * kvCacheElements(graph.shape, 513),
     watts,
   }));
 }
