@@ -21,6 +21,7 @@ import { enroll } from "./enroll/enroll.ts";
 import { holdIdentity, type Identity, loadIdentity, saveIdentity } from "./enroll/identity.ts";
 import { keepRenewed } from "./enroll/renewal.ts";
 import { readHostId, readInventory } from "./inventory/inventory.ts";
+import { readMachineState } from "./inventory/power.ts";
 import { createGarbageCollector } from "./measure/collect-garbage.ts";
 import { createHostLock } from "./measure/host-lock.ts";
 import { createMeasureCommands } from "./measure/measure-commands.ts";
@@ -83,7 +84,7 @@ export async function startAgent(options: AgentOptions, log: Logger, logs: Pick<
   const variants = await openVariantStore(folder.variants);
   const slot = new ModelSlot();
   const workers = new RuntimeWorkers({ mostIdle: idleWorkers });
-  const telemetry = new Telemetry({ deviceId, memory, clock });
+  const telemetry = new Telemetry({ deviceId, memory, readMachine: () => readMachineState("/sys"), clock });
   const { natsUrls, natsUserJwt, natsSeed } = identity.current;
   const user = natsUserJwt === "" ? null : { jwt: () => identity.current.natsUserJwt, seed: natsSeed };
   const broker = createLazyBroker(connectBroker({ deviceId, natsUrls, user }), stop.signal);

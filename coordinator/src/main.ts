@@ -23,6 +23,7 @@ import { createDeviceMeasurer } from "./devices/measure-device.ts";
 import { deviceMethods } from "./devices/operator-methods.ts";
 import { createReadmitDevice } from "./devices/readmit-device.ts";
 import { createRevokeDevice } from "./devices/revoke-device.ts";
+import { createMachineNews } from "./devices/tell-machine-news.ts";
 import { enrollmentHandlers } from "./grpc/enrollment.ts";
 import { operatorHandlers } from "./grpc/operator.ts";
 import { serveEnrollment, serveMembers } from "./grpc/servers.ts";
@@ -208,11 +209,15 @@ async function start(options: CoordinatorOptions, running: AsyncDisposableStack,
   const keepMeasured = createKeepMeasured({ store, measurer, isOnline, now, log });
   running.defer(() => keepMeasured.stop());
   running.defer(hub.onDeviceChanged(keepMeasured.deviceChanged));
+  const tellMachineNews = createMachineNews({ store, now, log });
   const ingest = startTelemetryIngest({
     connection: broker.connection,
     telemetry,
     classOf: classes.classOf,
-    onSnapshot: keepMeasured.snapshotCame,
+    onSnapshot: (snapshot) => {
+      keepMeasured.snapshotCame(snapshot);
+      void tellMachineNews(snapshot);
+    },
     log,
   });
   running.defer(() => ingest.stop());

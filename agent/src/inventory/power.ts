@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { MachineState } from "@espalier/shared/contracts/telemetry";
 
 const readText = async (path: string): Promise<string | null> => {
   try {
@@ -32,6 +33,36 @@ export async function readThermalCelsius(sys: string): Promise<number | null> {
     if (Number.isFinite(milli) && milli > 0) celsius.push(milli / 1000);
   }
   return celsius.length === 0 ? null : Math.max(...celsius);
+}
+
+/** Whether a cooling device of the kernel's holds processors back now; null where it has none. */
+async function readThrottled(sys: string): Promise<boolean | null> {
+  const folder = join(sys, "class/thermal");
+  const levels: number[] = [];
+  for (const name of await list(folder)) {
+    const type = (await readText(join(folder, name, "type"))) ?? "";
+    if (!name.startsWith("cooling_device") || !/processor|cpufreq/i.test(type)) continue;
+    levels.push(Number((await readText(join(folder, name, "cur_state"))) ?? Number.NaN));
+  }
+  const known = levels.filter(Number.isFinite);
+  return known.length === 0 ? null : known.some((level) => level > 0);
+}
+
+/** Times that cores were slowed down for heat, as x86 counts them; null where nothing counts. */
+async function readThrottles(sys: string): Promise<number | null> {
+  const folder = join(sys, "devices/system/cpu");
+  const counts: number[] = [];
+  for (const name of await list(folder)) {
+    const text = await readText(join(folder, name, "thermal_throttle/core_throttle_count"));
+    if (text !== null && Number.isInteger(Number(text))) counts.push(Number(text));
+  }
+  return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** What may slow the machine down now. */
+export async function readMachineState(sys: string): Promise<MachineState> {
+  const [powerSource, thermalCelsius] = [await readPowerSource(sys), await readThermalCelsius(sys)];
+  return { powerSource, thermalCelsius, throttled: await readThrottled(sys), throttles: await readThrottles(sys) };
 }
 
 /** The first RAPL energy counter that this process may read; null where there is none. */

@@ -1,4 +1,4 @@
-import { tpotBoundsSeconds, ttftBoundsSeconds } from "@espalier/shared/contracts/telemetry";
+import { type MachineState, tpotBoundsSeconds, ttftBoundsSeconds } from "@espalier/shared/contracts/telemetry";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { RequestObservation } from "../api/observation.ts";
 import type { ProcessMemory } from "../measure/process-memory.ts";
@@ -14,6 +14,10 @@ export class AgentMetrics {
   readonly #completionTokens: Counter;
   readonly #probe: Gauge<"reference">;
   readonly #energy: Gauge;
+  readonly #temperature: Gauge;
+  readonly #onBattery: Gauge;
+  readonly #throttled: Gauge;
+  readonly #throttles: Gauge;
   readonly #info: Gauge<"variant" | "model" | "artifact_digest">;
 
   constructor(memory: ProcessMemory) {
@@ -71,6 +75,26 @@ export class AgentMetrics {
       help: "Of the processors per generated token, as the variant's proof measured it; absent without a counter.",
       registers,
     });
+    this.#temperature = new Gauge({
+      name: `${prefix}temperature_celsius`,
+      help: "Of the hottest thermal zone; absent where there is none.",
+      registers,
+    });
+    this.#onBattery = new Gauge({
+      name: `${prefix}on_battery`,
+      help: "1 on battery, 0 on mains; absent where it can't be told.",
+      registers,
+    });
+    this.#throttled = new Gauge({
+      name: `${prefix}throttled`,
+      help: "1 while processors are held back to stay cool; absent where it can't be told.",
+      registers,
+    });
+    this.#throttles = new Gauge({
+      name: `${prefix}throttles`,
+      help: "Times that processors were slowed down for heat since the machine started; absent where nothing counts.",
+      registers,
+    });
     this.#info = new Gauge({
       name: `${prefix}variant_info`,
       help: "The variant that is served; always 1.",
@@ -90,6 +114,14 @@ export class AgentMetrics {
     if (joules !== null) this.#energy.set(joules);
     if (proof.agreementWithDense !== null) this.#probe.set({ reference: "dense" }, proof.agreementWithDense);
     if (proof.agreementWithBuilder !== null) this.#probe.set({ reference: "builder" }, proof.agreementWithBuilder);
+  }
+
+  machine({ powerSource, thermalCelsius, throttled, throttles }: MachineState): void {
+    const show = (gauge: Gauge, value: number | null): void => (value === null ? gauge.remove() : gauge.set(value));
+    show(this.#temperature, thermalCelsius);
+    show(this.#onBattery, powerSource === "unknown" ? null : Number(powerSource === "battery"));
+    show(this.#throttled, throttled === null ? null : Number(throttled));
+    show(this.#throttles, throttles);
   }
 
   observe({ outcome, ttftMs, tpotMs, promptTokens, completionTokens }: RequestObservation): void {

@@ -41,6 +41,7 @@ export function createPublisher({ connection, telemetry, deviceId, intervalMs, l
     now,
     async run(signal) {
       while (!signal.aborted) {
+        await telemetry.look();
         now();
         await setTimeout(intervalMs, undefined, { signal }).catch(() => undefined);
       }

@@ -1,4 +1,4 @@
-import type { TelemetrySnapshot } from "@espalier/shared/contracts/telemetry";
+import type { MachineState, TelemetrySnapshot } from "@espalier/shared/contracts/telemetry";
 import type { RequestObservation } from "../api/observation.ts";
 import type { ProcessMemory } from "../measure/process-memory.ts";
 import type { Installed } from "../update/agent-state.ts";
@@ -8,6 +8,7 @@ import { ServingCounters } from "./serving-counters.ts";
 export interface TelemetryDeps {
   readonly deviceId: string;
   readonly memory: ProcessMemory;
+  readonly readMachine: () => Promise<MachineState>;
   readonly clock: { now(): number };
 }
 
@@ -17,6 +18,7 @@ export class Telemetry {
   readonly #metrics: AgentMetrics;
   #counters: ServingCounters;
   #serving: Installed | null = null;
+  #machine: MachineState | null = null;
 
   constructor(deps: TelemetryDeps) {
     this.#deps = deps;
@@ -34,6 +36,12 @@ export class Telemetry {
   observe(request: RequestObservation): void {
     this.#counters.observe(request);
     this.#metrics.observe(request);
+  }
+
+  /** Looks at the machine: later snapshots tell what was seen. */
+  async look(): Promise<void> {
+    this.#machine = await this.#deps.readMachine();
+    this.#metrics.machine(this.#machine);
   }
 
   snapshot(): TelemetrySnapshot {
@@ -54,6 +62,7 @@ export class Telemetry {
       promptTokens,
       completionTokens,
       memory: { residentBytes: memory.residentBytes(), peakBytes: memory.peakBytes() },
+      machine: this.#machine,
       joulesPerToken: proof?.timing?.joulesPerToken ?? null,
       probe:
         serving === null || proof?.agreementWithDense == null || proof.agreementWithBuilder === null
@@ -68,6 +77,7 @@ export class Telemetry {
 
   /** Text in the Prometheus exposition format, and its content type. */
   async exposition(): Promise<{ text: string; contentType: string }> {
+    await this.look();
     return { text: await this.#metrics.registry.metrics(), contentType: this.#metrics.registry.contentType };
   }
 }

@@ -40,7 +40,8 @@ export function renderDevice(device: DeviceView): string {
           ["instructions", inventory.instructionSets.join(" ")],
           ["memory", `${bytes(inventory.memoryTotalBytes)}, ${bytes(inventory.memoryAvailableBytes)} available`],
           ["disk", `${bytes(inventory.diskFreeBytes)} free`],
-          ["temperature", inventory.thermalCelsius === null ? "" : `${inventory.thermalCelsius} °C`],
+          ["power", powerText(inventory.powerSource)],
+          ["temperature", inventory.thermalCelsius === null ? "unavailable" : `${inventory.thermalCelsius} °C`],
           [
             "software",
             `agent ${inventory.agentVersion}, ONNX Runtime ${inventory.onnxruntimeVersion}, ${inventory.os}`,
@@ -50,6 +51,11 @@ export function renderDevice(device: DeviceView): string {
     profile === null || profile === undefined ? renderFacts([["measured", "not yet"]]) : measuredText(profile),
   ];
   return sections.filter((section) => section !== "").join("\n");
+}
+
+function powerText(source: "mains" | "battery" | "unknown"): string {
+  if (source === "unknown") return "unavailable";
+  return source === "battery" ? warning("on battery") : "mains";
 }
 
 function energyText(joulesPerToken: number | null): string {

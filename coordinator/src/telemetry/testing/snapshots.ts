@@ -34,6 +34,7 @@ export function snapshotOf(
     completionTokens: 20 * tpotSeconds.length,
     memory: { residentBytes: 1000, peakBytes: 2000 },
     joulesPerToken: null,
+    machine: null,
     probe: { agreementWithDense: 0.9, agreementWithBuilder: 1, atMs: 50 },
     ...change,
   };
