@@ -66,7 +66,8 @@ export const RolloutSpec = z.strictObject({
       maxPredictionError: z.number().positive().default(0.5),
       /** Limits on times are raised by this share before requests are held against them. */
       latencyMargin: z.number().min(0).max(1).default(0),
-      minProbeAgreement: z.number().min(0).max(1).default(0.9),
+      /** The device's kernels round activations otherwise than the builder's; where a level is far pruned, near ties turn. */
+      minProbeAgreement: z.number().min(0).max(1).default(0.8),
       /** A device that reached no end by then counts as offline and frees its slot. */
       deviceDeadlineSeconds: z.int().min(10).max(86_400).default(900),
     })
