@@ -3,13 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createLogger } from "@espalier/shared/logging";
-import { natsServerBinary } from "@espalier/shared/testing/binaries";
 import { createUser } from "@nats-io/nkeys";
 import { createArtifactBucket } from "../agent/src/download/artifact-bucket.ts";
 import { connectBroker } from "../agent/src/nats/connect.ts";
 import { openBlobStore } from "../coordinator/src/blobs/blob-store.ts";
-import { startEmbeddedServer } from "../coordinator/src/nats/embedded-server.ts";
 import { putObject } from "../coordinator/src/nats/objects.ts";
 import { startTestBroker } from "../coordinator/src/nats/testing/test-broker.ts";
 import { ensureTopology } from "../coordinator/src/nats/topology.ts";
@@ -17,7 +14,7 @@ import { startSlowLink } from "./chaos/kit/slow-link.ts";
 import { reached } from "./eventually.ts";
 
 test("a download that was under way when the broker went away ends, and the next one completes", async (t) => {
-  const { connection, identity, server, port, folder } = await startTestBroker(t);
+  const { connection, identity, server, restart } = await startTestBroker(t);
   const blobsFolder = await mkdtemp(join(tmpdir(), "espalier-blobs-"));
   t.after(() => rm(blobsFolder, { recursive: true, force: true }));
   const blobs = await openBlobStore(blobsFolder);
@@ -38,19 +35,9 @@ test("a download that was under way when the broker went away ends, and the next
   const before = link.passedBytes;
   const first = bucket.read(digest, chunk.length, new AbortController().signal).catch((error: unknown) => error);
   await reached(() => link.passedBytes > before + 200_000);
-  await server.stop();
+  await restart();
   link.cut();
   link.bytesPerSecond = Number.POSITIVE_INFINITY;
-  const again = await startEmbeddedServer({
-    binary: natsServerBinary(),
-    folder: join(folder, "nats"),
-    host: "127.0.0.1",
-    port,
-    identity,
-    accountJwt: async () => identity.accountJwt({}),
-    log: createLogger("test", "silent"),
-  });
-  t.after(() => again.stop());
 
   assert.ok((await first) instanceof Error);
   const bytes = await bucket.read(digest, chunk.length, AbortSignal.timeout(60_000));

@@ -1,7 +1,7 @@
 import type { DeviceView } from "../commands/device.ts";
 import { heading, state, warning } from "./colour.ts";
 import { renderFacts } from "./facts.ts";
-import { bytes, labelText, milliseconds, percent, shortDigest, time } from "./quantities.ts";
+import { bytes, joules, labelText, milliseconds, percent, shortDigest, time } from "./quantities.ts";
 
 /** What a device last said it does; `offline` while it has no session. */
 export function standing({ online, state: reported }: DeviceView): string {
@@ -61,7 +61,7 @@ function powerText(source: "mains" | "battery" | "unknown"): string {
 function energyText(joulesPerToken: number | null): string {
   return joulesPerToken === null
     ? "unavailable: no counter that the agent may read"
-    : `${joulesPerToken.toPrecision(3)} J per token, of the processors`;
+    : `${joules(joulesPerToken)} per token, of the processors`;
 }
 
 /** Each limit that the owner set, and whether the device can really hold it. */

@@ -1,7 +1,7 @@
 import type { Plan, PlannedDevice, Prediction } from "@espalier/shared/contracts/plan";
 import { renderCorrections } from "./correction.ts";
 import { renderTable } from "./print.ts";
-import { bytes, milliseconds, percent, unknown } from "./quantities.ts";
+import { bytes, joules, milliseconds, percent, unknown } from "./quantities.ts";
 
 /** The whole plan for people: what each class gets and why, each device, candidates, cost, and what changes would buy. */
 export function renderPlan(plan: Plan): string {
@@ -148,10 +148,6 @@ function renderCost({ cost, alternatives }: Plan): string {
 function figure(prediction: Prediction | null | undefined, show: (value: number) => string): string {
   if (prediction === undefined || prediction === null) return unknown;
   return `${show(prediction.value)} ±${Math.round(prediction.relativeUncertainty * 100)} %`;
-}
-
-function joules(value: number): string {
-  return `${value.toPrecision(3)} J`;
 }
 
 function seconds(value: number): string {

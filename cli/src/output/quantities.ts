@@ -14,6 +14,10 @@ export function milliseconds(value: number | null | undefined): string {
   return value === null || value === undefined ? unknown : `${value.toFixed(value < 100 ? 1 : 0)} ms`;
 }
 
+export function joules(value: number): string {
+  return `${value.toPrecision(3)} J`;
+}
+
 export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? unknown : `${(share * 100).toFixed(1)} %`;
 }

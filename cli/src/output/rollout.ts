@@ -2,7 +2,7 @@ import type { GateResult, RolloutState } from "@espalier/shared/contracts/rollou
 import type { BuildPace } from "./build-pace.ts";
 import { state as coloured, dim, heading } from "./colour.ts";
 import { type Column, renderTable } from "./print.ts";
-import { bytes, milliseconds, percent, shortDigest, time, unknown } from "./quantities.ts";
+import { bytes, joules, milliseconds, percent, shortDigest, time, unknown } from "./quantities.ts";
 
 /** One line that says where a rollout stands: what changes while it is watched. */
 export function rolloutLine(state: RolloutState): string {
@@ -106,7 +106,7 @@ function gateValue({ gate }: GateResult, value: number | null): string {
     case "memory-objective":
       return bytes(value);
     case "energy-objective":
-      return `${value.toPrecision(3)} J`;
+      return joules(value);
     case "failures":
     case "latency-prediction":
     case "probe":

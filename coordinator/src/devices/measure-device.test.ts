@@ -77,14 +77,19 @@ test("the standard suite fetches the kit first and ends in the device's profile"
   assert.equal(profile?.measurements.memoryBandwidthBytesPerSecond?.median, 1e9);
 });
 
-test("two measurements of one device follow one another", async (t) => {
+/** A measurement that runs as `commandId`, and a second one of the same kit that waits for it. */
+async function measureTwice(t: TestContext) {
   const { deviceId, session, measurer } = await connect(t);
   const { signal } = new AbortController();
   const first = Array.fromAsync(measurer.withKit(deviceId, kitDigest, signal));
   const { commandId } = await session.next("measure");
   const second = measurer.withKit(deviceId, kitDigest, signal)[Symbol.asyncIterator]();
   assert.equal((await second.next()).value?.state, "waiting");
-  const following = second.next();
+  return { deviceId, session, measurer, signal, first, commandId, second, following: second.next() };
+}
+
+test("two measurements of one device follow one another", async (t) => {
+  const { session, first, commandId, following } = await measureTwice(t);
   session.stream.write({ measurement: { commandId, state: "STATE_FAILED", message: "no memory", fraction: 1 } });
   assert.equal((await first).at(-1)?.state, "failed");
   const next = await session.next("measure");
@@ -94,13 +99,7 @@ test("two measurements of one device follow one another", async (t) => {
 });
 
 test("what another measurement of the same kit found meanwhile is not measured again", async (t) => {
-  const { deviceId, session, measurer } = await connect(t);
-  const { signal } = new AbortController();
-  const first = Array.fromAsync(measurer.withKit(deviceId, kitDigest, signal));
-  const { commandId } = await session.next("measure");
-  const second = measurer.withKit(deviceId, kitDigest, signal)[Symbol.asyncIterator]();
-  assert.equal((await second.next()).value?.state, "waiting");
-  const following = second.next();
+  const { deviceId, session, measurer, signal, first, commandId, second, following } = await measureTwice(t);
   const busy = measurer.withKit(deviceId, kitDigest, signal, { sustainedSeconds: 1 })[Symbol.asyncIterator]();
   assert.equal((await busy.next()).value?.state, "waiting");
   const measurements = toDocument("Measurements", measured({ kit: { kitDigest, timings: [] } }));

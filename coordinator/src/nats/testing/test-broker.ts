@@ -17,6 +17,8 @@ export interface TestBroker {
   readonly server: EmbeddedServer;
   /** As the coordinator. */
   readonly connection: NatsConnection;
+  /** Ends the server and starts another one on the same port and data. */
+  restart(): Promise<void>;
 }
 
 /** A real embedded nats-server with accounts, ended and removed after the test. */
@@ -24,20 +26,27 @@ export async function startTestBroker(t: TestContext): Promise<TestBroker> {
   const folder = await mkdtemp(join(tmpdir(), "espalier-broker-"));
   const identity = await openEmbeddedIdentity(join(folder, "identity"), Date.now);
   const port = await freePort("127.0.0.1");
-  const server = await startEmbeddedServer({
-    binary: natsServerBinary(),
-    folder: join(folder, "nats"),
-    host: "127.0.0.1",
-    port,
-    identity,
-    accountJwt: async () => identity.accountJwt({}),
-    log: createLogger("test", "silent"),
-  });
+  const start = (): Promise<EmbeddedServer> =>
+    startEmbeddedServer({
+      binary: natsServerBinary(),
+      folder: join(folder, "nats"),
+      host: "127.0.0.1",
+      port,
+      identity,
+      accountJwt: async () => identity.accountJwt({}),
+      log: createLogger("test", "silent"),
+    });
+  const server = await start();
   const connection = await connectBroker({ servers: [server.url], user: identity.coordinator, name: "coordinator" });
   t.after(async () => {
     await connection.close();
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   });
-  return { folder, port, identity, server, connection };
+  const restart = async (): Promise<void> => {
+    await server.stop();
+    const again = await start();
+    t.after(() => again.stop());
+  };
+  return { folder, port, identity, server, connection, restart };
 }

@@ -137,50 +137,51 @@ export function latencyPredictionGate(
 
 /** Peak resident memory against objective and owner's budget. A limit without a measurement is inconclusive. */
 export function memoryObjectiveGate(subject: string, devices: readonly Observed[]): GateResult {
-  const limited = devices.filter(({ limits }) => limits.peakMemoryBytes !== undefined);
-  const measured = limited.flatMap(({ name, limits, proof }) => {
-    const bytes = proof?.timing?.peakMemoryBytes;
-    const allowed = limits.peakMemoryBytes;
-    return bytes === undefined || allowed === undefined ? [] : [{ name, bytes, allowed }];
-  });
-  const base = { gate: "memory-objective", subject, evidence: measured.length } as const;
-  const nothing = { ...base, measured: null, allowed: null } as const;
-  if (limited.length === 0) return { ...nothing, verdict: "pass", message: "no limit is set" };
-  const worst = measured.sort((a, b) => b.bytes / b.allowed - a.bytes / a.allowed)[0];
-  if (worst === undefined)
-    return { ...nothing, verdict: "inconclusive", message: "a limit is set, but no device measured it" };
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  return {
-    ...base,
-    verdict: worst.bytes > worst.allowed ? "fail" : "pass",
-    measured: worst.bytes,
-    allowed: worst.allowed,
-    message: `${worst.name}: peak memory ${mib(worst.bytes)}, allowed ${mib(worst.allowed)}`,
-  };
+  return measuredObjectiveGate({ gate: "memory-objective", subject }, devices, {
+    allowedOf: ({ limits }) => limits.peakMemoryBytes,
+    measuredOf: ({ proof }) => proof?.timing?.peakMemoryBytes,
+    unmeasured: { verdict: "inconclusive", message: "a limit is set, but no device measured it" },
+    message: (name, measured, allowed) => `${name}: peak memory ${mib(measured)}, allowed ${mib(allowed)}`,
+  });
 }
 
 /** Energy per token against the objective. A device without a counter can't tell, now or ever, and holds nothing up. */
 export function energyObjectiveGate(subject: string, devices: readonly Observed[]): GateResult {
-  const limited = devices.filter(({ limits }) => limits.joulesPerToken !== undefined);
-  const measured = limited.flatMap(({ name, limits, proof }) => {
-    const joules = proof?.timing?.joulesPerToken ?? null;
-    const allowed = limits.joulesPerToken;
-    return joules === null || allowed === undefined ? [] : [{ name, joules, allowed }];
+  const joules = (value: number) => `${value.toPrecision(3)} J`;
+  return measuredObjectiveGate({ gate: "energy-objective", subject }, devices, {
+    allowedOf: ({ limits }) => limits.joulesPerToken,
+    measuredOf: ({ proof }) => proof?.timing?.joulesPerToken,
+    unmeasured: { verdict: "pass", message: "a limit is set, but no device has a readable energy counter" },
+    message: (name, measured, allowed) => `${name}: ${joules(measured)} per token, allowed ${joules(allowed)}`,
   });
-  const base = { gate: "energy-objective", subject, evidence: measured.length } as const;
-  const nothing = { ...base, verdict: "pass", measured: null, allowed: null } as const;
-  if (limited.length === 0) return { ...nothing, message: "no limit is set" };
-  const worst = measured.sort((a, b) => b.joules / b.allowed - a.joules / a.allowed)[0];
-  if (worst === undefined)
-    return { ...nothing, message: "a limit is set, but no device has a readable energy counter" };
-  const { name, joules, allowed } = worst;
-  return {
-    ...base,
-    verdict: joules > allowed ? "fail" : "pass",
-    measured: joules,
-    allowed,
-    message: `${name}: ${joules.toPrecision(3)} J per token, allowed ${allowed.toPrecision(3)} J`,
-  };
+}
+
+/** One figure of each device against its limit: the worst device decides. */
+function measuredObjectiveGate(
+  about: Pick<GateResult, "gate" | "subject">,
+  devices: readonly Observed[],
+  of: {
+    allowedOf: (device: Observed) => number | undefined;
+    measuredOf: (device: Observed) => number | null | undefined;
+    /** When limits are set, but nothing was measured. */
+    unmeasured: Pick<GateResult, "verdict" | "message">;
+    message: (name: string, measured: number, allowed: number) => string;
+  },
+): GateResult {
+  const limited = devices.filter((device) => of.allowedOf(device) !== undefined);
+  const held = limited.flatMap((device) => {
+    const [measured, allowed] = [of.measuredOf(device) ?? undefined, of.allowedOf(device)];
+    return measured === undefined || allowed === undefined ? [] : [{ name: device.name, measured, allowed }];
+  });
+  const base = { ...about, evidence: held.length };
+  const nothing = { ...base, measured: null, allowed: null };
+  if (limited.length === 0) return { ...nothing, verdict: "pass", message: "no limit is set" };
+  const worst = held.sort((a, b) => b.measured / b.allowed - a.measured / a.allowed)[0];
+  if (worst === undefined) return { ...nothing, ...of.unmeasured };
+  const { name, measured, allowed } = worst;
+  const verdict = measured > allowed ? "fail" : "pass";
+  return { ...base, verdict, measured, allowed, message: of.message(name, measured, allowed) };
 }
 
 /** The probe set on the device must choose the builder's tokens. */
