@@ -41,6 +41,7 @@ const recipes: Recipe[] = [
   },
   { schemaVersion: 1, pruning: { method: "shortgpt", sparsity: 0.25 }, quantization: { method: "none" } },
   { schemaVersion: 1, pruning: { method: "obs", sparsity: 0.3, alignment: 32 }, quantization: { method: "none" } },
+  { schemaVersion: 1, pruning: { method: "none" }, quantization: { method: "none" }, kvCache: "int8" },
 ];
 
 test("a recipe has the same name and digest in TypeScript and in the builder", () => {

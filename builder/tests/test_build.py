@@ -44,6 +44,7 @@ FILES = {
     "chat.json": "ChatConfig",
     "probe.json": "Probe",
     "report.json": "EvaluationReport",
+    "kv-cache.json": "KvCacheScales",
 }
 
 
@@ -129,6 +130,35 @@ def test_a_calibrated_variant_is_quantized_once_and_beats_rounding(build: Callab
     assert ([cost["cost"]["cached"] for cost in costs], no_costs) == ([False], [])
     _, costs = quality("gptq", 4)
     assert [cost["cost"]["cached"] for cost in costs] == [True]
+
+
+@pytest.mark.parametrize("quantization", [Quantization(), Q8])
+def test_a_variant_with_an_int8_cache_ships_its_scales_and_is_judged_with_them(
+    build: Callable[..., Path], quantization: Quantization
+) -> None:
+    plain, rounding = (
+        build(name, Recipe(quantization=quantization, kv_cache=cache)) for name, cache in (("a", None), ("b", "int8"))
+    )
+    manifest = read(rounding, "manifest.json")
+    assert (manifest["kvCache"], manifest["shape"]["kvCache"]) == ("int8", "int8")
+    assert "kvCache" not in read(plain, "manifest.json")
+    assert {entry["path"] for entry in manifest["files"]} | {"manifest.json"} == {p.name for p in rounding.iterdir()}
+    layers = read(rounding, "kv-cache.json")["layers"]
+    sizes = [(layer["kvHeads"], layer["headSize"]) for layer in manifest["graph"]["layers"]]
+    for part in ("keyScales", "valueScales"):
+        assert [(len(layer[part]), len(layer[part][0])) for layer in layers] == sizes
+    for name in (GRAPH_FILE, "model.onnx.data"):
+        assert (plain / name).read_bytes() == (rounding / name).read_bytes(), name
+    rows = {
+        folder: {row["stage"]: row["quality"] for row in read(folder, "report.json")["stages"]}
+        for folder in (plain, rounding)
+    }
+    assert list(rows[rounding]) == ["dense", "quantized", "exported"]
+    exact = rows[plain]["exported"]["kl"]
+    assert exact < rows[rounding]["exported"]["kl"] < exact + 0.01
+    if quantization == Quantization():
+        assert rows[rounding]["exported"]["kl"] == pytest.approx(rows[rounding]["quantized"]["kl"], rel=0.05)
+    assert any("int8" in note for note in read(rounding, "report.json")["notes"])
 
 
 def test_an_fp32_variant_is_the_dense_model(build: Callable[..., Path]) -> None:

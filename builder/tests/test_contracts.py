@@ -54,6 +54,7 @@ def test_an_unknown_contract_is_a_programming_error() -> None:
         ),
         (Recipe(Pruning("tail", 0.1)), "tail-10-fp32"),
         (Recipe(Pruning("cfsp", 0.125, 8, False), Quantization("rtn", 8, 32, True, 0)), "cfsp-12.5-a8-q8b32-l0"),
+        (Recipe(kv_cache="int8"), "dense-fp32-kv8"),
         (Recipe(Pruning("magnitude", 0.29, 32, False)), "magnitude-29-fp32"),
         (Recipe(Pruning("magnitude", 0.30005, 32, False)), "magnitude-30-fp32"),
         (Recipe(Pruning("magnitude", 0.12345, 32, False)), "magnitude-12.35-fp32"),
@@ -64,7 +65,12 @@ def test_names_are_the_coordinators(recipe: Recipe, name: str) -> None:
 
 
 def test_a_recipe_survives_json() -> None:
-    for recipe in (DENSE_8_BIT, Recipe(Pruning("tail", 0.1)), Recipe(Pruning("cfsp", 0.2, 8, True))):
+    for recipe in (
+        DENSE_8_BIT,
+        Recipe(Pruning("tail", 0.1)),
+        Recipe(Pruning("cfsp", 0.2, 8, True)),
+        Recipe(kv_cache="int8"),
+    ):
         assert Recipe.from_json(recipe.to_json()) == recipe
 
 

@@ -12,7 +12,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from espalier_builder.checkpoint.load import load
-from espalier_builder.contracts import Quantization
+from espalier_builder.contracts import Quantization, Recipe
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.shape import variant_shape
@@ -94,7 +94,7 @@ def test_logits_are_given_for_the_wanted_rows_only(tmp_path: Path) -> None:
 def test_a_tied_head_adds_no_bytes_and_the_shape_counts_every_one(tmp_path: Path) -> None:
     model = RandomDecoder().build()
     for quantization in (Quantization(), Quantization("rtn", 8, 32, True, 4), Quantization("rtn", 4, 128, False, 4)):
-        shape = variant_shape(model, quantization)
+        shape = variant_shape(model, Recipe(quantization=quantization))
         write_graph(
             model,
             VariantFormats(*map(WeightFormat.from_json, (shape["linearFormat"], shape["embeddingFormat"]))),
@@ -104,7 +104,7 @@ def test_a_tied_head_adds_no_bytes_and_the_shape_counts_every_one(tmp_path: Path
         assert [layer["ffnSize"] for layer in shape["layers"]] == [160, 100]
         bytes_per_row = 96 * 4 if quantization.method == "none" else 96 + 4 * 3
         assert shape["embeddingBytes"] == 130 * bytes_per_row
-    untied = variant_shape(RandomDecoder(tied=False).build(), Quantization())
+    untied = variant_shape(RandomDecoder(tied=False).build(), Recipe())
     assert untied["embeddingBytes"] == 2 * 130 * 96 * 4
 
 

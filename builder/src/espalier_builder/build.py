@@ -13,13 +13,21 @@ import torch
 from espalier_builder.accuracy_level import settle_accuracy_level
 from espalier_builder.artifact.answers import sample_answers
 from espalier_builder.artifact.chat_config import chat_config, write_tokenizer
-from espalier_builder.artifact.manifest import CHAT_FILE, PROBE_FILE, REPORT_FILE, Lineage, write_manifest
+from espalier_builder.artifact.manifest import (
+    CHAT_FILE,
+    KV_CACHE_FILE,
+    PROBE_FILE,
+    REPORT_FILE,
+    Lineage,
+    write_manifest,
+)
 from espalier_builder.artifact.probe import record_probe
 from espalier_builder.artifact.probe_prompts import probe_prompts
 from espalier_builder.artifact.report import EvaluationText, ReportRow, evaluation_report
 from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.artifact.write_document import write_document
 from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Recipe
 from espalier_builder.evaluate.dense_logits import DenseLogits
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
@@ -27,12 +35,14 @@ from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.weight_layout import WEIGHTS_FILE, lay_out
 from espalier_builder.export.write_graph import ExportedGraph, write_graph
+from espalier_builder.onnx_evaluate.as_devices_run import as_devices_run
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.onnx_evaluate.evaluate import ExportedFigures, evaluate_exported
 from espalier_builder.progress import OnProgress, StageProgress, no_progress, only
 from espalier_builder.prune.apply import Pruned
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import Statistics
+from espalier_builder.quantize.kv_cache import KvScales
 from espalier_builder.quantize.model import UNCALIBRATED, Matrices, dequantized_copy
 from espalier_builder.quantize.weight_format import linear_format, variant_formats
 from espalier_builder.stages.cache import StageCache
@@ -83,6 +93,7 @@ class _Build:
         self._rows: list[ReportRow] = []
         self._notes: list[str] = list(request.checkpoint.notes)
         prunes, quantizes = request.recipe.pruning.method != "none", request.recipe.quantization.method != "none"
+        rounds_cache = request.recipe.kv_cache is not None
         calibrates = request.recipe.quantization.method not in ("none", "rtn")
         weights = only(
             [
@@ -91,7 +102,8 @@ class _Build:
                 ("prune", 10, prunes),
                 ("evaluate-pruned", 5, prunes),
                 ("quantize", 20, calibrates),
-                ("evaluate-quantized", 6, quantizes),
+                ("kv-cache", 8, rounds_cache),
+                ("evaluate-quantized", 6, quantizes or rounds_cache),
                 ("export", 2, True),
                 ("accuracy-level", 4, quantizes),
                 ("evaluate-exported", 5, True),
@@ -107,10 +119,13 @@ class _Build:
         reference = self._evaluate_dense(text)
         pruned = self._prune(text, reference)
         pruned, matrices = self._quantize(pruned)
-        if recipe.quantization.method != "none":
-            self._evaluate_quantized(pruned, matrices, text, reference)
+        kv_scales = None
+        if recipe.quantization.method != "none" or recipe.kv_cache is not None:
+            quantized = self._measured("round", lambda: dequantized_copy(pruned.model, recipe.quantization, matrices))
+            kv_scales = self._calibrate_cache(quantized)
+            self._evaluate_quantized(quantized, kv_scales, text, reference)
         exported = self._export(pruned, matrices, text)
-        variant = OnnxDecoder(self._folder / GRAPH_FILE)
+        variant = as_devices_run(exported, self._folder, kv_scales)
         figures = self._evaluate_exported(variant, exported, text, reference)
         answers = self._write_companions(variant, text)
         report = self._write_report(text, pruned, figures, answers)
@@ -157,16 +172,30 @@ class _Build:
         made = self._stages.quantized(pruned.model, recipe, lambda: self._calibration_rows, seed, tell)
         return replace(pruned, model=made.scaled(pruned.model)), made.matrices
 
+    def _calibrate_cache(self, quantized: DecoderModel) -> KvScales | None:
+        """Scales for the variant's own keys and values, written into the artifact; None where none are asked for."""
+        recipe, seed = self._request.recipe, self._request.text.seed
+        if recipe.kv_cache is None:
+            return None
+        tell = self._progress.of("kv-cache", "calibrating the KV cache")
+        scales = self._stages.kv_scales(quantized, recipe, self._calibration_rows, seed, tell)
+        write_document(self._folder / KV_CACHE_FILE, "KvCacheScales", scales.to_json())
+        self._notes.append(
+            "Keys and values are rounded to int8 in the figures of the stages quantized and exported, in the answers "
+            "and in the probe set: so compute devices whose kernels keep such a cache. Others keep floats."
+        )
+        return scales
+
     def _evaluate_quantized(
-        self, pruned: Pruned, matrices: Matrices, text: EvaluationText, reference: DenseLogits
+        self, quantized: DecoderModel, kv_scales: KvScales | None, text: EvaluationText, reference: DenseLogits
     ) -> None:
-        """What the quantized weights are worth in PyTorch: apart from the kernels that will run them."""
+        """What the quantized weights and cache are worth in PyTorch: apart from the kernels that will run them."""
         tell = self._progress.of("evaluate-quantized", "evaluating the quantized weights")
-        quantization = self._request.recipe.quantization
-        copy = self._measured("round", lambda: dequantized_copy(pruned.model, quantization, matrices))
-        quality = self._measured("evaluate-quantized", lambda: evaluate_model(copy, text.windows, reference, tell))
-        spec = spec_of(copy)
-        formats = variant_formats(linear_format(quantization), spec.hidden_size)
+        quality = self._measured(
+            "evaluate-quantized", lambda: evaluate_model(quantized, text.windows, reference, tell, kv_scales)
+        )
+        spec = spec_of(quantized)
+        formats = variant_formats(linear_format(self._request.recipe.quantization), spec.hidden_size)
         self._rows.append(ReportRow("quantized", quality, spec.parameters, lay_out(spec, formats).total_bytes))
 
     def _export(self, pruned: Pruned, matrices: Matrices, text: EvaluationText) -> ExportedGraph:

@@ -33,6 +33,7 @@ DEPTH_METHODS: tuple[PruningMethod, ...] = get_args(DepthMethod)
 MASK_METHODS: tuple[PruningMethod, ...] = get_args(MaskMethod)
 MaskPattern = Literal["free", "2:4", "4:8"]
 
+KvCacheFormat = Literal["int8"]
 QuantizationMethod = Literal["none", "rtn", "gptq", "awq", "awq-gptq", "smoothquant", "qat"]
 
 
@@ -153,24 +154,30 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A level: pruning, then recovery (refit belongs to pruning), then quantization."""
+    """A level: pruning, then recovery (refit belongs to pruning), then quantization.
+
+    `kv_cache`: scales for such a cache are calibrated, and the level is judged with its keys and values so rounded.
+    """
 
     pruning: Pruning = Pruning()
     quantization: Quantization = Quantization()
+    kv_cache: KvCacheFormat | None = None
 
     @staticmethod
     def from_json(value: object) -> Recipe:
         """Raises BuilderError `CONTRACT_VIOLATED` where the value is no `Recipe`."""
         validate("Recipe", value)
         fields: Any = value
-        return Recipe(Pruning.from_json(fields["pruning"]), Quantization.from_json(fields["quantization"]))
+        pruning, quantization = Pruning.from_json(fields["pruning"]), Quantization.from_json(fields["quantization"])
+        return Recipe(pruning, quantization, fields.get("kvCache"))
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        value = {
             "schemaVersion": 1,
             "pruning": self.pruning.to_json(),
             "quantization": self.quantization.to_json(),
         }
+        return value if self.kv_cache is None else value | {"kvCache": self.kv_cache}
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -178,11 +185,12 @@ def recipe_digest(recipe: Recipe) -> str:
 
 
 def recipe_name(recipe: Recipe) -> str:
-    """A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-gptq-q4b128a`, `tail-10-fp32`.
+    """A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-gptq-q4b128a`, `tail-10-fp32-kv8`.
 
     Equal, letter for letter, to `recipeName` of shared/src/contracts/recipe.ts.
     """
-    return f"{_pruning_name(recipe.pruning)}-{_quantization_name(recipe.quantization)}"
+    cache = "" if recipe.kv_cache is None else "-kv8"
+    return f"{_pruning_name(recipe.pruning)}-{_quantization_name(recipe.quantization)}{cache}"
 
 
 def _pruning_name(pruning: Pruning) -> str:

@@ -108,16 +108,18 @@ def _candidate(
     recipe: Recipe, pruned: Pruned, request: SensitivityRequest, stages: ModelStages, reference: DenseLogits
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    shape = variant_shape(pruned.model, recipe.quantization)
-    untouched = recipe.pruning.method == "none" and recipe.quantization.method == "none"
-    if untouched:
+    shape = variant_shape(pruned.model, recipe)
+    if recipe == Recipe():
         quality = evaluate_reference(request.evaluation.windows, reference)
     else:
         model = pruned.model
         if recipe.quantization.method != "none":
             calibrated = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
             model = dequantized_copy(calibrated.scaled(pruned.model), recipe.quantization, calibrated.matrices)
-        quality = evaluate_model(model, request.evaluation.windows, reference)
+        kv_scales = None
+        if recipe.kv_cache is not None:
+            kv_scales = stages.kv_scales(model, recipe, request.rows, request.seed)
+        quality = evaluate_model(model, request.evaluation.windows, reference, kv_scales=kv_scales)
     return {
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),

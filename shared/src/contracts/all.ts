@@ -4,7 +4,7 @@ import { BuildJob, BuildProgress } from "./build.ts";
 import { FileTree } from "./files.ts";
 import { Kit } from "./kit.ts";
 import { LayerProfile } from "./layer-profile.ts";
-import { ChatConfig, Manifest, Probe } from "./manifest.ts";
+import { ChatConfig, KvCacheScales, Manifest, Probe } from "./manifest.ts";
 import { DeviceProfile } from "./profile.ts";
 import { Recipe } from "./recipe.ts";
 import { EvaluationReport, SensitivityReport } from "./report.ts";
@@ -20,6 +20,7 @@ export const contracts = {
   EvaluationReport,
   FileTree,
   Kit,
+  KvCacheScales,
   LayerProfile,
   Manifest,
   Probe,

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Digest } from "./digest.ts";
 import { FileEntry, TreePath } from "./files.ts";
 import { Recipe } from "./recipe.ts";
-import { VariantShape } from "./shape.ts";
+import { KvCacheFormat, VariantShape } from "./shape.ts";
 
 /** A tensor in external data. `offset` in bytes from the start of `file`. */
 export const TensorEntry = z.strictObject({
@@ -45,6 +45,8 @@ export const Manifest = z.strictObject({
   }),
   shape: VariantShape,
   graph: GraphContract,
+  /** The artifact holds the scales for such a cache (`KvCacheScales`), which a runtime without kernels for it ignores. */
+  kvCache: KvCacheFormat.optional(),
   tensors: z.array(TensorEntry),
   files: z.array(FileEntry),
   /** Sum of `files`, without the manifest itself. */
@@ -63,7 +65,20 @@ export const artifactFiles = {
   chat: "chat.json",
   probe: "probe.json",
   report: "report.json",
+  kvCache: "kv-cache.json",
 } as const;
+
+const scalesOfHeads = z.array(z.array(z.number().positive()).min(1)).min(1);
+
+/**
+ * `kv-cache.json`: scales for a KV cache of int8, by layer, key/value head and channel of the head. A value is
+ * code x scale, codes -127..127; keys as they lie in GroupQueryAttention's cache (after the rotary positions).
+ */
+export const KvCacheScales = z.strictObject({
+  format: KvCacheFormat,
+  layers: z.array(z.strictObject({ keyScales: scalesOfHeads, valueScales: scalesOfHeads })).min(1),
+});
+export type KvCacheScales = z.infer<typeof KvCacheScales>;
 
 /** `chat.json`: what generation needs besides the tokenizer. */
 export const ChatConfig = z.strictObject({

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Digest, digestOfJson } from "./digest.ts";
+import { KvCacheFormat } from "./shape.ts";
 
 /**
  * How much to remove and by what rule. `sparsity` is the fraction of all non-embedding parameters removed, the same
@@ -62,16 +63,22 @@ export const Quantization = z.discriminatedUnion("method", [
 export type Quantization = z.infer<typeof Quantization>;
 
 /** A level: pruning, then recovery (refit belongs to pruning), then quantization. */
-export const Recipe = z.strictObject({ schemaVersion: z.literal(1), pruning: Pruning, quantization: Quantization });
+export const Recipe = z.strictObject({
+  schemaVersion: z.literal(1),
+  pruning: Pruning,
+  quantization: Quantization,
+  /** Scales for a KV cache of int8 are calibrated, and the level is judged with its keys and values so rounded. */
+  kvCache: KvCacheFormat.optional(),
+});
 export type Recipe = z.infer<typeof Recipe>;
 
 export function recipeDigest(recipe: Recipe): Digest {
   return digestOfJson(recipe);
 }
 
-/** A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-gptq-q4b128a`, `tail-10-fp32`. */
-export function recipeName({ pruning, quantization }: Recipe): string {
-  return `${pruningName(pruning)}-${quantizationName(quantization)}`;
+/** A short name for people, unique per recipe: `dense-q8b128`, `cfsp-rel-refit-20-gptq-q4b128a`, `tail-10-fp32-kv8`. */
+export function recipeName({ pruning, quantization, kvCache }: Recipe): string {
+  return `${pruningName(pruning)}-${quantizationName(quantization)}${kvCache === undefined ? "" : "-kv8"}`;
 }
 
 function pruningName(pruning: Pruning): string {

@@ -15,6 +15,9 @@ export function formatKey(format: WeightFormat): string {
   return `q${format.bits}b${format.blockSize}${format.symmetric ? "" : "a"}${format.accuracyLevel === 4 ? "" : "-l0"}`;
 }
 
+/** How keys and values may be cached where a device's kernels can; absent: as wide as those kernels keep them. */
+export const KvCacheFormat = z.literal("int8");
+
 /** What a variant's cost follows from: sizes per layer, formats and bytes, known before it is built. */
 export const VariantShape = z.strictObject({
   hiddenSize: z.int().positive(),
@@ -27,6 +30,7 @@ export const VariantShape = z.strictObject({
     .max(1024),
   linearFormat: WeightFormat,
   embeddingFormat: WeightFormat,
+  kvCache: KvCacheFormat.optional(),
   /** Parameters outside embedding and head. */
   nonEmbeddingParameters: z.int().positive(),
   /** Bytes of all weights as stored in external data. */

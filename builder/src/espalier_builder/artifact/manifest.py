@@ -22,7 +22,9 @@ MANIFEST_FILE = "manifest.json"
 CHAT_FILE = "chat.json"
 PROBE_FILE = "probe.json"
 REPORT_FILE = "report.json"
-# Every file but the manifest itself, in the manifest's order.
+# Only where the recipe asks for it.
+KV_CACHE_FILE = "kv-cache.json"
+# Every other file but the manifest itself, in the manifest's order.
 FILES = (GRAPH_FILE, WEIGHTS_FILE, *TOKENIZER_FILES, CHAT_FILE, PROBE_FILE, REPORT_FILE)
 
 
@@ -47,7 +49,8 @@ class Lineage:
 
 def write_manifest(folder: Path, *, recipe: Recipe, model_name: str, lineage: Lineage, exported: ExportedGraph) -> str:
     """Writes `folder/manifest.json` over the other files, which must be complete; returns the artifact's digest."""
-    files = [_entry(folder, name, exported) for name in FILES]
+    names = FILES if recipe.kv_cache is None else (*FILES, KV_CACHE_FILE)
+    files = [_entry(folder, name, exported) for name in names]
     manifest = {
         "schemaVersion": 1,
         "kind": "variant",
@@ -56,8 +59,9 @@ def write_manifest(folder: Path, *, recipe: Recipe, model_name: str, lineage: Li
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),
         "lineage": lineage.to_json(),
-        "shape": shape_of(exported.spec, exported.formats),
+        "shape": shape_of(exported.spec, exported.formats, recipe.kv_cache),
         "graph": graph_contract(exported.spec),
+        **({} if recipe.kv_cache is None else {"kvCache": recipe.kv_cache}),
         "tensors": [tensor.to_json() for tensor in exported.layout.tensors],
         "files": files,
         "totalBytes": sum(entry["sizeBytes"] for entry in files),

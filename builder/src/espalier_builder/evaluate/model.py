@@ -11,6 +11,7 @@ from torch import Tensor
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.evaluate.forward import scored_logits
 from espalier_builder.evaluate.quality import Quality, QualityAccumulator
+from espalier_builder.quantize.kv_cache import KvScales
 from espalier_builder.text.windows import EvaluationWindows
 
 
@@ -26,11 +27,15 @@ def evaluate_model(
     windows: EvaluationWindows,
     dense_logits: LogitsSource,
     progress: Callable[[float], None] = lambda _: None,
+    kv_scales: KvScales | None = None,
 ) -> Quality:
-    """Figures over all windows, in fp32. Raises what `QualityAccumulator` raises."""
+    """Figures over all windows, in fp32, with keys and values rounded by `kv_scales` where there are some.
+
+    Raises what `QualityAccumulator` raises.
+    """
     accumulator = QualityAccumulator()
     for index, window in enumerate(windows.windows):
-        logits = scored_logits(model, window)
+        logits = scored_logits(model, window, kv_scales)
         accumulator.add(dense_logits.of(index).to(logits.device), logits, window.targets.to(logits.device))
         progress((index + 1) / len(windows.windows))
     return accumulator.quality(text_bytes=windows.text_bytes)

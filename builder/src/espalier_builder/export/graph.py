@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from espalier_builder.export.decoder_spec import DecoderSpec, LayerSpec
 from espalier_builder.export.graph_nodes import GraphNodes
 from espalier_builder.export.weight_layout import WeightLayout
+from espalier_builder.quantize.kv_cache import HIGHEST_CODE, KvScales
 from espalier_builder.quantize.weight_format import VariantFormats
 
 GRAPH_FILE = "model.onnx"
@@ -23,8 +24,14 @@ _IR_VERSION = 10
 _ROTARY_INSIDE_MULTIPLE = 16
 
 
-def build_graph(spec: DecoderSpec, formats: VariantFormats, layout: WeightLayout) -> onnx.ModelProto:
-    """The graph of a decoder of these sizes; weights are references into the external data that `layout` describes."""
+def build_graph(
+    spec: DecoderSpec, formats: VariantFormats, layout: WeightLayout, kv_scales: KvScales | None = None
+) -> onnx.ModelProto:
+    """The graph of a decoder of these sizes; weights are references into the external data that `layout` describes.
+
+    With `kv_scales` keys and values are rounded before they are cached: what a device computes that caches them as
+    int8, for ONNX Runtime, whose attention on CPUs caches floats. Artifacts hold the graph without.
+    """
     nodes = GraphNodes(layout)
     embedded = nodes.embed("embedding", "input_ids", spec.vocabulary_size, spec.hidden_size, formats.embedding)
     centred = spec.norm == "layer"
@@ -34,7 +41,7 @@ def build_graph(spec: DecoderSpec, formats: VariantFormats, layout: WeightLayout
     residual = embedded
     for index, layer in enumerate(spec.layers):
         prefix = f"layers.{index}"
-        attended = _attention(nodes, spec, layer, index, normed, formats)
+        attended = _attention(nodes, spec, layer, index, normed, formats, kv_scales)
         normed, residual = nodes.skip_norm(f"{prefix}.ffn.norm", attended, residual, spec.norm_epsilon, centred=centred)
         fed = _ffn(nodes, spec, layer, f"{prefix}.ffn", normed, formats)
         following = "norm" if index + 1 == len(spec.layers) else f"layers.{index + 1}.attention.norm"
@@ -66,7 +73,13 @@ def graph_contract(spec: DecoderSpec) -> dict[str, Any]:
 
 
 def _attention(
-    nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, index: int, normed: str, formats: VariantFormats
+    nodes: GraphNodes,
+    spec: DecoderSpec,
+    layer: LayerSpec,
+    index: int,
+    normed: str,
+    formats: VariantFormats,
+    kv_scales: KvScales | None,
 ) -> str:
     prefix = f"layers.{index}.attention"
     query = layer.heads * spec.head_size
@@ -74,11 +87,17 @@ def _attention(
     qkv = nodes.linear(f"{prefix}.qkv", normed, packed, spec.hidden_size, formats.linear, bias=layer.qkv_bias)
     attended = f"{prefix}.attended"
     rotates = spec.positions == "rotary"
-    inside = rotates and spec.head_size % _ROTARY_INSIDE_MULTIPLE == 0
+    inside = rotates and spec.head_size % _ROTARY_INSIDE_MULTIPLE == 0 and kv_scales is None
     outside = rotates and not inside
     # Queries, keys and values stay one tensor where nothing is left to do to them before the attention.
-    unpack = outside or spec.head_norms
+    unpack = outside or spec.head_norms or kv_scales is not None
     inputs = _unpacked(nodes, spec, layer, prefix, qkv, rotate=outside) if unpack else [qkv, "", ""]
+    if kv_scales is not None:
+        both = (("key", kv_scales.keys[index]), ("value", kv_scales.values[index]))
+        inputs[1:] = [
+            nodes.rounded(f"{prefix}.{part}", value, scales.flatten().tolist(), HIGHEST_CODE)
+            for value, (part, scales) in zip(inputs[1:], both, strict=True)
+        ]
     cache = [f"past_key_values.{index}.key", f"past_key_values.{index}.value"]
     nodes.add(
         "GroupQueryAttention",

@@ -133,6 +133,21 @@ class GraphNodes:
             self._first_position = self.add("Sub", [total, new])
         return self._first_position
 
+    def rounded(self, name: str, value: str, scales: list[float], highest: int) -> str:
+        """`value [1, T, channels]` as the nearest of `highest` steps to either side stand for it, a scale a channel."""
+        scale = self._numbers(f"{name}.rounding_scales", scales)
+        bounds = [
+            self._numbers(f"{name}.{side}_code", code) for side, code in (("lowest", -highest), ("highest", highest))
+        ]
+        codes = self.add("Clip", [self.add("Round", [self.add("Div", [value, scale])]), *bounds])
+        return self.add("Mul", [codes, scale])
+
+    def _numbers(self, name: str, values: list[float] | float) -> str:
+        """A float vector, or one number, kept in the graph itself."""
+        numbers, shape = (values, [len(values)]) if isinstance(values, list) else ([values], [])
+        self._initializers[name] = helper.make_tensor(name, TensorProto.FLOAT, shape, numbers)
+        return name
+
     def constant(self, name: str, values: list[int]) -> str:
         """An int64 vector, kept in the graph itself."""
         self._initializers[name] = helper.make_tensor(name, TensorProto.INT64, [len(values)], values)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import Quantization
+from espalier_builder.contracts import KvCacheFormat, Recipe
 from espalier_builder.export.decoder_spec import DecoderSpec, spec_of
 from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.quantize.weight_format import VariantFormats, linear_format, variant_formats
 
 
-def variant_shape(model: DecoderModel, quantization: Quantization) -> dict[str, Any]:
-    """The `VariantShape` contract of `model` under `quantization`. `weightBytes`: the size of the weights file."""
+def variant_shape(model: DecoderModel, recipe: Recipe) -> dict[str, Any]:
+    """The `VariantShape` contract of `model`, which `recipe` prunes to. `weightBytes`: the size of the weights file."""
     spec = spec_of(model)
-    return shape_of(spec, variant_formats(linear_format(quantization), spec.hidden_size))
+    return shape_of(spec, variant_formats(linear_format(recipe.quantization), spec.hidden_size), recipe.kv_cache)
 
 
-def shape_of(spec: DecoderSpec, formats: VariantFormats) -> dict[str, Any]:
+def shape_of(spec: DecoderSpec, formats: VariantFormats, kv_cache: KvCacheFormat | None = None) -> dict[str, Any]:
     layout = lay_out(spec, formats)
-    return {
+    shape = {
         "hiddenSize": spec.hidden_size,
         "headSize": spec.head_size,
         "vocabularySize": spec.vocabulary_size,
@@ -33,3 +33,4 @@ def shape_of(spec: DecoderSpec, formats: VariantFormats) -> dict[str, Any]:
         "weightBytes": layout.total_bytes,
         "embeddingBytes": layout.embedding_bytes,
     }
+    return shape if kv_cache is None else shape | {"kvCache": kv_cache}

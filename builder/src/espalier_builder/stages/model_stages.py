@@ -43,6 +43,7 @@ from espalier_builder.quantize import (
     calibrate,
     gptq,
     grid,
+    kv_cache,
     qat,
     rtn,
     saved_matrices,
@@ -52,6 +53,7 @@ from espalier_builder.quantize import (
 )
 from espalier_builder.quantize.calibrate import UNSCALED, Calibrated
 from espalier_builder.quantize.grid import QuantizedMatrix
+from espalier_builder.quantize.kv_cache import KvScales, calibrate_kv_cache
 from espalier_builder.quantize.model import UNCALIBRATED
 from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
@@ -223,6 +225,29 @@ class ModelStages:
         result = self._cache.run("train", inputs, code_version(qat, finetune, grid, saved_matrices), make)
         self.costs.append(("train", result.cost))
         return Calibrated(UNSCALED, load_matrices(result.folder / TENSORS, weight_format))
+
+    def kv_scales(
+        self, quantized: DecoderModel, recipe: Recipe, rows: Tensor, seed: int, progress: Progress = lambda _: None
+    ) -> KvScales:
+        """For the cache of `quantized`, what `recipe` makes of the model, from rows `[N, T]` (stage `kv-cache`)."""
+        bf16 = bf16_is_fast()
+
+        def make(folder: Path) -> None:
+            made = in_batches_that_fit(lambda: calibrate_kv_cache(quantized, rows, bf16=bf16, progress=progress))
+            (folder / FACTS).write_text(json.dumps(made.to_json()), encoding="utf8")
+
+        inputs = {
+            "model": self._dense.digest,
+            "rows": digest_of_rows(rows),
+            "seed": seed,
+            "recipe": recipe.to_json(),
+            "bf16": bf16,
+            "engines": ENGINES,
+        }
+        version = code_version(*_CHOOSING, *_MASKING, *_QUANTIZING, qat, finetune, kv_cache)
+        result = self._cache.run("kv-cache", inputs, version, make)
+        self.costs.append(("kv-cache", result.cost))
+        return KvScales.from_json(json.loads((result.folder / FACTS).read_text(encoding="utf8")))
 
     def dense_logits(self, windows: EvaluationWindows, progress: Progress = lambda _: None) -> DenseLogits:
         """The dense model's logits on `windows` (stage `dense-logits`)."""

@@ -115,6 +115,17 @@ test("peak memory is base, weights, tokenizer, KV cache and working memory", () 
   }
 });
 
+test("a cache of int8 is counted where the agent's own kernels run, and of floats where ONNX Runtime attends", () => {
+  const shape = shapeOf(formats.q4b32a, 30, 1536);
+  const peak = (elementBytes: number, kvCache: Pick<VariantShape, "kvCache">) => {
+    const timings = syntheticTimings(kit, ordinaryCosts, 0.01, null, elementBytes);
+    const timed = { ...measurements, kit: { kitDigest: kit.modelDigest, timings } };
+    return predict({ shape: { ...shape, ...kvCache }, measurements: timed }).peakMemoryBytes.value;
+  };
+  near(peak(2, {}) - peak(2, { kvCache: "int8" }), kvCacheElements(shape, 2048), 1e-9);
+  assert.equal(peak(4, { kvCache: "int8" }), peak(4, {}));
+});
+
 test("disk counts the variant that is kept for rollback, and download time follows the measured rate", () => {
   const prediction = predict({ previousArtifactBytes: 50e6 });
   assert.equal(prediction.diskBytes.value, 350e6);

@@ -116,7 +116,7 @@ export function writePrediction(
     addStall(cpuQuota, 1, into, at + 2);
   }
   const byWeights = shape[model.byWeights];
-  const cacheBytes = model.cacheElementBytes * shape.cacheElementsPerToken * variant.contextTokens;
+  const cacheBytes = cacheElementBytes(model, shape) * shape.cacheElementsPerToken * variant.contextTokens;
   const peakBytes =
     measurements.baseMemoryBytes + tokenizerBytes(shape) + estimateOf(model.peakGrowth, byWeights) + cacheBytes;
   into[at + 4] = peakBytes * factors.peakMemoryBytes;
@@ -135,6 +135,15 @@ export function writePrediction(
   into[at + 12] = estimateOf(model.loadMs, byWeights);
   into[at + 13] = loadUncertainty;
   return null;
+}
+
+/**
+ * Kits are timed with a cache that nothing was calibrated for: of floats where ONNX Runtime attends, narrower where the
+ * agent's own kernels do, which keep int8 for a variant that has the scales.
+ */
+function cacheElementBytes({ cacheElementBytes }: FormatModel, { int8Cache }: ShapeFeatures): number {
+  const ownKernels = cacheElementBytes < Float32Array.BYTES_PER_ELEMENT;
+  return int8Cache && ownKernels ? Int8Array.BYTES_PER_ELEMENT : cacheElementBytes;
 }
 
 /** The prediction whose numbers begin at `from[at]`. */

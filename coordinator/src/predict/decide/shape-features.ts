@@ -16,6 +16,8 @@ export interface ShapeFeatures {
   bytes: readonly number[];
   heads: number;
   cacheElementsPerToken: number;
+  /** Its cache may be of int8. */
+  int8Cache: boolean;
   /** Distinct pairs of heads and KV heads. */
   headKinds: readonly string[];
 }
@@ -36,6 +38,7 @@ export function featuresOf(shape: VariantShape): ShapeFeatures {
     bytes: [shape.weightBytes],
     heads: totalHeads(shape),
     cacheElementsPerToken: kvCacheElements(shape, 1),
+    int8Cache: shape.kvCache === "int8",
     headKinds: [...new Set(layers.map((layer) => `${layer.heads}/${layer.kvHeads}`))],
   };
 }
