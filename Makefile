@@ -22,7 +22,7 @@ INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
-.PHONY: bench-inference bench-planning bench-prediction
+.PHONY: bench-inference bench-planning bench-prediction measure-prediction
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -58,14 +58,18 @@ chaos: setup ## kill, fill, cut and lie at every part (INJECTIONS=100 of each), 
 bench-planning: setup ## time planning for fleets of up to 100,000 devices; writes docs/measurements/planning
 	@$(ON_NODE) $(NODE) --expose-gc --max-old-space-size=6000 bench/planning/main.ts
 
-# Budgets go one after another: rows taken already are kept, so a run that was stopped (MINUTES=14) goes on where it was.
+# Budgets go one after another: rows taken already are kept, so a run that was stopped goes on where it was.
 BENCH_PREDICTION := .espalier/bench-prediction
-bench-prediction: setup ## predictions against measurements (SMOLLM2=FILE.gguf adds its real variants); writes docs/measurements/prediction
+bench-prediction: setup $(if $(REPLAY),,measure-prediction) ## predicted against measured (SMOLLM2=FILE.gguf: its variants too; REPLAY=FILE: an earlier run, predicted anew)
+	@$(ON_NODE) $(NODE) bench/prediction/report.ts $(or $(REPLAY),$(BENCH_PREDICTION)/rows.jsonl)
+
+# BUDGET="2 threads" MINUTES=7: a piece of what is still missing.
+measure-prediction: setup
 	@mkdir -p $(BENCH_PREDICTION)
 	@test -d $(BENCH_PREDICTION)/graphs || $(PYTHON_ENV)/python builder/bench/prediction_graphs.py \
 		--out $(BENCH_PREDICTION)/graphs $(if $(SMOLLM2),--smollm2 $(SMOLLM2))
-	@$(ON_NODE) $(NODE) bench/prediction/main.ts --folder $(BENCH_PREDICTION) $(if $(MINUTES),--minutes $(MINUTES))
-	@$(ON_NODE) $(NODE) bench/prediction/report.ts --graphs $(BENCH_PREDICTION)/graphs --rows $(BENCH_PREDICTION)/rows.jsonl
+	@$(ON_NODE) $(NODE) bench/prediction/main.ts --folder $(BENCH_PREDICTION) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUDGET),--budget "$(BUDGET)")
 
 bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=...), recorded in docs/measurements/compression.md
 	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \

@@ -16,12 +16,19 @@ export interface Measured {
   goals: readonly Goal[];
   /** The page under its title: protocol, tables, what to make of them. */
   page: string;
+  /** Where it was measured other than here and today. */
+  measured?: { machine: string; date: string };
+}
+
+/** Where and when something is measured now. */
+export function machineToday(): { machine: string; date: string } {
+  const machine = `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores`;
+  return { machine, date: new Date().toISOString().slice(0, 10) };
 }
 
 /** Writes both files; the page gets title, command, machine and goals. */
 export async function writeMeasurements(name: string, title: string, { page, ...measured }: Measured): Promise<void> {
-  const machine = `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores`;
-  const date = new Date().toISOString().slice(0, 10);
+  const { machine, date } = measured.measured ?? machineToday();
   const folder = new URL("../docs/measurements/", import.meta.url);
   const { command, rows, goals } = measured;
   await writeFile(

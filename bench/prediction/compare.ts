@@ -1,4 +1,3 @@
-import type { Kit } from "@espalier/shared/contracts/kit";
 import type { Prediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import { factorsFor } from "../../coordinator/src/predict/decide/corrections.ts";
@@ -7,7 +6,7 @@ import { prepareKit } from "../../coordinator/src/predict/decide/kit-designs.ts"
 import { requestLengths } from "../../coordinator/src/predict/decide/length-weights.ts";
 import { predictVariant, tokenizerBytes } from "../../coordinator/src/predict/decide/predict-variant.ts";
 import { featuresOf } from "../../coordinator/src/predict/decide/shape-features.ts";
-import type { BenchVariant, KitRow, VariantRow } from "./pieces.ts";
+import type { FamilyRow, KitRow, VariantRow } from "./pieces.ts";
 
 export const quantities = ["time per output token", "time to first token", "peak memory"] as const;
 
@@ -27,13 +26,12 @@ export interface Comparison {
 
 /** Predictions from the kit's timings alone, beside both rounds of each variant. @param room tokens in the measured cache */
 export function compare(
-  kit: Kit,
+  { graphs, variants }: FamilyRow,
   { timings, budgetSettings, family, budget }: KitRow,
-  variants: readonly BenchVariant[],
   rows: readonly VariantRow[],
   room: number,
 ): Comparison[] {
-  const model = fitDevice(prepareKit(kit), measurementsOf(timings));
+  const model = fitDevice(prepareKit({ graphs }), measurementsOf(timings));
   const comparisons: Comparison[] = [];
   for (const { name, shape, real, weightsBytes } of variants) {
     const rounds = rows.filter(({ variant }) => variant === name).sort((a, b) => a.round - b.round);
@@ -91,15 +89,4 @@ function measurementsOf(timings: KitRow["timings"]): Measurements {
     baseMemoryBytes: null,
     variants: [],
   };
-}
-
-/** Relative error of a prediction against the mean of both rounds. */
-export function errorOf({ predicted, measured }: Comparison): number {
-  const mean = (measured[0] + measured[1]) / 2;
-  return Math.abs(predicted / mean - 1);
-}
-
-/** How far the rounds lie from each other: what no prediction can be asked to beat. */
-export function floorOf({ measured }: Comparison): number {
-  return Math.abs(measured[0] - measured[1]) / ((measured[0] + measured[1]) / 2);
 }

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Kit } from "@espalier/shared/contracts/kit";
 import { GraphContract, TensorEntry } from "@espalier/shared/contracts/manifest";
 import { Budget, KitTiming } from "@espalier/shared/contracts/profile";
 import { VariantShape } from "@espalier/shared/contracts/shape";
@@ -48,12 +49,23 @@ export async function readVariants(graphs: string, family: string): Promise<Benc
   return z.array(BenchVariant).parse(JSON.parse(await readFile(join(graphs, family, "variants.json"), "utf8")));
 }
 
+/** What predicting and comparing needs of a family: shapes without weights or graphs, so that a run can be replayed. */
+export const FamilyRow = z.strictObject({
+  kind: z.literal("family"),
+  family: z.string(),
+  graphs: z.array(Kit.shape.graphs.element.pick({ id: true, shape: true, weightsBytes: true })),
+  variants: z.array(BenchVariant.pick({ name: true, real: true, shape: true, weightsBytes: true })),
+});
+export type FamilyRow = z.infer<typeof FamilyRow>;
+
 const Piece = { family: z.string(), budget: z.string() };
 
 /** What one kit told of a budget: the whole that predictions are made from. */
 export const KitRow = z.strictObject({
   kind: z.literal("kit"),
   ...Piece,
+  machine: z.string(),
+  date: z.iso.date(),
   budgetSettings: Budget,
   seconds: z.number(),
   timings: z.array(KitTiming),
@@ -82,14 +94,39 @@ export const VariantRow = z.strictObject({
 });
 export type VariantRow = z.infer<typeof VariantRow>;
 
-export const Row = z.discriminatedUnion("kind", [KitRow, VariantRow]);
+export const Row = z.discriminatedUnion("kind", [FamilyRow, KitRow, VariantRow]);
 export type Row = z.infer<typeof Row>;
 
-/** The rows taken so far; none before the first piece. */
-export async function readRows(path: string): Promise<Row[]> {
-  const text = await readFile(path, "utf8").catch(() => "");
-  return text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => Row.parse(JSON.parse(line)));
+/** The rows of all these files; of the same piece the last one holds. A file that isn't there has none. */
+export async function readRows(paths: readonly string[]): Promise<Row[]> {
+  const rows = new Map<string, Row>();
+  for (const path of paths) {
+    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return "";
+      throw error;
+    });
+    for (const line of text.split("\n").filter((line) => line !== "")) {
+      const row = Row.parse(JSON.parse(line));
+      rows.set(keyOf(row), row);
+    }
+  }
+  return [...rows.values()];
+}
+
+/** One line of a file of rows; five digits of a time say all that a timer knows. */
+export function lineOf(row: Row): string {
+  const digits = (_: string, value: unknown) =>
+    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
+  return `${JSON.stringify(row, digits)}\n`;
+}
+
+function keyOf(row: Row): string {
+  switch (row.kind) {
+    case "family":
+      return row.family;
+    case "kit":
+      return `${row.family}/${row.budget}`;
+    case "variant":
+      return `${row.family}/${row.budget}/${row.variant}/${row.round}`;
+  }
 }

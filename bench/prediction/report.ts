@@ -1,41 +1,40 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { Kit } from "@espalier/shared/contracts/kit";
-import { quantile } from "../../agent/src/measure/sample.ts";
 import { type Goal, table, writeMeasurements } from "../write-measurements.ts";
-import { type Comparison, compare, errorOf, floorOf, quantities } from "./compare.ts";
-import { contextTokens, readRows, readVariants } from "./pieces.ts";
+import { type Comparison, compare, quantities } from "./compare.ts";
+import { contextTokens, lineOf, readRows } from "./pieces.ts";
 import { regretOf } from "./regret.ts";
+import { cells, figures, percent, statisticsOf } from "./statistics.ts";
 
-/** Turns the rows taken so far into docs/measurements/prediction. */
-const { values } = parseArgs({ options: { graphs: { type: "string" }, rows: { type: "string" } } });
-const graphs = values.graphs ?? ".espalier/bench-prediction/graphs";
-const rows = await readRows(values.rows ?? ".espalier/bench-prediction/rows.jsonl");
+/**
+ * Predicts by the code of today what the rows of one or several runs measured, and writes both to docs/measurements:
+ * `prediction-runs.jsonl` holds the rows, so that a change of the cost model is judged without measuring again.
+ */
+const { positionals } = parseArgs({ allowPositionals: true });
+const rows = await readRows(positionals);
+const kits = rows.filter((row) => row.kind === "kit");
+const measured = rows.filter((row) => row.kind === "variant");
+if (kits.length === 0) throw new Error(`no measured kit in ${positionals.join(", ") || "no file"}`);
 
 const comparisons: Comparison[] = [];
 const bytes = new Map<string, number>();
 for (const row of rows) {
-  if (row.kind !== "kit") continue;
-  const { family, budget } = row;
-  const kit = Kit.parse(JSON.parse(await readFile(join(graphs, family, "kit", "kit.json"), "utf8")));
-  const variants = await readVariants(graphs, family);
+  if (row.kind !== "family") continue;
+  const { family, variants } = row;
   for (const { name, weightsBytes } of variants) bytes.set(`${family}/${name}`, weightsBytes);
-  const measured = rows.filter((other) => other.kind === "variant");
-  const here = measured.filter((other) => other.family === family && other.budget === budget);
-  comparisons.push(...compare(kit, row, variants, here, contextTokens));
+  for (const kit of kits.filter((other) => other.family === family)) {
+    const here = measured.filter((other) => other.family === family && other.budget === kit.budget);
+    comparisons.push(...compare(row, kit, here, contextTokens));
+  }
 }
 
 const pairs = new Set(comparisons.map(({ family, budget, variant }) => `${family}/${budget}/${variant}`));
-const kits = rows.filter((row) => row.kind === "kit");
 const statistics = quantities.map((quantity) =>
   statisticsOf(
     quantity,
     comparisons.filter((c) => c.quantity === quantity),
   ),
 );
-const errors = comparisons.map(errorOf);
-const floors = comparisons.map(floorOf);
 const regret = regretOf(comparisons, bytes);
 const goals: Goal[] = [
   { name: "(variant, budget) pairs", value: pairs.size, goal: "at least 60", met: pairs.size >= 60 },
@@ -66,13 +65,15 @@ quiet machine.
 
 `;
 
+const distinct = (values: readonly string[]) => [...new Set(values)].sort().join(", ");
+await writeFile(new URL("../../docs/measurements/prediction-runs.jsonl", import.meta.url), rows.map(lineOf).join(""));
 await writeMeasurements("prediction", "Predicted against measured", {
   command: "make bench-prediction SMOLLM2=FILE.gguf",
-  rows: comparisons.map(({ measured: [first, second], ...comparison }, index) => ({
-    ...comparison,
-    ...{ measuredFirst: first, measuredSecond: second },
-    ...{ error: rounded(errors[index] ?? 0), floor: rounded(floors[index] ?? 0) },
-  })),
+  measured: {
+    machine: distinct(kits.map(({ machine }) => machine)),
+    date: distinct(kits.map(({ date }) => date)),
+  },
+  rows: byPiece(),
   goals,
   page: `
 Each budget (threads; half a core by a control group's quota) measured the kit of each family of shapes, then every variant twice,
@@ -82,61 +83,45 @@ the machine is shared with other work, so the floor is what the machine itself d
 for made-up shapes (${comparisons.some(({ real }) => real) ? "SmolLM2's real variants are marked" : "SmolLM2's real variants were not reached in this run"}).
 Prompts of 16, 64, 512 and 1024 tokens; 24 or 16 tokens decoded. Memory is without tokenizer.
 
+What was measured, shapes and timings, is kept in [prediction-runs.jsonl](prediction-runs.jsonl):
+\`make bench-prediction REPLAY=docs/measurements/prediction-runs.jsonl\` predicts it anew with the code of today and writes this page.
+
 ${pairs.size} pairs of variant and budget, ${comparisons.length} comparisons; kits took ${Math.min(...kits.map(({ seconds }) => seconds))} to ${Math.max(...kits.map(({ seconds }) => seconds))} s.
 
 ${table(
-  [
-    "quantity",
-    "comparisons",
-    "median error",
-    "p95 error",
-    "median floor",
-    "p95 floor",
-    "within the stated uncertainty",
-  ],
-  statistics.map(({ quantity, count, error, floor, within }) => [
-    quantity,
-    String(count),
-    ...[error.median, error.p95, floor.median, floor.p95, within].map((share) => `${percent(share)} %`),
-  ]),
+  ["quantity", "comparisons", ...figures],
+  statistics.map((figuresOfAll) => [figuresOfAll.quantity, String(figuresOfAll.count), ...cells(figuresOfAll)]),
 )}
-${caution}By budget and family, median error / median floor:
+${caution}By budget and family; the signed error is the prediction's, so above 0 it promised too long or too much:
 
-${table(["budget", "family", "pairs", ...quantities], byPiece())}
+${table(
+  ["budget", "family", "quantity", "comparisons", ...figures],
+  byPiece().map((piece) => [piece.budget, piece.family, piece.quantity, String(piece.count), ...cells(piece)]),
+)}
 ## The choice that follows
 
 Of every family and budget the biggest variant that keeps a limit on time per output token, for ${regret.limits} limits from just above the
 fastest to well above the slowest: chosen by the prediction's upper end, as plans do, it is the one that exhaustive measuring gives in
 ${regret.same} of ${regret.limits} cases, gives away ${regret.meanStepsLost.toFixed(2)} steps of size on average, and breaks ${regret.broken} limits, by at most ${percent(regret.worstExcess)} %.`,
 });
+process.stdout.write(
+  `${table(
+    ["quantity", "comparisons", ...figures],
+    statistics.map((all) => [all.quantity, String(all.count), ...cells(all)]),
+  )}`,
+);
 process.stdout.write(`${pairs.size} pairs: docs/measurements/prediction.md\n`);
 
-function statisticsOf(quantity: string, of: readonly Comparison[]) {
-  const within =
-    of.filter((comparison) => errorOf(comparison) <= comparison.uncertainty).length / Math.max(1, of.length);
-  return { quantity, count: of.length, error: spread(of.map(errorOf)), floor: spread(of.map(floorOf)), within };
-}
-
-function spread(shares: readonly number[]): { median: number; p95: number } {
-  const sorted = [...shares].sort((a, b) => a - b);
-  return { median: quantile(sorted, 0.5), p95: quantile(sorted, 0.95) };
-}
-
-function byPiece(): string[][] {
-  return [...Map.groupBy(comparisons, ({ budget, family }) => `${budget}\n${family}`)].map(([key, of]) => [
-    ...key.split("\n"),
-    String(new Set(of.map(({ variant }) => variant)).size),
-    ...quantities.map((quantity) => {
-      const mine = of.filter((comparison) => comparison.quantity === quantity);
-      return `${percent(spread(mine.map(errorOf)).median)} / ${percent(spread(mine.map(floorOf)).median)} %`;
-    }),
-  ]);
-}
-
-function percent(share: number): number {
-  return Math.round(share * 1000) / 10;
-}
-
-function rounded(share: number): number {
-  return Math.round(share * 1e4) / 1e4;
+function byPiece() {
+  return [...Map.groupBy(comparisons, ({ budget, family }) => `${budget}\n${family}`)].flatMap(([key, of]) => {
+    const [budget = "", family = ""] = key.split("\n");
+    return quantities.map((quantity) => ({
+      budget,
+      family,
+      ...statisticsOf(
+        quantity,
+        of.filter((comparison) => comparison.quantity === quantity),
+      ),
+    }));
+  });
 }

@@ -11,11 +11,13 @@ import { locateControlGroups } from "../../agent/src/budget/control-groups.ts";
 import { enforceBudget } from "../../agent/src/budget/enforce.ts";
 import { fillWeights } from "../../agent/src/measure/fill-weights.ts";
 import { measureKit } from "../../agent/src/measure/measure-kit.ts";
+import { machineToday } from "../write-measurements.ts";
 import {
   type BenchVariant,
   type Condition,
   conditions,
   contextTokens,
+  lineOf,
   type Row,
   readRows,
   readVariants,
@@ -40,7 +42,7 @@ const budgetName = required(values.budget, `--budget ${Object.keys(conditions).j
 const { budget, busyProcess, families } = findCondition(budgetName);
 const untilMs = performance.now() + Number(values.seconds) * 1000;
 
-const rows = await readRows(rowsFile);
+const rows = await readRows([rowsFile]);
 const groups = locateControlGroups(
   await readFile("/proc/self/cgroup", "utf8"),
   await readFile("/proc/self/mountinfo", "utf8"),
@@ -62,8 +64,10 @@ try {
 }
 
 async function measureFamily(family: string): Promise<void> {
-  const here = (row: Row) => row.family === family && row.budget === budgetName;
+  const here = (row: Row) => row.kind !== "family" && row.family === family && row.budget === budgetName;
   const variants = await readVariants(graphs, family);
+  if (!rows.some((row) => row.kind === "family" && row.family === family))
+    await keep(await familyRow(family, variants));
   const scratch = await mkdtemp(join(tmpdir(), "espalier-bench-"));
   try {
     if (!rows.some((row) => row.kind === "kit" && here(row))) {
@@ -86,8 +90,19 @@ async function measureFamily(family: string): Promise<void> {
 
 async function keep(row: Row): Promise<void> {
   rows.push(row);
-  await appendFile(rowsFile, `${JSON.stringify(row)}\n`);
+  await appendFile(rowsFile, lineOf(row));
+  if (row.kind === "family") return;
   process.stderr.write(`${row.budget}, ${row.family}: ${row.kind === "kit" ? `kit, ${row.seconds} s` : row.variant}\n`);
+}
+
+async function familyRow(family: string, variants: readonly BenchVariant[]): Promise<Row> {
+  const kit = Kit.parse(JSON.parse(await readFile(join(graphs, family, "kit", "kit.json"), "utf8")));
+  return {
+    kind: "family",
+    family,
+    graphs: kit.graphs.map(({ id, shape, weightsBytes }) => ({ id, shape, weightsBytes })),
+    variants: variants.map(({ name, real, shape, weightsBytes }) => ({ name, real, shape, weightsBytes })),
+  };
 }
 
 /** The agent's own measurement of the kit; its bucket is a folder here. */
@@ -124,7 +139,8 @@ async function kitRow(family: string, scratch: string): Promise<Row> {
   };
   const { timings } = await measureKit(deps, kitDigest, () => undefined, AbortSignal.timeout(600_000));
   const seconds = Math.round((performance.now() - startMs) / 1000);
-  return { kind: "kit", family, budget: budgetName, budgetSettings: budget, seconds, timings };
+  const piece = { family, budget: budgetName, ...machineToday() };
+  return { kind: "kit", ...piece, budgetSettings: budget, seconds, timings };
 }
 
 async function measureApart(family: string, variant: BenchVariant): Promise<VariantResult> {

@@ -1,5 +1,5 @@
-import type { KitGraph } from "@espalier/shared/contracts/kit";
 import type { KitTiming } from "@espalier/shared/contracts/profile";
+import type { KitGraphShape } from "./kit-designs.ts";
 import { totalHeads } from "./layer-cost.ts";
 
 /**
@@ -26,7 +26,7 @@ export interface AttentionLayout {
 
 /** The graph timed at the longest context; null where none went beyond what its siblings were timed at. */
 export function attentionLayout(
-  graphs: readonly { graph: KitGraph; timing: number }[],
+  graphs: readonly { graph: KitGraphShape; timing: number }[],
   timings: readonly KitTiming[],
 ): AttentionLayout | null {
   let longest = 0;

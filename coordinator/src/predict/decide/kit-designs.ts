@@ -1,4 +1,4 @@
-import type { Kit, KitGraph } from "@espalier/shared/contracts/kit";
+import type { KitGraph } from "@espalier/shared/contracts/kit";
 import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { type Design, designOf } from "./least-squares.ts";
 import { featuresOf, measuredFormatKey, type ShapeFeatures } from "./shape-features.ts";
@@ -6,6 +6,9 @@ import { layOutTimings, type TimingLayout } from "./timing-layout.ts";
 
 /** What costs are explained by: `columns` and `parameters` as in CostModel; `weights` [1, bytes], `bytes` [bytes]. */
 export type FeatureKind = "columns" | "parameters" | "weights" | "bytes";
+
+/** What is known of a graph's cost before it is timed. */
+export type KitGraphShape = Pick<KitGraph, "id" | "shape" | "weightsBytes">;
 
 /** What fitting a device needs of a kit's graphs, computed once for a whole fleet. */
 export interface PreparedKit {
@@ -17,13 +20,13 @@ export interface PreparedKit {
 /** The graphs of one format, in the kit's order. */
 export interface KitFormat {
   key: string;
-  graphs: readonly KitGraph[];
+  graphs: readonly KitGraphShape[];
   reference: ShapeFeatures;
   /** The features of the graphs whose bits are set in `timed`. */
   design(kind: FeatureKind, timed: number): Design;
 }
 
-export function prepareKit(kit: Kit): PreparedKit {
+export function prepareKit(kit: { graphs: readonly KitGraphShape[] }): PreparedKit {
   const formats = [...Map.groupBy(kit.graphs, ({ shape }) => measuredFormatKey(shape))].flatMap(([key, graphs]) => {
     const reference = graphs[0]?.shape;
     return reference === undefined ? [] : [{ key, graphs, reference: featuresOf(reference), design: designs(graphs) }];
@@ -42,7 +45,7 @@ export function prepareKit(kit: Kit): PreparedKit {
   };
 }
 
-function designs(graphs: readonly KitGraph[]): KitFormat["design"] {
+function designs(graphs: readonly KitGraphShape[]): KitFormat["design"] {
   const known: Record<FeatureKind, Map<number, Design>> = {
     columns: new Map(),
     parameters: new Map(),
@@ -58,6 +61,6 @@ function designs(graphs: readonly KitGraph[]): KitFormat["design"] {
   };
 }
 
-function graphFeatures(kind: FeatureKind, { shape, weightsBytes }: KitGraph): readonly number[] {
+function graphFeatures(kind: FeatureKind, { shape, weightsBytes }: KitGraphShape): readonly number[] {
   return featuresOf({ ...shape, weightBytes: weightsBytes })[kind];
 }

@@ -1,7 +1,6 @@
-import type { KitGraph } from "@espalier/shared/contracts/kit";
 import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { type AttentionLayout, attentionLayout } from "./attention-cost.ts";
-import type { FeatureKind, KitFormat } from "./kit-designs.ts";
+import type { FeatureKind, KitFormat, KitGraphShape } from "./kit-designs.ts";
 import { kvCacheElements } from "./layer-cost.ts";
 import type { Design } from "./least-squares.ts";
 import { type ShapeFeatures, shapeDifference } from "./shape-features.ts";
@@ -34,7 +33,7 @@ export interface FormatLayout {
 }
 
 export interface TimedGraph {
-  graph: KitGraph;
+  graph: KitGraphShape;
   cacheElementsPerToken: number;
   timing: number;
 }
