@@ -42,6 +42,11 @@ const recipes: Recipe[] = [
   { schemaVersion: 1, pruning: { method: "shortgpt", sparsity: 0.25 }, quantization: { method: "none" } },
   { schemaVersion: 1, pruning: { method: "obs", sparsity: 0.3, alignment: 32 }, quantization: { method: "none" } },
   { schemaVersion: 1, pruning: { method: "none" }, quantization: { method: "none" }, kvCache: "int8" },
+  {
+    schemaVersion: 1,
+    pruning: { method: "none" },
+    quantization: { ...rtn, method: "gptq", bits: { mixed: 5.125 }, blockSize: 128 },
+  },
 ];
 
 test("a recipe has the same name and digest in TypeScript and in the builder", () => {

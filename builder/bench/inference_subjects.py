@@ -141,7 +141,7 @@ def ours(source: Source, quantization: Quantization, folder: Path) -> dict[str, 
     windows = source.windows
     return {
         "engine": "espalier",
-        "bits": formats.linear.bits,
+        "bits": formats.linear.main.bits,
         "path": folder.name,
         # The rotary tables are read by the row.
         "weightBytes": exported.layout.total_bytes - (rotary.end - rotary.start),

@@ -4,7 +4,8 @@
 
 DATA holds models/stories260K, models/babyllama-1M and text/*.jsonl. PyTorch, fp32; embedding and head at 8 bits. A row
 is written under `--work` as soon as it is measured and never measured again, so a run that was stopped goes on, and the
-page is made of all that is there, whichever machine measured it.
+page is made of all that is there, whichever machine measured it. Several processes may share the work: `--only` says
+which grids, and each has a folder of its own under the one that the page is made from.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import math
 import platform
 import re
 import sys
@@ -22,33 +22,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import Quantization
 from espalier_builder.device import choose_device, on_device
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.process import keep_freed_memory
-from espalier_builder.prune.precision import bf16_is_fast
-from espalier_builder.quantize.calibrate import UNSCALED, Calibrated, calibrate
-from espalier_builder.quantize.model import UNCALIBRATED, dequantized_copy
-from espalier_builder.quantize.qat import train_quantized
-from espalier_builder.quantize.weight_format import linear_format, variant_formats
+from espalier_builder.quantize.weight_format import variant_formats
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
-from espalier_builder.text.rows import calibration_rows
+from espalier_builder.text.rows import calibration_rows, control_rows
 from espalier_builder.text.windows import Window, document_windows
+from quantized import Quantizer
 
 COMMAND = "make bench-quantizers DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
+BLOCKS = (128, 32, 64, 256)
+FORMATS = {bits: tuple(f"q{bits}b{block}{zeros}" for block in BLOCKS for zeros in ("a", "")) for bits in (4, 8)}
+METHODS = ("rtn", "gptq", "awq", "awq-gptq", "smoothquant", "qat")
 # In order of worth, so that a run that is stopped has the rows that matter.
-FOUR_BITS = tuple(f"{method}-q4b128a" for method in ("rtn", "gptq", "awq", "awq-gptq", "qat"))
-EIGHT_BITS = ("rtn-q8b128", "smoothquant-q8b128", "gptq-q8b128")
-ROUNDED = tuple(f"rtn-q4b{block}{zeros}" for block in (32, 64, 128, 256) for zeros in ("", "a"))
-OTHERS = tuple(f"{method}-q4b{block}a" for block in (32, 64, 256) for method in ("awq", "gptq", "awq-gptq"))
-GRIDS = ("dense", *FOUR_BITS, *EIGHT_BITS, *ROUNDED, *OTHERS, "gptq-q4b128", "awq-q4b128", "rtn-q8b32")
+PLAIN = tuple(f"{method}-{key}" for bits in (4, 8) for key in FORMATS[bits] for method in METHODS)
+CACHES = ("dense-kv8", "rtn-q8b128-kv8", "gptq-q4b128a-kv8", "dense-kv8-text", "dense-kv8-clipped")
+MIXED = tuple(f"gptq-q{average}mb128a" for average in (5, 6, 4.5, 7, 5.5))
+GRIDS = ("dense", *CACHES, *MIXED, *PLAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +109,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--smol", type=Path, help="the GGUF file or folder of SmolLM2-135M-Instruct")
     parser.add_argument("--work", type=Path, required=True, help="rows, and the checkpoints that were read")
+    parser.add_argument("--only", default="", help="only the grids that this regular expression matches, e.g. gptq-q4")
     parser.add_argument("--out", type=Path, required=True, help="the folder of quantizers.md and quantizers.json")
     options = parser.parse_args()
     keep_freed_memory()
@@ -119,8 +117,9 @@ def main() -> None:
     for bench in BENCHES:
         model = options.smol if bench.name == SMOL else options.data / "models" / bench.name
         if model is not None and model.exists():
-            measure(bench, model, options.data / "text", options.work)
-    rows = [row for bench in BENCHES for row in _read(options.work / f"{bench.name}.json")]
+            wanted = [grid for grid in GRIDS if re.match(options.only, grid)]
+            measure(bench, wanted, model, options.data / "text", options.work)
+    rows = [row for bench in BENCHES for row in merged(options.work, bench.name)]
     document = {
         "command": COMMAND,
         "machine": ", ".join(sorted({row["engine"] for row in rows})),
@@ -132,11 +131,17 @@ def main() -> None:
     (options.out / "quantizers.md").write_text(page(document), encoding="utf8")
 
 
-def measure(bench: Bench, model: Path, text: Path, work: Path) -> None:
-    """Adds the rows that the table lacks."""
+def merged(work: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a model in `work` and its folders, each grid once."""
+    rows = [row for file in sorted(work.glob(f"**/{name}.json")) for row in _read(file)]
+    return list({row["grid"]: row for row in reversed(rows)}.values())[::-1]
+
+
+def measure(bench: Bench, wanted: list[str], model: Path, text: Path, work: Path) -> None:
+    """Adds the rows of the `wanted` grids that the table lacks."""
     file = work / f"{bench.name}.json"
     rows = _read(file)
-    missing = [grid for grid in GRIDS if grid not in {row["grid"] for row in rows}]
+    missing = [grid for grid in wanted if grid not in {row["grid"] for row in rows}]
     if not missing:
         return
     checkpoint = on_device(load_cached(model, StageCache(work / "cache")), choose_device("auto"))
@@ -147,49 +152,25 @@ def measure(bench: Bench, model: Path, text: Path, work: Path) -> None:
     )
     documents = document_windows(checkpoint.tokenizer, texts[1][: bench.documents], length=bench.length).windows
     joined = joined_windows(checkpoint, texts[1], bench.length, bench.joined) if bench.joined else ()
+    quantizer = Quantizer(checkpoint.model, calibration, control_rows(checkpoint.tokenizer, calibration))
     for grid in missing:
         started = time.perf_counter()
-        quantized = quantize(grid, checkpoint.model, calibration)
+        made = quantizer.make(grid)
         seconds = time.perf_counter() - started
-        formats = variant_formats(linear_format(parse(grid)), checkpoint.model.config.hidden_size)
+        formats = variant_formats(made.formats, checkpoint.model.config.hidden_size)
         row = {
             "model": bench.name,
             "grid": grid,
-            "perplexity": round(perplexity(quantized, documents), 4),
+            "perplexity": round(made.perplexity(documents), 4),
             "weightBytes": lay_out(spec_of(checkpoint.model), formats).total_bytes,
             "secondsToQuantize": round(seconds, 1),
             "engine": _engine(checkpoint.model),
         }
         if joined:
-            row["joinedPerplexity"] = round(perplexity(quantized, joined), 4)
+            row["joinedPerplexity"] = round(made.perplexity(joined), 4)
         print(json.dumps(row), file=sys.stderr, flush=True)
         rows.append(row)
         file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf8")
-
-
-def quantize(grid: str, model: DecoderModel, rows: Tensor) -> DecoderModel:
-    """What `grid` (`gptq-q4b128a`, or `dense`) makes of the model."""
-    quantization = parse(grid)
-    method, weight_format = quantization.method, linear_format(quantization)
-    if method == "none":
-        return model
-    if method == "rtn":
-        return dequantized_copy(model, quantization)
-    made = calibrate(model, rows, weight_format, "gptq" if method == "qat" else method, bf16=bf16_is_fast())
-    if method == "qat":
-        made = Calibrated(UNSCALED, train_quantized(model, model, made.matrices, rows)[0])
-    return dequantized_copy(made.scaled(model), quantization, made.matrices or UNCALIBRATED)
-
-
-def parse(grid: str) -> Quantization:
-    if grid == "dense":
-        return Quantization()
-    found = re.fullmatch(r"(.+)-q([48])b(32|64|128|256)(a?)", grid)
-    if found is None:
-        raise ValueError(f"{grid!r} is no grid")
-    method, bits, block, asymmetric = found.groups()
-    fields = {"method": method, "bits": int(bits), "blockSize": int(block), "symmetric": not asymmetric}
-    return Quantization.from_json(fields | {"accuracyLevel": 4})
 
 
 def joined_windows(checkpoint: Checkpoint, documents: list[str], length: int, count: int) -> tuple[Window, ...]:
@@ -201,19 +182,6 @@ def joined_windows(checkpoint: Checkpoint, documents: list[str], length: int, co
     starts = range(0, count * length, length)
     cuts = [torch.tensor(stream[start : start + length + 1]) for start in starts]
     return tuple(Window(inputs=cut[:-1], positions=torch.arange(len(cut) - 1), targets=cut[1:]) for cut in cuts)
-
-
-@torch.inference_mode()
-def perplexity(model: DecoderModel, windows: tuple[Window, ...]) -> float:
-    nll, tokens = 0.0, 0
-    for window in windows:
-        logits = model(input_ids=window.inputs[None].to(model.device), use_cache=False).logits[0].float()
-        scored = logits[window.positions.to(model.device)]
-        nll += (
-            torch.nn.functional.cross_entropy(scored, window.targets.to(model.device), reduction="sum").double().item()
-        )
-        tokens += len(window.targets)
-    return math.exp(nll / tokens)
 
 
 def goals(bench: Bench, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -234,11 +202,13 @@ def page(document: dict[str, Any]) -> str:
         "",
         f"`{document['command']}` on {document['date']} ({document['machine']}).",
         "",
-        "PyTorch, fp32, every matrix at the grid that is exported (`q4b128a`: 4 bits, blocks of 128, asymmetric),",
-        "embedding and head at 8 bits. `documents`: whole documents, each in windows of its own, as published code is",
-        "evaluated; SmolLM2: the first three of WikiText-2 b. `joined`: the first 16 windows of 1,024 tokens of all of",
-        "them joined by token 0, by which the goal is stated. Calibration: 16 rows of 1,024 tokens of WikiText-2 a,",
-        "small models: 128 rows of TinyStories.",
+        "PyTorch, fp32, every matrix at the grid that is exported: `q4b128a` has 4 bits, blocks of 128, asymmetric;",
+        "`q5m` 4 or 8 bits, matrix by matrix, 5 on average. Embedding and head at 8 bits. `kv8`: keys and values",
+        "rounded to int8 by scales calibrated on text and control tokens (`text`: without those; `clipped`: to the",
+        "ranges of least squared error). `documents`: whole documents, each in windows of its own, as published code",
+        "is evaluated; SmolLM2: the first three of WikiText-2 b. `joined`: the first 16 windows of 1,024 tokens of",
+        "all of them joined by token 0, by which the goal is stated. Calibration: 16 rows of 1,024 tokens of",
+        "WikiText-2 a, small models: 128 rows of TinyStories.",
     ]
     for bench in BENCHES:
         rows = [row for row in document["rows"] if row["model"] == bench.name]

@@ -17,6 +17,7 @@ from espalier_builder.artifact.answers import greedy
 from espalier_builder.artifact.file_tree import file_tree
 from espalier_builder.artifact.probe import cosine, logit_indices
 from espalier_builder.contracts import (
+    MixedBits,
     Pruning,
     Quantization,
     Recipe,
@@ -159,6 +160,23 @@ def test_a_variant_with_an_int8_cache_ships_its_scales_and_is_judged_with_them(
     if quantization == Quantization():
         assert rows[rounding]["exported"]["kl"] == pytest.approx(rows[rounding]["quantized"]["kl"], rel=0.05)
     assert any("int8" in note for note in read(rounding, "report.json")["notes"])
+
+
+def test_a_variant_of_mixed_bits_lies_between_its_formats_and_lists_what_is_wide(build: Callable[..., Path]) -> None:
+    bits: tuple[Literal[4, 8] | MixedBits, ...] = (4, MixedBits(6), 8)
+    recipes = [Recipe(quantization=Quantization("gptq", each, 32, True, 0)) for each in bits]
+    folders = [build(f"out{index}", recipe) for index, recipe in enumerate(recipes)]
+    manifests = [read(folder, "manifest.json") for folder in folders]
+    reports = [read(folder, "report.json") for folder in folders]
+    narrow, mixed, wide = (manifest["shape"]["weightBytes"] for manifest in manifests)
+    assert narrow < mixed <= narrow + (wide - narrow) / 2
+    kl = [report["stages"][-1]["quality"]["kl"] for report in reports]
+    assert kl[0] > kl[1] > kl[2]
+    exceptions = manifests[1]["shape"]["exceptions"]
+    assert {each["format"]["bits"] for each in exceptions} == {8}
+    assert "exceptions" not in manifests[0]["shape"]
+    assert manifests[1]["name"] == "dense-gptq-q6mb32-l0"
+    assert any(f"{len(exceptions)} of 8 matrices" in note for note in reports[1]["notes"])
 
 
 def test_an_fp32_variant_is_the_dense_model(build: Callable[..., Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from espalier_builder.contracts import (
+    MixedBits,
     Pruning,
     Quantization,
     Recipe,
@@ -17,6 +18,7 @@ from espalier_builder.contracts import (
 )
 from espalier_builder.failure import BuilderError
 
+MIXED = Recipe(quantization=Quantization("gptq", MixedBits(5.5), 128, False, 4))
 DENSE_8_BIT = Recipe(Pruning(), Quantization("rtn", 8, 128, True, 4))
 
 
@@ -55,6 +57,8 @@ def test_an_unknown_contract_is_a_programming_error() -> None:
         (Recipe(Pruning("tail", 0.1)), "tail-10-fp32"),
         (Recipe(Pruning("cfsp", 0.125, 8, False), Quantization("rtn", 8, 32, True, 0)), "cfsp-12.5-a8-q8b32-l0"),
         (Recipe(kv_cache="int8"), "dense-fp32-kv8"),
+        (Recipe(quantization=Quantization("gptq", MixedBits(5.125), 128, False, 4)), "dense-gptq-q5.13mb128a"),
+        (Recipe(quantization=Quantization("rtn", MixedBits(6), 32, True, 0)), "dense-q6mb32-l0"),
         (Recipe(Pruning("magnitude", 0.29, 32, False)), "magnitude-29-fp32"),
         (Recipe(Pruning("magnitude", 0.30005, 32, False)), "magnitude-30-fp32"),
         (Recipe(Pruning("magnitude", 0.12345, 32, False)), "magnitude-12.35-fp32"),
@@ -67,6 +71,7 @@ def test_names_are_the_coordinators(recipe: Recipe, name: str) -> None:
 def test_a_recipe_survives_json() -> None:
     for recipe in (
         DENSE_8_BIT,
+        MIXED,
         Recipe(Pruning("tail", 0.1)),
         Recipe(Pruning("cfsp", 0.2, 8, True)),
         Recipe(kv_cache="int8"),

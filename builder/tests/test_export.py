@@ -12,7 +12,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from espalier_builder.checkpoint.load import load
-from espalier_builder.contracts import Quantization, Recipe
+from espalier_builder.contracts import Recipe
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.shape import variant_shape
@@ -20,7 +20,7 @@ from espalier_builder.export.weight_layout import WEIGHTS_FILE, lay_out
 from espalier_builder.export.write_graph import write_graph
 from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
-from espalier_builder.quantize.model import dequantized, dequantized_copy
+from espalier_builder.quantize.model import dequantized
 from espalier_builder.quantize.weight_format import FP32, VariantFormats, WeightFormat, variant_formats
 from random_decoder import RandomDecoder, torch_logits
 
@@ -93,8 +93,8 @@ def test_logits_are_given_for_the_wanted_rows_only(tmp_path: Path) -> None:
 
 def test_a_tied_head_adds_no_bytes_and_the_shape_counts_every_one(tmp_path: Path) -> None:
     model = RandomDecoder().build()
-    for quantization in (Quantization(), Quantization("rtn", 8, 32, True, 4), Quantization("rtn", 4, 128, False, 4)):
-        shape = variant_shape(model, Recipe(quantization=quantization))
+    for linear in (FP32, WeightFormat(8, 32, True, 4), WeightFormat(4, 128, False, 4)):
+        shape = variant_shape(model, Recipe(), linear)
         write_graph(
             model,
             VariantFormats(*map(WeightFormat.from_json, (shape["linearFormat"], shape["embeddingFormat"]))),
@@ -102,9 +102,9 @@ def test_a_tied_head_adds_no_bytes_and_the_shape_counts_every_one(tmp_path: Path
         )
         assert (tmp_path / WEIGHTS_FILE).stat().st_size == shape["weightBytes"]
         assert [layer["ffnSize"] for layer in shape["layers"]] == [160, 100]
-        bytes_per_row = 96 * 4 if quantization.method == "none" else 96 + 4 * 3
+        bytes_per_row = 96 + 4 * 3 if linear.quantized else 96 * 4
         assert shape["embeddingBytes"] == 130 * bytes_per_row
-    untied = variant_shape(RandomDecoder(tied=False).build(), Recipe())
+    untied = variant_shape(RandomDecoder(tied=False).build(), Recipe(), FP32)
     assert untied["embeddingBytes"] == 2 * 130 * 96 * 4
 
 
@@ -147,7 +147,7 @@ def test_a_rope_type_that_depends_on_the_length_is_refused(tmp_path: Path) -> No
 def test_the_dequantized_copy_leaves_the_model_alone_and_stays_tied() -> None:
     model = RandomDecoder().build()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    copy = dequantized_copy(model, Quantization("rtn", 4, 32, False, 4))
+    copy = dequantized(model, variant_formats(WeightFormat(4, 32, False, 4), 96))
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert copy.lm_head.weight is copy.model.embed_tokens.weight
     assert not torch.equal(copy.model.layers[0].mlp.up_proj.weight, before["model.layers.0.mlp.up_proj.weight"])

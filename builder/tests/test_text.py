@@ -10,10 +10,10 @@ import torch
 
 from espalier_builder.failure import BuilderError
 from espalier_builder.text.read import Document, interleaved, read_documents, read_sliced
-from espalier_builder.text.rows import calibration_rows
+from espalier_builder.text.rows import calibration_rows, control_rows
 from espalier_builder.text.sample import sample_documents
 from espalier_builder.text.windows import evaluation_windows
-from tiny_llama import tiny_checkpoint, tiny_tokenizer
+from tiny_llama import random_rows, tiny_checkpoint, tiny_tokenizer
 
 DOCUMENTS = ["abc def", "ghé", "", "xyz."]
 
@@ -129,3 +129,16 @@ def test_slices_part_the_targets_of_their_documents_and_count_their_bytes() -> N
     assert {part.name: part.text_bytes for part in cut.slices} == {"x": 7, "y": 4}
     whole = evaluation_windows(tokenizer, DOCUMENTS, length=4, tokens=100)
     assert cut.text_bytes == whole.text_bytes and whole.slices == ()
+
+
+def test_every_control_token_comes_often_in_rows_that_are_text_elsewhere() -> None:
+    tokenizer = tiny_tokenizer()
+    rows = random_rows(3, 64)
+    found = control_rows(tokenizer, rows)
+    assert torch.equal(found, control_rows(tokenizer, rows))
+    special = torch.isin(found, torch.tensor(tokenizer.all_special_ids))
+    for token in tokenizer.all_special_ids:
+        assert int((found == token).sum()) >= 16
+    text = rows[torch.arange(len(found)) % 3]
+    assert torch.equal(found[~special], text[~special])
+    assert int(special.sum()) == found.numel() // 16

@@ -50,6 +50,6 @@ export async function checkLimit(question: LimitQuestion): Promise<DemoReport["l
     : { device: deviceName, tpotP90Ms, dense: denseCheck, chosen: chosenCheck };
 }
 
-function bitsOf(recipe: { quantization: { method: string; bits?: number } } | null): number | null {
+function bitsOf(recipe: { quantization: { method: string; bits?: unknown } } | null): unknown {
   return recipe?.quantization.bits ?? null;
 }

@@ -32,7 +32,8 @@ def settle_accuracy_level(exported: ExportedGraph, folder: Path, windows: Evalua
 
     None where there is nothing to settle: an fp32 variant, or one that asks for level 0 anyway.
     """
-    if not exported.formats.linear.quantized or exported.formats.linear.accuracy_level != 4:
+    linear = exported.formats.linear.main
+    if not linear.quantized or linear.accuracy_level != 4:
         return None
     safe = replace(exported, formats=at_level_0(exported.formats))
     graph, candidate = folder / GRAPH_FILE, folder / f"level-0-{GRAPH_FILE}"
@@ -50,9 +51,7 @@ def settle_accuracy_level(exported: ExportedGraph, folder: Path, windows: Evalua
 
 
 def at_level_0(formats: VariantFormats) -> VariantFormats:
-    return VariantFormats(
-        linear=replace(formats.linear, accuracy_level=0), embedding=replace(formats.embedding, accuracy_level=0)
-    )
+    return VariantFormats(linear=formats.linear.at_level(0), embedding=formats.embedding.at_level(0))
 
 
 def first_windows(windows: EvaluationWindows) -> EvaluationWindows:

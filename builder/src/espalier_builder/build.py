@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.artifact.write_document import write_document
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import Recipe
+from espalier_builder.contracts import MixedBits, Recipe
 from espalier_builder.evaluate.dense_logits import DenseLogits
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.export.decoder_spec import spec_of
@@ -43,11 +43,12 @@ from espalier_builder.prune.apply import Pruned
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import Statistics
 from espalier_builder.quantize.kv_cache import KvScales
-from espalier_builder.quantize.model import UNCALIBRATED, Matrices, dequantized_copy
-from espalier_builder.quantize.weight_format import linear_format, variant_formats
+from espalier_builder.quantize.model import Matrices, dequantized, places
+from espalier_builder.quantize.weight_format import MixedFormats, VariantFormats, variant_formats
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.cost import StageCost, measure_cost
 from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.text.rows import control_rows
 from espalier_builder.text_inputs import TextInputs, TextSettings
 
 Result = TypeVar("Result")
@@ -80,6 +81,15 @@ def build(request: BuildRequest, cache: StageCache, out: Path, on_progress: OnPr
         return _Build(request, cache, work, on_progress).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """What is exported: `model`, pruned and with what quantization folds into it, in these formats."""
+
+    model: DecoderModel
+    formats: VariantFormats
+    matrices: Matrices
+
+
 class _Build:
     """One build, stage after stage; `costs`, `rows` and `notes` grow into the report."""
 
@@ -94,14 +104,15 @@ class _Build:
         self._notes: list[str] = list(request.checkpoint.notes)
         prunes, quantizes = request.recipe.pruning.method != "none", request.recipe.quantization.method != "none"
         rounds_cache = request.recipe.kv_cache is not None
-        calibrates = request.recipe.quantization.method not in ("none", "rtn")
+        quantization = request.recipe.quantization
+        self._calibrates = quantization.method not in ("none", "rtn") or isinstance(quantization.bits, MixedBits)
         weights = only(
             [
                 ("text", 1, True),
                 ("dense", 6, True),
                 ("prune", 10, prunes),
                 ("evaluate-pruned", 5, prunes),
-                ("quantize", 20, calibrates),
+                ("quantize", 20, self._calibrates),
                 ("kv-cache", 8, rounds_cache),
                 ("evaluate-quantized", 6, quantizes or rounds_cache),
                 ("export", 2, True),
@@ -118,13 +129,13 @@ class _Build:
         text = self._texts_of_evaluation()
         reference = self._evaluate_dense(text)
         pruned = self._prune(text, reference)
-        pruned, matrices = self._quantize(pruned)
+        weights = self._quantize(pruned)
         kv_scales = None
         if recipe.quantization.method != "none" or recipe.kv_cache is not None:
-            quantized = self._measured("round", lambda: dequantized_copy(pruned.model, recipe.quantization, matrices))
+            quantized = self._measured("round", lambda: dequantized(weights.model, weights.formats, weights.matrices))
             kv_scales = self._calibrate_cache(quantized)
-            self._evaluate_quantized(quantized, kv_scales, text, reference)
-        exported = self._export(pruned, matrices, text)
+            self._evaluate_quantized(quantized, weights.formats, kv_scales, text, reference)
+        exported = self._export(weights, text)
         variant = as_devices_run(exported, self._folder, kv_scales)
         figures = self._evaluate_exported(variant, exported, text, reference)
         answers = self._write_companions(variant, text)
@@ -163,14 +174,21 @@ class _Build:
     def _calibration_rows(self) -> torch.Tensor:
         return self._texts.calibration()
 
-    def _quantize(self, pruned: Pruned) -> tuple[Pruned, Matrices]:
-        """The pruned model with what quantization folds into it, and the matrices that calibration made."""
+    def _quantize(self, pruned: Pruned) -> _Weights:
         recipe, seed = self._request.recipe, self._request.text.seed
-        if recipe.quantization.method in ("none", "rtn"):
-            return pruned, UNCALIBRATED
-        tell = self._progress.of("quantize", f"quantizing by {recipe.quantization.method}")
-        made = self._stages.quantized(pruned.model, recipe, lambda: self._calibration_rows, seed, tell)
-        return replace(pruned, model=made.scaled(pruned.model)), made.matrices
+        tell = (
+            self._progress.of("quantize", f"quantizing by {recipe.quantization.method}") if self._calibrates else None
+        )
+        made = self._stages.quantized(
+            pruned.model, recipe, lambda: self._calibration_rows, seed, tell or (lambda _share: None)
+        )
+        if isinstance(made.formats, MixedFormats):
+            widened, every = len(made.formats.widened), len(places(pruned.model))
+            self._notes.append(
+                f"{widened} of {every} matrices have 8 bits, the others 4: those that the model needs most."
+            )
+        formats = variant_formats(made.formats, self._dense.config.hidden_size)
+        return _Weights(made.scaled(pruned.model), formats, made.matrices)
 
     def _calibrate_cache(self, quantized: DecoderModel) -> KvScales | None:
         """Scales for the variant's own keys and values, written into the artifact; None where none are asked for."""
@@ -178,7 +196,9 @@ class _Build:
         if recipe.kv_cache is None:
             return None
         tell = self._progress.of("kv-cache", "calibrating the KV cache")
-        scales = self._stages.kv_scales(quantized, recipe, self._calibration_rows, seed, tell)
+        rows = self._calibration_rows
+        rows = torch.cat([rows, control_rows(self._request.checkpoint.tokenizer, rows)])
+        scales = self._stages.kv_scales(quantized, recipe, rows, seed, tell)
         write_document(self._folder / KV_CACHE_FILE, "KvCacheScales", scales.to_json())
         self._notes.append(
             "Keys and values are rounded to int8 in the figures of the stages quantized and exported, in the answers "
@@ -187,7 +207,12 @@ class _Build:
         return scales
 
     def _evaluate_quantized(
-        self, quantized: DecoderModel, kv_scales: KvScales | None, text: EvaluationText, reference: DenseLogits
+        self,
+        quantized: DecoderModel,
+        formats: VariantFormats,
+        kv_scales: KvScales | None,
+        text: EvaluationText,
+        reference: DenseLogits,
     ) -> None:
         """What the quantized weights and cache are worth in PyTorch: apart from the kernels that will run them."""
         tell = self._progress.of("evaluate-quantized", "evaluating the quantized weights")
@@ -195,14 +220,13 @@ class _Build:
             "evaluate-quantized", lambda: evaluate_model(quantized, text.windows, reference, tell, kv_scales)
         )
         spec = spec_of(quantized)
-        formats = variant_formats(linear_format(self._request.recipe.quantization), spec.hidden_size)
         self._rows.append(ReportRow("quantized", quality, spec.parameters, lay_out(spec, formats).total_bytes))
 
-    def _export(self, pruned: Pruned, matrices: Matrices, text: EvaluationText) -> ExportedGraph:
+    def _export(self, weights: _Weights, text: EvaluationText) -> ExportedGraph:
         tell = self._progress.of("export", "writing the graph and its weights")
-        formats = variant_formats(linear_format(self._request.recipe.quantization), self._dense.config.hidden_size)
-        exported = self._measured("export", lambda: write_graph(pruned.model, formats, self._folder, tell, matrices))
-        if not formats.linear.quantized:
+        model, formats, matrices = weights.model, weights.formats, weights.matrices
+        exported = self._measured("export", lambda: write_graph(model, formats, self._folder, tell, matrices))
+        if not formats.linear.main.quantized:
             return exported
         self._progress.of("accuracy-level", "comparing the accuracy levels of the kernels")
         decision = self._measured("accuracy-level", lambda: settle_accuracy_level(exported, self._folder, text.windows))

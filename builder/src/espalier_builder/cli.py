@@ -37,6 +37,7 @@ whole layers: tail, shortgpt, angular;
 masks, with "sparsity" and "pattern" (free, 2:4, 4:8): mask-magnitude, mask-magnitude-global, wanda, sparsegpt,
 barber-magnitude, barber-wanda, barber-sparsegpt;
 quantization methods: none (fp32); rounding: rtn; on calibration text: gptq, awq, awq-gptq, smoothquant; trained: qat.
+"bits": {"mixed": 5} stores each matrix with 4 or 8 bits, whichever it needs more, in the bytes of 5 bits everywhere.
 "kvCache": "int8" beside them calibrates scales for a KV cache of half the bytes that the agent's own kernels keep else.
 Progress goes to standard error, the result to standard output as JSON.
 exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 130 interrupted.

@@ -115,6 +115,13 @@ class Pruning:
 
 
 @dataclass(frozen=True, slots=True)
+class MixedBits:
+    """4 or 8 bits, matrix by matrix; `average` is what all of them together may take, between 4 and 8."""
+
+    average: float
+
+
+@dataclass(frozen=True, slots=True)
 class Quantization:
     """Format of the linear weights; the fields after `method` mean nothing to `none` (fp32).
 
@@ -123,7 +130,7 @@ class Quantization:
     """
 
     method: QuantizationMethod = "none"
-    bits: Literal[4, 8] = 8
+    bits: Literal[4, 8] | MixedBits = 8
     block_size: Literal[32, 64, 128, 256] = 128
     symmetric: bool = True
     accuracy_level: Literal[0, 4] = 4
@@ -134,7 +141,7 @@ class Quantization:
             return Quantization()
         return Quantization(
             method=value["method"],
-            bits=value["bits"],
+            bits=MixedBits(value["bits"]["mixed"]) if isinstance(value["bits"], dict) else value["bits"],
             block_size=value["blockSize"],
             symmetric=value["symmetric"],
             accuracy_level=value["accuracyLevel"],
@@ -145,7 +152,7 @@ class Quantization:
             return {"method": "none"}
         return {
             "method": self.method,
-            "bits": self.bits,
+            "bits": {"mixed": self.bits.average} if isinstance(self.bits, MixedBits) else self.bits,
             "blockSize": self.block_size,
             "symmetric": self.symmetric,
             "accuracyLevel": self.accuracy_level,
@@ -207,8 +214,12 @@ def _pruning_name(pruning: Pruning) -> str:
 
 
 def _percent(share: float) -> str:
-    """JavaScript's `Number((share * 100).toFixed(2))`: halves of the exact double away from zero, no trailing zeros."""
-    rounded = Decimal(share * 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return _rounded(share * 100)
+
+
+def _rounded(number: float) -> str:
+    """JavaScript's `Number(number.toFixed(2))`: halves of the exact double away from zero, no trailing zeros."""
+    rounded = Decimal(number).quantize(Decimal("0.01"), ROUND_HALF_UP)
     return f"{rounded:f}".rstrip("0").rstrip(".")
 
 
@@ -218,4 +229,6 @@ def _quantization_name(quantization: Quantization) -> str:
     zero_points = "" if quantization.symmetric else "a"
     level = "" if quantization.accuracy_level == 4 else f"-l{quantization.accuracy_level}"
     method = "" if quantization.method == "rtn" else f"{quantization.method}-"
-    return f"{method}q{quantization.bits}b{quantization.block_size}{zero_points}{level}"
+    bits = quantization.bits
+    width = f"{_rounded(bits.average)}m" if isinstance(bits, MixedBits) else f"{bits}"
+    return f"{method}q{width}b{quantization.block_size}{zero_points}{level}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from espalier_builder.artifact.report import EvaluationText, protocol
@@ -17,9 +18,11 @@ from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.export.shape import variant_shape
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.apply import Pruned
-from espalier_builder.quantize.model import dequantized_copy
+from espalier_builder.quantize.model import dequantized
+from espalier_builder.quantize.weight_format import variant_formats
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.text.rows import control_rows
 
 # (share of the job done, what is being done)
 Progress = Callable[[float, str], None]
@@ -108,22 +111,23 @@ def _candidate(
     recipe: Recipe, pruned: Pruned, request: SensitivityRequest, stages: ModelStages, reference: DenseLogits
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    shape = variant_shape(pruned.model, recipe)
+    made = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
     if recipe == Recipe():
         quality = evaluate_reference(request.evaluation.windows, reference)
     else:
         model = pruned.model
         if recipe.quantization.method != "none":
-            calibrated = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
-            model = dequantized_copy(calibrated.scaled(pruned.model), recipe.quantization, calibrated.matrices)
+            formats = variant_formats(made.formats, pruned.model.config.hidden_size)
+            model = dequantized(made.scaled(pruned.model), formats, made.matrices)
         kv_scales = None
         if recipe.kv_cache is not None:
-            kv_scales = stages.kv_scales(model, recipe, request.rows, request.seed)
+            rows = torch.cat([request.rows, control_rows(request.checkpoint.tokenizer, request.rows)])
+            kv_scales = stages.kv_scales(model, recipe, rows, request.seed)
         quality = evaluate_model(model, request.evaluation.windows, reference, kv_scales=kv_scales)
     return {
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),
-        "shape": shape,
+        "shape": variant_shape(pruned.model, recipe, made.formats),
         "quality": quality.to_json(),
         "seconds": time.perf_counter() - started,
     }

@@ -2,16 +2,20 @@ import type { Recipe } from "@espalier/shared/contracts/recipe";
 import { formatKey, type WeightFormat } from "@espalier/shared/contracts/shape";
 import { defaultCandidates } from "../plan/decide/candidate-grid.ts";
 
-/** The format of a recipe's linear weights. */
-export function linearFormat({ quantization }: Recipe): WeightFormat {
-  if (quantization.method === "none") return { bits: 32, blockSize: 0, symmetric: true, accuracyLevel: 0 };
+/** The formats of a recipe's linear weights: one, or two where bits are mixed (the wide one symmetric, as built). */
+export function linearFormats({ quantization }: Recipe): WeightFormat[] {
+  if (quantization.method === "none") return [{ bits: 32, blockSize: 0, symmetric: true, accuracyLevel: 0 }];
   const { bits, blockSize, symmetric, accuracyLevel } = quantization;
-  return { bits, blockSize, symmetric, accuracyLevel };
+  if (typeof bits === "number") return [{ bits, blockSize, symmetric, accuracyLevel }];
+  return [
+    { bits: 4, blockSize, symmetric, accuracyLevel },
+    { bits: 8, blockSize, symmetric: true, accuracyLevel },
+  ];
 }
 
 /** Each format once, in the order of first use. */
 export function formatsOf(recipes: readonly Recipe[]): WeightFormat[] {
-  return [...new Map(recipes.map((recipe) => [formatKey(linearFormat(recipe)), linearFormat(recipe)])).values()];
+  return [...new Map(recipes.flatMap(linearFormats).map((format) => [formatKey(format), format])).values()];
 }
 
 /**

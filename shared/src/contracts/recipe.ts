@@ -53,7 +53,8 @@ export const Quantization = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("none") }),
   z.strictObject({
     method: z.enum(["rtn", "gptq", "awq", "awq-gptq", "smoothquant", "qat"]),
-    bits: z.union([z.literal(4), z.literal(8)]),
+    /** `mixed`: 4 or 8 of each matrix by how much the output needs it, in bytes no more than so many bits everywhere. */
+    bits: z.union([z.literal(4), z.literal(8), z.strictObject({ mixed: z.number().gt(4).lt(8) })]),
     blockSize: z.union([z.literal(32), z.literal(64), z.literal(128), z.literal(256)]),
     symmetric: z.boolean(),
     /** MatMulNBits accuracy level: 0 keeps activations in fp32, 4 quantizes them to int8 (fast). */
@@ -96,5 +97,6 @@ function pruningName(pruning: Pruning): string {
 function quantizationName(quantization: Quantization): string {
   if (quantization.method === "none") return "fp32";
   const { method, bits, blockSize, symmetric, accuracyLevel } = quantization;
-  return `${method === "rtn" ? "" : `${method}-`}q${bits}b${blockSize}${symmetric ? "" : "a"}${accuracyLevel === 4 ? "" : `-l${accuracyLevel}`}`;
+  const width = typeof bits === "number" ? bits : `${Number(bits.mixed.toFixed(2))}m`;
+  return `${method === "rtn" ? "" : `${method}-`}q${width}b${blockSize}${symmetric ? "" : "a"}${accuracyLevel === 4 ? "" : `-l${accuracyLevel}`}`;
 }

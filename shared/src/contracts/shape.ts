@@ -28,7 +28,19 @@ export const VariantShape = z.strictObject({
     .array(z.strictObject({ heads: z.int().positive(), kvHeads: z.int().positive(), ffnSize: z.int().positive() }))
     .min(1)
     .max(1024),
+  /** Of the layers' matrices, but for `exceptions`. */
   linearFormat: WeightFormat,
+  /** Where bits are mixed, the matrices stored otherwise, all of them in one other format. */
+  exceptions: z
+    .array(
+      z.strictObject({
+        layer: z.int().nonnegative(),
+        matrix: z.enum(["attention.qkv", "attention.output", "ffn.gate_up", "ffn.down"]),
+        format: WeightFormat,
+      }),
+    )
+    .min(1)
+    .optional(),
   embeddingFormat: WeightFormat,
   kvCache: KvCacheFormat.optional(),
   /** Parameters outside embedding and head. */

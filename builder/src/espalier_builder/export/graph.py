@@ -84,7 +84,7 @@ def _attention(
     prefix = f"layers.{index}.attention"
     query = layer.heads * spec.head_size
     packed = (layer.heads + 2 * layer.kv_heads) * spec.head_size
-    qkv = nodes.linear(f"{prefix}.qkv", normed, packed, spec.hidden_size, formats.linear, bias=layer.qkv_bias)
+    qkv = _linear(nodes, f"{prefix}.qkv", normed, packed, spec.hidden_size, formats, bias=layer.qkv_bias)
     attended = f"{prefix}.attended"
     rotates = spec.positions == "rotary"
     inside = rotates and spec.head_size % _ROTARY_INSIDE_MULTIPLE == 0 and kv_scales is None
@@ -109,7 +109,7 @@ def _attention(
         do_rotary=int(inside),
         rotary_interleaved=0,
     )
-    return nodes.linear(f"{prefix}.output", attended, spec.hidden_size, query, formats.linear, bias=layer.output_bias)
+    return _linear(nodes, f"{prefix}.output", attended, spec.hidden_size, query, formats, bias=layer.output_bias)
 
 
 def _unpacked(
@@ -139,13 +139,18 @@ def _unpacked(
 def _ffn(
     nodes: GraphNodes, spec: DecoderSpec, layer: LayerSpec, prefix: str, normed: str, formats: VariantFormats
 ) -> str:
-    packed = nodes.linear(
-        f"{prefix}.gate_up", normed, layer.ffn_rows, spec.hidden_size, formats.linear, bias=layer.gate_up_bias
+    packed = _linear(
+        nodes, f"{prefix}.gate_up", normed, layer.ffn_rows, spec.hidden_size, formats, bias=layer.gate_up_bias
     )
     product = _gated(nodes, prefix, packed) if layer.gated else nodes.add("Relu", [packed])
-    return nodes.linear(
-        f"{prefix}.down", product, spec.hidden_size, layer.ffn_size, formats.linear, bias=layer.down_bias
-    )
+    return _linear(nodes, f"{prefix}.down", product, spec.hidden_size, layer.ffn_size, formats, bias=layer.down_bias)
+
+
+def _linear(
+    nodes: GraphNodes, name: str, value: str, rows: int, columns: int, formats: VariantFormats, *, bias: bool
+) -> str:
+    """A matrix of a layer, in its own format."""
+    return nodes.linear(name, value, rows, columns, formats.linear.of(name), bias=bias)
 
 
 def _gated(nodes: GraphNodes, prefix: str, packed: str) -> str:

@@ -8,13 +8,25 @@ from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import KvCacheFormat, Recipe
 from espalier_builder.export.decoder_spec import DecoderSpec, spec_of
 from espalier_builder.export.weight_layout import lay_out
-from espalier_builder.quantize.weight_format import VariantFormats, linear_format, variant_formats
+from espalier_builder.quantize.weight_format import (
+    LinearFormats,
+    MixedFormats,
+    VariantFormats,
+    WeightFormat,
+    variant_formats,
+)
+
+# A layer's matrices by their names in the exported file.
+MATRICES = ("attention.qkv", "attention.output", "ffn.gate_up", "ffn.down")
 
 
-def variant_shape(model: DecoderModel, recipe: Recipe) -> dict[str, Any]:
-    """The `VariantShape` contract of `model`, which `recipe` prunes to. `weightBytes`: the size of the weights file."""
+def variant_shape(model: DecoderModel, recipe: Recipe, linear: LinearFormats) -> dict[str, Any]:
+    """The `VariantShape` contract of `model`, which `recipe` prunes to, with its linears in these formats.
+
+    `weightBytes`: the size of the weights file.
+    """
     spec = spec_of(model)
-    return shape_of(spec, variant_formats(linear_format(recipe.quantization), spec.hidden_size), recipe.kv_cache)
+    return shape_of(spec, variant_formats(linear, spec.hidden_size), recipe.kv_cache)
 
 
 def shape_of(spec: DecoderSpec, formats: VariantFormats, kv_cache: KvCacheFormat | None = None) -> dict[str, Any]:
@@ -27,10 +39,32 @@ def shape_of(spec: DecoderSpec, formats: VariantFormats, kv_cache: KvCacheFormat
         "layers": [
             {"heads": layer.heads, "kvHeads": layer.kv_heads, "ffnSize": layer.ffn_size} for layer in spec.layers
         ],
-        "linearFormat": formats.linear.to_json(),
+        "linearFormat": formats.linear.main.to_json(),
         "embeddingFormat": formats.embedding.to_json(),
         "nonEmbeddingParameters": spec.non_embedding_parameters,
         "weightBytes": layout.total_bytes,
         "embeddingBytes": layout.embedding_bytes,
     }
+    if exceptions := _exceptions(spec, formats.linear):
+        shape["exceptions"] = exceptions
     return shape if kv_cache is None else shape | {"kvCache": kv_cache}
+
+
+def linear_formats(shape: dict[str, Any]) -> LinearFormats:
+    """The formats that a `VariantShape` tells."""
+    main = WeightFormat.from_json(shape["linearFormat"])
+    exceptions = shape.get("exceptions", [])
+    if not exceptions:
+        return main
+    widened = frozenset(f"layers.{each['layer']}.{each['matrix']}" for each in exceptions)
+    return MixedFormats(main, WeightFormat.from_json(exceptions[0]["format"]), widened)
+
+
+def _exceptions(spec: DecoderSpec, linear: LinearFormats) -> list[dict[str, Any]]:
+    places = [(layer, matrix) for layer in range(len(spec.layers)) for matrix in MATRICES]
+    formats = [(layer, matrix, linear.of(f"layers.{layer}.{matrix}")) for layer, matrix in places]
+    return [
+        {"layer": layer, "matrix": matrix, "format": each.to_json()}
+        for layer, matrix, each in formats
+        if each != linear.main
+    ]

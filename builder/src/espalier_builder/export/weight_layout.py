@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, Literal
 
 from espalier_builder.export.decoder_spec import DecoderSpec, LayerSpec
-from espalier_builder.quantize.weight_format import FP32, VariantFormats, WeightFormat
+from espalier_builder.quantize.weight_format import FP32, LinearFormats, VariantFormats, WeightFormat
 
 ALIGNMENT_BYTES = 64  # a cache line: what the kernels load fastest
 WEIGHTS_FILE = "model.onnx.data"
@@ -103,21 +103,29 @@ def lay_out(spec: DecoderSpec, formats: VariantFormats) -> WeightLayout:
     return _place(groups)
 
 
-def _attention(prefix: str, spec: DecoderSpec, layer: LayerSpec, weight_format: WeightFormat) -> list[_Unplaced]:
+def _attention(prefix: str, spec: DecoderSpec, layer: LayerSpec, formats: LinearFormats) -> list[_Unplaced]:
     packed, query = (layer.heads + 2 * layer.kv_heads) * spec.head_size, layer.heads * spec.head_size
     return [
         *_norm(f"{prefix}.norm", spec),
-        *_matrix(f"{prefix}.qkv", packed, spec.hidden_size, weight_format, bias=layer.qkv_bias),
+        *_matrix(f"{prefix}.qkv", packed, spec.hidden_size, formats.of(f"{prefix}.qkv"), bias=layer.qkv_bias),
         *([_vector(f"{prefix}.{part}_norm", spec.head_size) for part in ("query", "key")] if spec.head_norms else []),
-        *_matrix(f"{prefix}.output", spec.hidden_size, query, weight_format, bias=layer.output_bias),
+        *_matrix(f"{prefix}.output", spec.hidden_size, query, formats.of(f"{prefix}.output"), bias=layer.output_bias),
     ]
 
 
-def _ffn(prefix: str, spec: DecoderSpec, layer: LayerSpec, weight_format: WeightFormat) -> list[_Unplaced]:
+def _ffn(prefix: str, spec: DecoderSpec, layer: LayerSpec, formats: LinearFormats) -> list[_Unplaced]:
     return [
         *_norm(f"{prefix}.norm", spec),
-        *_matrix(f"{prefix}.gate_up", layer.ffn_rows, spec.hidden_size, weight_format, bias=layer.gate_up_bias),
-        *_matrix(f"{prefix}.down", spec.hidden_size, layer.ffn_size, weight_format, bias=layer.down_bias),
+        *_matrix(
+            f"{prefix}.gate_up",
+            layer.ffn_rows,
+            spec.hidden_size,
+            formats.of(f"{prefix}.gate_up"),
+            bias=layer.gate_up_bias,
+        ),
+        *_matrix(
+            f"{prefix}.down", spec.hidden_size, layer.ffn_size, formats.of(f"{prefix}.down"), bias=layer.down_bias
+        ),
     ]
 
 

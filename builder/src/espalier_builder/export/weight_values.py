@@ -54,7 +54,7 @@ def _group_tensors(
             for stack, linears in stacks(layer).items():
                 if stack.startswith(f"{part}."):
                     name = f"layers.{index}.{stack}"
-                    tensors |= _matrix(name, stacked(linears), formats.linear, matrices.get(name)) | _bias(
+                    tensors |= _matrix(name, stacked(linears), formats.linear.of(name), matrices.get(name)) | _bias(
                         name, linears
                     )
             return tensors

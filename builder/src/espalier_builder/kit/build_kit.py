@@ -40,13 +40,13 @@ def build_kit(spec: DecoderSpec, model_digest: str, formats: Sequence[WeightForm
 def _write_graph(spec: DecoderSpec, formats: VariantFormats, size: KitSize, folder: Path) -> dict[str, Any]:
     small = kit_spec(spec, size)
     layout = lay_out(small, formats)
-    name = f"{formats.linear.key}/d{size.depth}f{size.ffn_size}"
+    name = f"{formats.linear.main.key}/d{size.depth}f{size.ffn_size}"
     path = folder / name
     path.mkdir(parents=True)
     (path / GRAPH_FILE).write_bytes(build_graph(small, formats, layout).SerializeToString(deterministic=True))
     return {
         "id": name,
-        "format": formats.linear.to_json(),
+        "format": formats.linear.main.to_json(),
         "depth": size.depth,
         "ffnSize": size.ffn_size,
         "shape": shape_of(small, formats),

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from espalier_builder.checkpoint.decoder import ffn_widths, heads_of
 from espalier_builder.checkpoint.family import DecoderModel
+from espalier_builder.export.shape import linear_formats
 from espalier_builder.export.weight_layout import WEIGHTS_FILE
 from espalier_builder.prune.walk import stacks
 from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.model import stacked
-from espalier_builder.quantize.weight_format import WeightFormat
 
 BINS = 48
 
@@ -127,7 +127,7 @@ class ExportedWeights:
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self._data = np.memmap(folder / WEIGHTS_FILE, np.uint8, "r")
         self._tensors = {tensor["name"]: tensor for tensor in manifest["tensors"]}
-        self._format = WeightFormat.from_json(manifest["shape"]["linearFormat"])
+        self._formats = linear_formats(manifest["shape"])
 
     def vector(self, name: str) -> Tensor:
         """A float32 tensor as it lies in the file."""
@@ -135,19 +135,21 @@ class ExportedWeights:
 
     def matrix(self, name: str, columns: int) -> Tensor:
         """`[R, columns]` float32: what the runtime multiplies with."""
-        if not self._format.quantized:
+        weight_format = self._formats.of(name)
+        if not weight_format.quantized:
             return self._read(f"{name}.weight")
         scales = self._read(f"{name}.scales")
-        codes = self._unpacked(self._read(f"{name}.data"))
+        codes = _unpacked(self._read(f"{name}.data"), weight_format.bits)
         zeros = None
-        if not self._format.symmetric:
-            zeros = self._unpacked(self._read(f"{name}.zero_points"))[:, : scales.shape[1]]
-        return QuantizedMatrix(self._format, columns, codes, scales, zeros).dequantize()
-
-    def _unpacked(self, packed: Tensor) -> Tensor:
-        return packed if self._format.bits == 8 else torch.stack((packed & 15, packed >> 4), -1).flatten(-2)
+        if not weight_format.symmetric:
+            zeros = _unpacked(self._read(f"{name}.zero_points"), weight_format.bits)[:, : scales.shape[1]]
+        return QuantizedMatrix(weight_format, columns, codes, scales, zeros).dequantize()
 
     def _read(self, name: str) -> Tensor:
         tensor = self._tensors[name]
         raw = self._data[tensor["offset"] : tensor["offset"] + tensor["sizeBytes"]]
         return torch.from_numpy(np.array(raw).view(tensor["dtype"]).reshape(tensor["shape"]))
+
+
+def _unpacked(packed: Tensor, bits: int) -> Tensor:
+    return packed if bits == 8 else torch.stack((packed & 15, packed >> 4), -1).flatten(-2)

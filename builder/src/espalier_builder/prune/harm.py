@@ -53,7 +53,7 @@ def measure_harm(
     fitted = [HiddenStates(model, half, bf16=bf16) for half in halves]
     judged = [HiddenStates(model, _windows(half, MOST_WINDOWS // len(halves)), bf16=bf16) for half in halves]
     layers = list(model.model.layers)
-    dense = [_log_probabilities(model, _through(stream, stream.states, layers)) for stream in judged]
+    dense = [log_probabilities(model, through(stream, stream.states, layers)) for stream in judged]
     widths, kl = [], []
     for index, layer in enumerate(layers):
         for stream in (*fitted, *judged):
@@ -64,8 +64,8 @@ def measure_harm(
             block = other.ffn_block(layer)
             inner = [block.inner(states) for states in other.batches()]
             outputs = torch.cat([_output(other, block, inner, cut) for _, cut in tried])
-            ends = _through(other, outputs, layers[index + 1 :]).chunk(len(tried))
-            harms.append([_divergence(wanted, _log_probabilities(model, end)) for end in ends])
+            ends = through(other, outputs, layers[index + 1 :]).chunk(len(tried))
+            harms.append([divergence(wanted, log_probabilities(model, end)) for end in ends])
         widths.append((layer.mlp.down_proj.in_features, *(width for width, _ in reversed(tried))))
         kl.append((0.0, *_never_falling([sum(each) / len(each) for each in zip(*harms, strict=True)][::-1])))
         for stream in (*fitted, *judged):
@@ -117,7 +117,7 @@ def _output(stream: HiddenStates, block: Block, inner: list[Tensor], kept: Kept 
     return other.states
 
 
-def _through(stream: HiddenStates, states: Tensor, layers: list[DecoderLayer]) -> Tensor:
+def through(stream: HiddenStates, states: Tensor, layers: list[DecoderLayer]) -> Tensor:
     """`states` `[n, T, H]` after `layers`; `stream` says how they are computed and stays where it is."""
     other = copy.copy(stream)
     other.states = states.clone()
@@ -127,13 +127,14 @@ def _through(stream: HiddenStates, states: Tensor, layers: list[DecoderLayer]) -
     return other.states
 
 
-def _log_probabilities(model: DecoderModel, states: Tensor) -> Tensor:
+def log_probabilities(model: DecoderModel, states: Tensor) -> Tensor:
     """Of every STRIDE-th token, `[T / STRIDE, V]`."""
     logits: Tensor = model.lm_head(model.model.norm(states[:, STRIDE - 1 :: STRIDE].flatten(0, 1)))
     return logits.float().log_softmax(-1)
 
 
-def _divergence(dense: Tensor, other: Tensor) -> float:
+def divergence(dense: Tensor, other: Tensor) -> float:
+    """KL(dense || other) in nats per token, of log probabilities `[T, V]`."""
     return (dense.exp() * (dense - other)).sum(-1).mean(dtype=torch.float64).item()
 
 

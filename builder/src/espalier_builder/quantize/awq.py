@@ -28,7 +28,7 @@ from espalier_builder.quantize.grid import (
 from espalier_builder.quantize.model import stacked
 from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.scaling import shared_by_queries
-from espalier_builder.quantize.weight_format import WeightFormat
+from espalier_builder.quantize.weight_format import LinearFormats, WeightFormat
 
 # The paper's: exponents of the mean activation, and shares of a block's range.
 EXPONENTS = tuple(twentieths / 20 for twentieths in range(20))
@@ -47,7 +47,7 @@ Loss = Callable[[Tensor], float]
 def awq_scales(
     model: DecoderModel,
     rows: Tensor,
-    weight_format: WeightFormat,
+    formats: LinearFormats,
     *,
     bf16: bool = False,
     progress: Progress = lambda _: None,
@@ -68,14 +68,16 @@ def awq_scales(
         ):
             sizes = mean_magnitude([norm(states).flatten(0, 1) for states in stream.batches()])
             loss = _output_loss(stream, block, linears[reading])
-            found[f"layers.{index}.{reading}"] = best_scale(stacked(linears[reading]), sizes, weight_format, loss)
+            place = f"layers.{index}.{reading}"
+            found[place] = best_scale(stacked(linears[reading]), sizes, formats.of(place), loss)
             inner = [block.inner(states) for states in stream.batches()]
             inputs = relative_inputs(stream, block, inner)
             sizes = mean_magnitude(inputs)
             if block is attention:
                 sizes = shared_by_queries(layer, sizes)
             loss = _gram_loss(block.linear.weight, gram(inputs))
-            found[f"layers.{index}.{writing}"] = best_scale(block.linear.weight, sizes, weight_format, loss)
+            place = f"layers.{index}.{writing}"
+            found[place] = best_scale(block.linear.weight, sizes, formats.of(place), loss)
             for states, part in zip(stream.batches(), inner, strict=True):
                 stream.add_output(states, part, block.linear.weight, block.linear.bias)
         progress((index + 1) / len(model.model.layers))
@@ -105,7 +107,7 @@ def mean_magnitude(parts: list[Tensor]) -> Tensor:
 def quantize_clipped(
     model: DecoderModel,
     rows: Tensor,
-    weight_format: WeightFormat,
+    formats: LinearFormats,
     *,
     bf16: bool = False,
     progress: Progress = lambda _: None,
@@ -124,7 +126,7 @@ def quantize_clipped(
             whole = sum(linear.out_features for linear in linears[:2]) if name == "attention.qkv" else 0
             place = f"layers.{index}.{name}"
             try:
-                matrices[place] = clipped(stacked(linears), gram, weight_format, whole)
+                matrices[place] = clipped(stacked(linears), gram, formats.of(place), whole)
             except BuilderError as error:
                 raise error.within(place) from error
 

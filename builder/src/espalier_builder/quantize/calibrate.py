@@ -14,7 +14,7 @@ from espalier_builder.quantize.model import UNCALIBRATED, Matrices
 from espalier_builder.quantize.scaling import Scales, scaled_copy
 from espalier_builder.quantize.sequential import quantize_sequentially
 from espalier_builder.quantize.smoothquant import smoothing_scales
-from espalier_builder.quantize.weight_format import WeightFormat
+from espalier_builder.quantize.weight_format import LinearFormats
 
 Progress = Callable[[float], None]
 UNSCALED: Scales = {}
@@ -22,10 +22,12 @@ UNSCALED: Scales = {}
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """`matrices` are those of the model that `scaled_copy` makes with `scales`; matrices not named are rounded."""
+    """`matrices` are those of the model that `scaled_copy` makes with `scales`; matrices not named are rounded, to
+    `formats`, which those named have too."""
 
     scales: Scales
     matrices: Matrices
+    formats: LinearFormats
 
     def scaled(self, model: DecoderModel) -> DecoderModel:
         """The model that the matrices belong to: `model` itself where nothing is scaled."""
@@ -35,7 +37,7 @@ class Calibrated:
 def calibrate(
     model: DecoderModel,
     rows: Tensor,
-    weight_format: WeightFormat,
+    formats: LinearFormats,
     method: QuantizationMethod,
     *,
     bf16: bool = False,
@@ -46,14 +48,15 @@ def calibrate(
     Raises BuilderError `WEIGHTS_NOT_FINITE`, `GRAM_SINGULAR`; ValueError for a method that needs no text.
     """
     if method == "gptq":
-        return Calibrated(UNSCALED, quantize_sequentially(model, rows, weight_format, bf16=bf16, progress=progress))
+        matrices = quantize_sequentially(model, rows, formats, bf16=bf16, progress=progress)
+        return Calibrated(UNSCALED, matrices, formats)
     if method == "smoothquant":
-        return Calibrated(smoothing_scales(model, rows, bf16=bf16, progress=progress), UNCALIBRATED)
+        return Calibrated(smoothing_scales(model, rows, bf16=bf16, progress=progress), UNCALIBRATED, formats)
     if method not in ("awq", "awq-gptq"):
         raise ValueError(f"{method} is not calibrated")
-    scales = awq_scales(model, rows, weight_format, bf16=bf16, progress=lambda done: progress(done / 2))
+    scales = awq_scales(model, rows, formats, bf16=bf16, progress=lambda done: progress(done / 2))
     quantize = quantize_clipped if method == "awq" else quantize_sequentially
     matrices = quantize(
-        scaled_copy(model, scales), rows, weight_format, bf16=bf16, progress=lambda done: progress((1 + done) / 2)
+        scaled_copy(model, scales), rows, formats, bf16=bf16, progress=lambda done: progress((1 + done) / 2)
     )
-    return Calibrated(scales, matrices)
+    return Calibrated(scales, matrices, formats)

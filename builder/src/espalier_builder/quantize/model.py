@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import Quantization
 from espalier_builder.prune.walk import stacks
 from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.rtn import quantize_rtn
-from espalier_builder.quantize.weight_format import VariantFormats, WeightFormat, linear_format, variant_formats
+from espalier_builder.quantize.weight_format import VariantFormats, WeightFormat
 
 # Calibrated matrices by their name in the exported file, e.g. `layers.0.attention.qkv`.
 Matrices = Mapping[str, QuantizedMatrix]
@@ -21,30 +20,31 @@ Matrices = Mapping[str, QuantizedMatrix]
 UNCALIBRATED: Matrices = {}
 
 
-def dequantized_copy(
-    model: DecoderModel, quantization: Quantization, matrices: Matrices = UNCALIBRATED
-) -> DecoderModel:
-    """A copy of `model` (fp32) with the weights of the variant that `quantization` makes of it; `model` is untouched.
-
-    A tied pair of embedding and head stays tied. Raises BuilderError `WEIGHTS_NOT_FINITE`.
-    """
-    return dequantized(model, variant_formats(linear_format(quantization), model.config.hidden_size), matrices)
-
-
 @torch.no_grad()
 def dequantized(model: DecoderModel, formats: VariantFormats, matrices: Matrices = UNCALIBRATED) -> DecoderModel:
-    """As `dequantized_copy`, for formats that are already chosen. Matrices that aren't in `matrices` are rounded."""
+    """A copy of `model` (fp32) with the weights of the variant in these formats; `model` is untouched.
+
+    Matrices that aren't in `matrices` are rounded. A tied pair of embedding and head stays tied.
+    Raises BuilderError `WEIGHTS_NOT_FINITE`.
+    """
     result = copy.deepcopy(model)
-    if formats.linear.quantized:
-        for index, layer in enumerate(result.model.layers):
-            for name, linears in stacks(layer).items():
-                matrix = matrices.get(f"layers.{index}.{name}")
-                write_back(matrix or quantize_rtn(stacked(linears), formats.linear), linears)
+    if formats.linear.main.quantized:
+        for place, linears in places(result).items():
+            write_back(matrices.get(place) or quantize_rtn(stacked(linears), formats.linear.of(place)), linears)
     embedding, head = result.model.embed_tokens.weight, result.lm_head.weight
     _round_in_place(embedding, formats.embedding)
     if head is not embedding:
         _round_in_place(head, formats.embedding)
     return result
+
+
+def places(model: DecoderModel) -> dict[str, list[nn.Linear]]:
+    """The linears of all layers, those that read the same input together, by their matrix's name in the export."""
+    return {
+        f"layers.{index}.{name}": linears
+        for index, layer in enumerate(model.model.layers)
+        for name, linears in stacks(layer).items()
+    }
 
 
 def stacked(linears: list[nn.Linear]) -> Tensor:

@@ -15,8 +15,8 @@ from torch.nn.utils import parametrize
 
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
-from espalier_builder.prune.walk import stacks
 from espalier_builder.quantize.grid import Grid, QuantizedMatrix, in_blocks, matrix_of
+from espalier_builder.quantize.model import places
 from espalier_builder.recover.finetune import Point, Schedule, divergence, train
 
 # In codes a step: what Adam moves a weight by at most, whatever the model's size and the tensor's scale.
@@ -81,10 +81,9 @@ def train_quantized(
         raise BuilderError("TEXT_TOO_SHORT", "training needs two rows of text or more", "give more calibration tokens")
     student = copy.deepcopy(model)
     parts: dict[str, list[Codes]] = {}
-    for index, (layer, dense) in enumerate(zip(student.model.layers, model.model.layers, strict=True)):
-        for name, linears in stacks(layer).items():
-            place = f"layers.{index}.{name}"
-            parts[place] = _parametrized(linears, stacks(dense)[name], start[place])
+    originals = places(model)
+    for place, linears in places(student).items():
+        parts[place] = _parametrized(linears, originals[place], start[place])
     judged = max(1, len(rows) // 8)
     everything = [part for each in parts.values() for part in each]
     curve = train(

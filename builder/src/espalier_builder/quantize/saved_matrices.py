@@ -10,7 +10,7 @@ from torch import Tensor
 
 from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.model import Matrices
-from espalier_builder.quantize.weight_format import WeightFormat
+from espalier_builder.quantize.weight_format import LinearFormats
 
 
 def save_matrices(matrices: Matrices, path: Path) -> None:
@@ -23,14 +23,14 @@ def save_matrices(matrices: Matrices, path: Path) -> None:
     save_file({name: tensor.cpu() for name, tensor in tensors.items()}, path, metadata=columns)
 
 
-def load_matrices(path: Path, weight_format: WeightFormat) -> Matrices:
-    """What `save_matrices` wrote, all of `weight_format`."""
+def load_matrices(path: Path, formats: LinearFormats) -> Matrices:
+    """What `save_matrices` wrote of matrices in these formats."""
     with safe_open(path, "pt") as file:
         columns = file.metadata() or {}
     tensors = load_file(path)
     return {
         name: QuantizedMatrix(
-            weight_format=weight_format,
+            weight_format=formats.of(name),
             columns=int(count),
             codes=tensors[f"{name}:codes"],
             scales=tensors[f"{name}:scales"],

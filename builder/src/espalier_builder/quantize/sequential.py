@@ -15,14 +15,14 @@ from espalier_builder.prune.walk import Dense, walk_layer
 from espalier_builder.quantize.gptq import quantize_gptq
 from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.model import stacked, write_back
-from espalier_builder.quantize.weight_format import WeightFormat
+from espalier_builder.quantize.weight_format import LinearFormats
 
 
 @torch.inference_mode()
 def quantize_sequentially(
     model: DecoderModel,
     rows: Tensor,
-    weight_format: WeightFormat,
+    formats: LinearFormats,
     *,
     bf16: bool = False,
     progress: Callable[[float], None] = lambda _: None,
@@ -41,7 +41,7 @@ def quantize_sequentially(
         def quantize(name: str, linears: list[nn.Linear], gram: Tensor, index: int = index) -> None:
             place = f"layers.{index}.{name}"
             try:
-                matrix = quantize_gptq(stacked(linears), gram, weight_format)
+                matrix = quantize_gptq(stacked(linears), gram, formats.of(place))
             except BuilderError as error:
                 raise error.within(place) from error
             matrices[place] = matrix

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from espalier_builder.contracts import Quantization
+from espalier_builder.contracts import MixedBits, Quantization
+
+
+class LinearFormats(Protocol):
+    """Formats of the layers' matrices: one for all of them (`WeightFormat`) or two (`MixedFormats`)."""
+
+    @property
+    def main(self) -> WeightFormat:
+        """What a shape calls `linearFormat`: all matrices have it but those that it lists."""
+        ...
+
+    def of(self, name: str) -> WeightFormat:
+        """Of a matrix by its name in the exported file, e.g. `layers.0.attention.qkv`."""
+        ...
+
+    def at_level(self, accuracy_level: int) -> LinearFormats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +31,16 @@ class WeightFormat:
     block_size: int
     symmetric: bool
     accuracy_level: int
+
+    @property
+    def main(self) -> WeightFormat:
+        return self
+
+    def of(self, _name: str) -> WeightFormat:
+        return self
+
+    def at_level(self, accuracy_level: int) -> WeightFormat:
+        return replace(self, accuracy_level=accuracy_level)
 
     @property
     def quantized(self) -> bool:
@@ -58,10 +83,25 @@ FP32 = WeightFormat(bits=32, block_size=0, symmetric=True, accuracy_level=0)
 
 
 @dataclass(frozen=True, slots=True)
+class MixedFormats:
+    """`main` everywhere but in the matrices that `widened` names."""
+
+    main: WeightFormat
+    wide: WeightFormat
+    widened: frozenset[str]
+
+    def of(self, name: str) -> WeightFormat:
+        return self.wide if name in self.widened else self.main
+
+    def at_level(self, accuracy_level: int) -> MixedFormats:
+        return MixedFormats(self.main.at_level(accuracy_level), self.wide.at_level(accuracy_level), self.widened)
+
+
+@dataclass(frozen=True, slots=True)
 class VariantFormats:
     """Formats of the two groups of matrices: the linears of the layers, and embedding with head."""
 
-    linear: WeightFormat
+    linear: LinearFormats
     embedding: WeightFormat
 
 
@@ -81,17 +121,22 @@ def embedding_format(linear: WeightFormat, hidden_size: int) -> WeightFormat:
     return large if affordable else small
 
 
-def variant_formats(linear: WeightFormat, hidden_size: int) -> VariantFormats:
-    return VariantFormats(linear=linear, embedding=embedding_format(linear, hidden_size))
+def variant_formats(linear: LinearFormats, hidden_size: int) -> VariantFormats:
+    return VariantFormats(linear=linear, embedding=embedding_format(linear.main, hidden_size))
 
 
 def linear_format(quantization: Quantization) -> WeightFormat:
-    """The format that a recipe asks of the linears."""
+    """The format that a recipe asks of the linears; of mixed ones the narrow one."""
     if quantization.method == "none":
         return FP32
     return WeightFormat(
-        bits=quantization.bits,
+        bits=4 if isinstance(quantization.bits, MixedBits) else quantization.bits,
         block_size=quantization.block_size,
         symmetric=quantization.symmetric,
         accuracy_level=quantization.accuracy_level,
     )
+
+
+def wide_format(narrow: WeightFormat) -> WeightFormat:
+    """8 bits beside a format of 4: symmetric, since zero points gain nothing there."""
+    return replace(narrow, bits=8, symmetric=True)

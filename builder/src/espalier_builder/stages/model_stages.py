@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import Pruning, Recipe, digest_of_bytes, digest_of_json
+from espalier_builder.contracts import MixedBits, Pruning, Recipe, digest_of_bytes, digest_of_json
 from espalier_builder.evaluate import dense_logits, forward
 from espalier_builder.evaluate.dense_logits import DenseLogits, write_dense_logits
 from espalier_builder.prune import (
@@ -44,6 +45,7 @@ from espalier_builder.quantize import (
     gptq,
     grid,
     kv_cache,
+    mixed,
     qat,
     rtn,
     saved_matrices,
@@ -54,10 +56,11 @@ from espalier_builder.quantize import (
 from espalier_builder.quantize.calibrate import UNSCALED, Calibrated
 from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.kv_cache import KvScales, calibrate_kv_cache
-from espalier_builder.quantize.model import UNCALIBRATED
+from espalier_builder.quantize.mixed import measure_sensitivity, mixed_formats
+from espalier_builder.quantize.model import UNCALIBRATED, places
 from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
-from espalier_builder.quantize.weight_format import linear_format
+from espalier_builder.quantize.weight_format import LinearFormats, WeightFormat, linear_format
 from espalier_builder.recover import finetune, refit, surgeon
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
@@ -167,18 +170,19 @@ class ModelStages:
     ) -> Calibrated:
         """What calibration on `rows()` `[N, T]` makes of `pruned`, which `recipe` prunes to (stage `quantize`).
 
-        Nothing for a quantizer that rounds each matrix by itself. Accuracy levels share their weights.
+        Formats alone for a quantizer that rounds each matrix by itself. Accuracy levels share their weights.
         """
         method = recipe.quantization.method
-        if method in ("none", "rtn"):
-            return Calibrated(UNSCALED, UNCALIBRATED)
         if method == "qat":
             return self._trained(pruned, recipe, rows, seed, progress)
-        calibration, weight_format, bf16 = rows(), linear_format(recipe.quantization), bf16_is_fast()
+        formats = self._formats(pruned, recipe, rows)
+        if method in ("none", "rtn"):
+            return Calibrated(UNSCALED, UNCALIBRATED, formats)
+        calibration, bf16 = rows(), bf16_is_fast()
 
         def make(folder: Path) -> None:
             made = in_batches_that_fit(
-                lambda: calibrate.calibrate(pruned, calibration, weight_format, method, bf16=bf16, progress=progress)
+                lambda: calibrate.calibrate(pruned, calibration, formats, method, bf16=bf16, progress=progress)
             )
             save_matrices(made.matrices, folder / TENSORS)
             save_file({name: scale.cpu() for name, scale in made.scales.items()}, folder / SCALES)
@@ -189,23 +193,48 @@ class ModelStages:
             "seed": seed,
             "pruning": recipe.pruning.to_json(),
             "method": method,
-            "grid": [weight_format.bits, weight_format.block_size, weight_format.symmetric],
+            "grid": _grid(formats.main),
+            "wide": sorted(place for place in places(pruned) if formats.of(place) != formats.main),
             "bf16": bf16,
             "engines": ENGINES,
         }
         result = self._cache.run("quantize", inputs, code_version(*_CHOOSING, *_MASKING, *_QUANTIZING), make)
         self.costs.append(("quantize", result.cost))
         scales = load_file(result.folder / SCALES, device=str(pruned.device))
-        return Calibrated(scales, load_matrices(result.folder / TENSORS, weight_format))
+        return Calibrated(scales, load_matrices(result.folder / TENSORS, formats), formats)
+
+    def _formats(self, pruned: DecoderModel, recipe: Recipe, rows: Callable[[], Tensor]) -> LinearFormats:
+        """What `recipe` asks of the linears; where it leaves the choice, by their sensitivity (stage `sensitivity`)."""
+        quantization = recipe.quantization
+        narrow = linear_format(quantization)
+        if not isinstance(quantization.bits, MixedBits):
+            return narrow
+        calibration = rows()
+
+        def make(folder: Path) -> None:
+            found = in_batches_that_fit(lambda: measure_sensitivity(pruned, calibration, narrow))
+            (folder / FACTS).write_text(json.dumps(found), encoding="utf8")
+
+        inputs = {
+            "model": self._dense.digest,
+            "rows": digest_of_rows(calibration),
+            "pruning": recipe.pruning.to_json(),
+            "grid": _grid(narrow),
+            "engines": ENGINES,
+        }
+        version = code_version(*_CHOOSING, *_MASKING, grid, rtn, mixed)
+        result = self._cache.run("sensitivity", inputs, version, make)
+        self.costs.append(("sensitivity", result.cost))
+        sensitivity = json.loads((result.folder / FACTS).read_text(encoding="utf8"))
+        return mixed_formats(pruned, sensitivity, narrow, quantization.bits.average)
 
     def _trained(
         self, pruned: DecoderModel, recipe: Recipe, rows: Callable[[], Tensor], seed: int, progress: Progress
     ) -> Calibrated:
         """What GPTQ makes of `pruned`, trained towards the dense model's logits (stage `train`)."""
-        weight_format = linear_format(recipe.quantization)
         calibrated = replace(recipe, quantization=replace(recipe.quantization, method="gptq"))
-        start = self.quantized(pruned, calibrated, rows, seed, lambda done: progress(0.2 * done)).matrices
-        text = rows()
+        made = self.quantized(pruned, calibrated, rows, seed, lambda done: progress(0.2 * done))
+        start, text = made.matrices, rows()
 
         def make(folder: Path) -> None:
             trained, curve = in_batches_that_fit(
@@ -224,7 +253,7 @@ class ModelStages:
         }
         result = self._cache.run("train", inputs, code_version(qat, finetune, grid, saved_matrices), make)
         self.costs.append(("train", result.cost))
-        return Calibrated(UNSCALED, load_matrices(result.folder / TENSORS, weight_format))
+        return Calibrated(UNSCALED, load_matrices(result.folder / TENSORS, made.formats), made.formats)
 
     def kv_scales(
         self, quantized: DecoderModel, recipe: Recipe, rows: Tensor, seed: int, progress: Progress = lambda _: None
@@ -261,6 +290,10 @@ class ModelStages:
         )
         self.costs.append(("dense-logits", result.cost))
         return DenseLogits(result.folder, windows)
+
+
+def _grid(weight_format: WeightFormat) -> list[Any]:
+    return [weight_format.bits, weight_format.block_size, weight_format.symmetric]
 
 
 def _digest_of_matrix(matrix: QuantizedMatrix) -> str:

@@ -38,7 +38,7 @@ export function candidateOf(recipe: Recipe, quality: Quality): Candidate {
 
 function syntheticKl({ pruning, quantization }: Recipe): number {
   const bits =
-    quantization.method === "none" ? 0 : { 8: 0.001, 4: quantization.blockSize === 32 ? 0.2 : 0.3 }[quantization.bits];
+    quantization.method === "none" ? 0 : quantization.bits === 8 ? 0.001 : quantization.blockSize === 32 ? 0.2 : 0.3;
   const sparsity = pruning.method === "none" ? 0 : pruning.sparsity * (pruning.method === "tail" ? 4 : 2.5);
   return bits + sparsity;
 }

@@ -8,6 +8,28 @@ export function layerParameters(shape: VariantShape, layer: Layer): number {
   return attention + 3 * shape.hiddenSize * layer.ffnSize;
 }
 
+type Matrix = NonNullable<VariantShape["exceptions"]>[number]["matrix"];
+
+/** Of one of a block's four matrices; 0 for a layer that the shape doesn't have. */
+export function matrixParameters(
+  { hiddenSize, headSize, layers }: VariantShape,
+  index: number,
+  matrix: Matrix,
+): number {
+  const layer = layers[index];
+  if (layer === undefined) return 0;
+  switch (matrix) {
+    case "attention.qkv":
+      return hiddenSize * headSize * (layer.heads + 2 * layer.kvHeads);
+    case "attention.output":
+      return hiddenSize * headSize * layer.heads;
+    case "ffn.gate_up":
+      return 2 * hiddenSize * layer.ffnSize;
+    case "ffn.down":
+      return hiddenSize * layer.ffnSize;
+  }
+}
+
 /**
  * FFN columns as the kernels see them: a row of down_proj ends with a whole quantization block, so the last third of the
  * work is done for padded columns.

@@ -126,6 +126,30 @@ test("a cache of int8 is counted where the agent's own kernels run, and of float
   assert.equal(peak(4, { kvCache: "int8" }), peak(4, {}));
 });
 
+test("a variant of two formats costs each matrix what its own format does", () => {
+  const narrow = shapeOf(formats.q4b128a, 30, 1536);
+  const wide = shapeOf(formats.q8b128, 30, 1536);
+  const matrices = ["attention.qkv", "attention.output", "ffn.gate_up", "ffn.down"] as const;
+  const widened = [0, 1, 2, 3, 4, 29];
+  const mixed: VariantShape = {
+    ...narrow,
+    exceptions: widened.flatMap((layer) => matrices.map((matrix) => ({ layer, matrix, format: formats.q8b128 }))),
+    weightBytes: narrow.weightBytes + (6 / 30) * (wide.weightBytes - narrow.weightBytes),
+  };
+  const found = predict({ shape: mixed });
+  const [low, high] = [predict({ shape: narrow }), predict({ shape: wide })];
+  for (const quantity of ["tpotMs", "ttftMs", "peakMemoryBytes"] as const) {
+    near(found[quantity].value, low[quantity].value + 0.2 * (high[quantity].value - low[quantity].value), 1e-9);
+    assert.ok(found[quantity].relativeUncertainty >= 0.05);
+  }
+  const one = { ...mixed, exceptions: [{ layer: 3, matrix: "ffn.down", format: formats.q8b128 } as const] };
+  const share = (576 * 1536) / (2 * 576 * 64 * 12 + 3 * 576 * 1536) / 30;
+  near(predict({ shape: one }).tpotMs.value, low.tpotMs.value + share * (high.tpotMs.value - low.tpotMs.value), 1e-9);
+  const unknown = { ...mixed, linearFormat: { ...formats.q4b128a, blockSize: 64 } as const };
+  const refused = predictVariant(requestFor({ shape: unknown }));
+  assert.ok(!refused.ok && refused.problem === "format-not-measured");
+});
+
 test("disk counts the variant that is kept for rollback, and download time follows the measured rate", () => {
   const prediction = predict({ previousArtifactBytes: 50e6 });
   assert.equal(prediction.diskBytes.value, 350e6);

@@ -5,7 +5,7 @@ import type { CostModel, DeviceModel, FormatModel } from "./device-model.ts";
 import { estimateOf, varianceOf } from "./least-squares.ts";
 import type { LengthWeights, RequestLengths } from "./length-weights.ts";
 import type { MeasuredPower } from "./measured-power.ts";
-import type { ShapeFeatures } from "./shape-features.ts";
+import type { MixedFeatures, ShapeFeatures } from "./shape-features.ts";
 
 /** No prediction claims to be nearer than this, however calm the measurements were (ours: the repeat-measurement floor). */
 export const uncertaintyFloor = 0.05;
@@ -92,6 +92,7 @@ export function writePrediction(
 ): Refusal | null {
   const { measurements, cpuQuota, factors, power } = device;
   const { shape, artifactBytes } = variant;
+  if (shape.mixed !== null) return writeMixed(device, variant, shape.mixed, lengths, previousArtifactBytes, into, at);
   const model = device.model(shape.formatKey);
   if (model === null) {
     return {
@@ -134,6 +135,31 @@ export function writePrediction(
   writeEnergy(power, lengths.steps, into, at);
   into[at + 12] = estimateOf(model.loadMs, byWeights);
   into[at + 13] = loadUncertainty;
+  return null;
+}
+
+/** Each matrix costs what its format costs it: between the two formats, by the share of the weights that each has. */
+function writeMixed(
+  device: PredictionDevice,
+  variant: PredictionVariant,
+  { narrow, wide, wideShare }: MixedFeatures,
+  lengths: RequestLengths,
+  previousArtifactBytes: number,
+  into: Float64Array,
+  at: number,
+): Refusal | null {
+  const other = new Float64Array(predictionWidth);
+  const refusal =
+    writePrediction(device, { ...variant, shape: narrow }, lengths, previousArtifactBytes, into, at) ??
+    writePrediction(device, { ...variant, shape: wide }, lengths, previousArtifactBytes, other, 0);
+  if (refusal !== null) return refusal;
+  for (let n = 0; n < predictionWidth; n += 2) {
+    const [one, two] = [(1 - wideShare) * (into[at + n] ?? 0), wideShare * (other[n] ?? 0)];
+    // What is unsure in one format may be unsure the same way in the other: errors add up.
+    const error = one * (into[at + n + 1] ?? 0) + two * (other[n + 1] ?? 0);
+    into[at + n] = one + two;
+    into[at + n + 1] = one + two === 0 ? uncertaintyFloor : error / (one + two);
+  }
   return null;
 }
 

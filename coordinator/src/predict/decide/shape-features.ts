@@ -1,5 +1,5 @@
 import { formatKey, type VariantShape } from "@espalier/shared/contracts/shape";
-import { ffnColumns, kvCacheElements, layerParameters, totalHeads } from "./layer-cost.ts";
+import { ffnColumns, kvCacheElements, layerParameters, matrixParameters, totalHeads } from "./layer-cost.ts";
 
 /** What a prediction needs of a shape, computed once for a whole fleet. */
 export interface ShapeFeatures {
@@ -20,6 +20,16 @@ export interface ShapeFeatures {
   int8Cache: boolean;
   /** Distinct pairs of heads and KV heads. */
   headKinds: readonly string[];
+  /** Null where all matrices of the layers have one format. */
+  mixed: MixedFeatures | null;
+}
+
+/** A variant of two formats, as if all of its matrices had either, and as many bytes as they really have. */
+export interface MixedFeatures {
+  narrow: ShapeFeatures;
+  wide: ShapeFeatures;
+  /** Of the layers' weights that are wide. */
+  wideShare: number;
 }
 
 /** Key under which a format is measured: linear and embedding weights are timed together. */
@@ -40,6 +50,19 @@ export function featuresOf(shape: VariantShape): ShapeFeatures {
     cacheElementsPerToken: kvCacheElements(shape, 1),
     int8Cache: shape.kvCache === "int8",
     headKinds: [...new Set(layers.map((layer) => `${layer.heads}/${layer.kvHeads}`))],
+    mixed: mixedFeatures(shape),
+  };
+}
+
+function mixedFeatures({ exceptions, ...shape }: VariantShape): MixedFeatures | null {
+  const linearFormat = exceptions?.[0]?.format;
+  if (exceptions === undefined || linearFormat === undefined) return null;
+  const parameters = shape.layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0);
+  const wide = exceptions.reduce((sum, { layer, matrix }) => sum + matrixParameters(shape, layer, matrix), 0);
+  return {
+    narrow: featuresOf(shape),
+    wide: featuresOf({ ...shape, linearFormat }),
+    wideShare: wide / parameters,
   };
 }
 
