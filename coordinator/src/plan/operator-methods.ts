@@ -8,7 +8,7 @@ import type { PlanMethods } from "../grpc/operator.ts";
 import { createMessageQueue } from "../grpc/session/message-queue.ts";
 import type { StoredJob } from "../store/jobs.ts";
 import type { Store } from "../store/open.ts";
-import { defaultCandidates } from "./decide/candidate-grid.ts";
+import { candidatesOf } from "./decide/candidate-grid.ts";
 import { measureSelected } from "./measure-selected.ts";
 import type { Planner } from "./planner.ts";
 import { resolveSpec } from "./resolve-spec.ts";
@@ -37,7 +37,7 @@ export function planMethods(parts: {
     tell: (event: PlanEvent) => void,
   ): Promise<void> {
     const resolved = await resolveSpec(store.db, JSON.parse(json));
-    const candidates = resolved.spec.candidates ?? defaultCandidates();
+    const candidates = candidatesOf(resolved.spec);
     const telling = (what: string, from: number, share: number) => (job: StoredJob) =>
       tell({
         message: `${what}: ${[job.state, job.stage].filter(Boolean).join(", ")}`,

@@ -4,7 +4,7 @@ import type { Recipe } from "@espalier/shared/contracts/recipe";
 import type { RolloutState } from "@espalier/shared/contracts/rollout-state";
 import { composeBuild, composeKit, composeSensitivity } from "../builds/compose-job.ts";
 import { kitFormats } from "../builds/weight-formats.ts";
-import { defaultCandidates } from "../plan/decide/candidate-grid.ts";
+import { candidatesOf } from "../plan/decide/candidate-grid.ts";
 import type { ResolvedSpec } from "../plan/resolve-spec.ts";
 
 /** The jobs whose results a rollout needs; equal for every rollout of the same content. */
@@ -15,7 +15,7 @@ export interface RolloutJobs {
 }
 
 export function rolloutJobs({ spec, settings }: ResolvedSpec): RolloutJobs {
-  const candidates = spec.candidates ?? defaultCandidates();
+  const candidates = candidatesOf(spec);
   return {
     kit: composeKit(settings.model, kitFormats(candidates)),
     sensitivity: composeSensitivity(settings, candidates),

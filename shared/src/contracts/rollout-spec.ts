@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Recipe } from "./recipe.ts";
+import { KvCacheFormat } from "./shape.ts";
 
 /** What a device must keep to. Times are 90th percentiles; an absent limit limits nothing. The owner's budget always applies as well. */
 export const Limits = z.strictObject({
@@ -33,8 +34,16 @@ export const QualityFloor = z.strictObject({
 });
 export type QualityFloor = z.infer<typeof QualityFloor>;
 
-/** What an operator asks for: one model, fitted to every selected device. */
-export const RolloutSpec = z.strictObject({
+/** The grid of levels that is considered where a spec names no candidates. */
+export const LevelGrid = z.strictObject({
+  /** Who chooses the codes at 4 bits: `rtn` in seconds, `gptq` far better, on a CPU in minutes a pruning. */
+  fourBits: z.enum(["rtn", "gptq"]).default("rtn"),
+  /** Scales for a KV cache of int8 with every level. */
+  kvCache: KvCacheFormat.optional(),
+});
+export type LevelGrid = z.infer<typeof LevelGrid>;
+
+const RolloutFields = z.strictObject({
   schemaVersion: z.literal(1).default(1),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected lower-case letters, digits and dashes"),
   /** Model, calibration and evaluation by imported name or digest. Without text, text sampled from the model serves. */
@@ -53,8 +62,9 @@ export const RolloutSpec = z.strictObject({
     .default([]),
   qualityFloor: QualityFloor.prefault({}),
   maxVariants: z.int().min(1).max(16).default(4),
-  /** Absent: the default grid. */
+  /** Absent: those of `grid`. */
   candidates: z.array(Recipe).min(1).max(200).optional(),
+  grid: LevelGrid.optional(),
   canaryShare: z.number().min(0).max(1).default(0.1),
   gates: z
     .strictObject({
@@ -82,5 +92,13 @@ export const RolloutSpec = z.strictObject({
     })
     .prefault({}),
 });
+/** What an operator asks for: one model, fitted to every selected device. */
+export const RolloutSpec = RolloutFields.refine(
+  ({ candidates, grid }) => candidates === undefined || grid === undefined,
+  {
+    path: ["grid"],
+    message: "expected either candidates or a grid",
+  },
+);
 export type RolloutSpec = z.infer<typeof RolloutSpec>;
 export type RolloutSpecInput = z.input<typeof RolloutSpec>;
