@@ -169,6 +169,16 @@ test("a result that doesn't verify kills the job with the reason, and nothing of
       /the result was refused|holds no object/,
     ],
     [
+      "a KV cache that nobody asked for",
+      (job) => {
+        const { resultDigest, objects } = fakeResult(job);
+        const manifest = JSON.parse(Buffer.from(objects.get(resultDigest) ?? []).toString());
+        const bytes = Buffer.from(JSON.stringify({ ...manifest, kvCache: "int8" }));
+        return { resultDigest: digestOfBytes(bytes), objects: new Map([...objects, [digestOfBytes(bytes), bytes]]) };
+      },
+      /KV cache is not the one asked for/,
+    ],
+    [
       "no JSON",
       () => {
         const bytes = Buffer.from("no json");

@@ -2,7 +2,7 @@ import type { BuildJob } from "@espalier/shared/contracts/build";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { Kit } from "@espalier/shared/contracts/kit";
 import { LayerProfile } from "@espalier/shared/contracts/layer-profile";
-import { artifactFiles, ChatConfig, Manifest, Probe } from "@espalier/shared/contracts/manifest";
+import { artifactFiles, ChatConfig, KvCacheScales, Manifest, Probe } from "@espalier/shared/contracts/manifest";
 import { recipeDigest } from "@espalier/shared/contracts/recipe";
 import { EvaluationReport, SensitivityReport } from "@espalier/shared/contracts/report";
 import { formatKey } from "@espalier/shared/contracts/shape";
@@ -66,6 +66,7 @@ async function intakeVariant(
     recipeDigest(manifest.recipe) === wanted && manifest.recipeDigest === wanted,
     "the variant has another recipe than asked for",
   );
+  demand(job, manifest.kvCache === job.recipe.kvCache, "the variant's KV cache is not the one asked for");
   demand(job, manifest.lineage.modelDigest === job.modelDigest, "the variant was made from another model");
   demand(job, manifest.lineage.calibrationDigest === job.calibrationDigest, "the variant was calibrated on other data");
   demand(job, manifest.lineage.evaluationDigest === job.evaluationDigest, "the variant was evaluated on other data");
@@ -84,6 +85,7 @@ async function intakeVariant(
   };
   await read(artifactFiles.probe, Probe);
   await read(artifactFiles.chat, ChatConfig);
+  if (manifest.kvCache !== undefined) await read(artifactFiles.kvCache, KvCacheScales);
   const report = await read(artifactFiles.report, EvaluationReport);
   demand(job, exportedQuality(report) !== null, "the report has no quality of the exported variant");
   const manifestBytes = (await blobs.get(resultDigest)).length;
