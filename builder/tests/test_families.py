@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import ffn_widths, heads_of, non_embedding_parameters
 from espalier_builder.checkpoint.load import load
 from espalier_builder.checkpoint.save import save
-from espalier_builder.contracts import Pruning, PruningMethod
+from espalier_builder.contracts import Pruning, PruningMethod, Recipe
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
+from espalier_builder.export.shape import variant_shape
+from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.export.write_graph import write_graph
 from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
@@ -117,6 +120,17 @@ def test_heads_and_neurons_leave_each_layer_by_its_own_measure(name: str, tmp_pa
     assert torch.equal(again(TOKENS).logits, pruned(TOKENS).logits)
     write_graph(again, VariantFormats(FP32, FP32), tmp_path)
     assert_equal(pruned(TOKENS).logits[0], OnnxDecoder(tmp_path / GRAPH_FILE, threads=1))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_shape_tells_how_many_matrices_the_feed_forward_layers_have(name: str, tmp_path: Path) -> None:
+    model = load(published(FAMILIES[name], tmp_path)[1]).model
+    layout = lay_out(spec_of(model), VariantFormats(FP32, FP32))
+    weights = [tensor for tensor in layout.tensors if tensor.name.startswith("layers.0.ffn.")]
+    elements = sum(math.prod(tensor.shape) for tensor in weights if tensor.name.endswith(".weight"))
+    matrices = 2 if variant_shape(model, Recipe()).get("ungatedFfn") else 3
+    assert elements == matrices * 64 * 96
+    assert matrices == (2 if name == "opt" else 3)
 
 
 def zeroed(checkpoint: Checkpoint, cut: Cut) -> Checkpoint:

@@ -43,6 +43,8 @@ export const VariantShape = z.strictObject({
     .optional(),
   embeddingFormat: WeightFormat,
   kvCache: KvCacheFormat.optional(),
+  /** The feed-forward layers have an up and a down projection and no gate; absent: all three. */
+  ungatedFfn: z.literal(true).optional(),
   /** Parameters outside embedding and head. */
   nonEmbeddingParameters: z.int().positive(),
   /** Bytes of all weights as stored in external data. */

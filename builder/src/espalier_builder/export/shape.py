@@ -31,7 +31,7 @@ def variant_shape(model: DecoderModel, recipe: Recipe, linear: LinearFormats) ->
 
 def shape_of(spec: DecoderSpec, formats: VariantFormats, kv_cache: KvCacheFormat | None = None) -> dict[str, Any]:
     layout = lay_out(spec, formats)
-    shape = {
+    shape: dict[str, Any] = {
         "hiddenSize": spec.hidden_size,
         "headSize": spec.head_size,
         "vocabularySize": spec.vocabulary_size,
@@ -47,7 +47,11 @@ def shape_of(spec: DecoderSpec, formats: VariantFormats, kv_cache: KvCacheFormat
     }
     if exceptions := _exceptions(spec, formats.linear):
         shape["exceptions"] = exceptions
-    return shape if kv_cache is None else shape | {"kvCache": kv_cache}
+    if kv_cache is not None:
+        shape["kvCache"] = kv_cache
+    if not all(layer.gated for layer in spec.layers):
+        shape["ungatedFfn"] = True
+    return shape
 
 
 def linear_formats(shape: dict[str, Any]) -> LinearFormats:

@@ -1,18 +1,27 @@
-import type { VariantShape } from "@espalier/shared/contracts/shape";
+import type { VariantShape, WeightFormat } from "@espalier/shared/contracts/shape";
 
 type Layer = VariantShape["layers"][number];
 
 /** Parameters of a block's linear weights: q, k, v, o and gate, up, down. */
 export function layerParameters(shape: VariantShape, layer: Layer): number {
-  const attention = 2 * shape.hiddenSize * shape.headSize * (layer.heads + layer.kvHeads);
-  return attention + 3 * shape.hiddenSize * layer.ffnSize;
+  return attentionParameters(shape, layer) + ffnParameters(shape, layer);
+}
+
+/** Of q, k, v and o. */
+export function attentionParameters(shape: VariantShape, { heads, kvHeads }: Layer): number {
+  return 2 * shape.hiddenSize * shape.headSize * (heads + kvHeads);
+}
+
+/** Of gate, up and down, or of up and down alone. */
+export function ffnParameters(shape: VariantShape, { ffnSize }: Layer): number {
+  return ffnMatrices(shape) * shape.hiddenSize * ffnSize;
 }
 
 type Matrix = NonNullable<VariantShape["exceptions"]>[number]["matrix"];
 
 /** Of one of a block's four matrices; 0 for a layer that the shape doesn't have. */
 export function matrixParameters(
-  { hiddenSize, headSize, layers }: VariantShape,
+  { hiddenSize, headSize, layers, ungatedFfn }: VariantShape,
   index: number,
   matrix: Matrix,
 ): number {
@@ -24,19 +33,31 @@ export function matrixParameters(
     case "attention.output":
       return hiddenSize * headSize * layer.heads;
     case "ffn.gate_up":
-      return 2 * hiddenSize * layer.ffnSize;
+      return (ungatedFfn === true ? 1 : 2) * hiddenSize * layer.ffnSize;
     case "ffn.down":
       return hiddenSize * layer.ffnSize;
   }
 }
 
 /**
- * FFN columns as the kernels see them: a row of down_proj ends with a whole quantization block, so the last third of the
+ * FFN columns as the kernels see them: a row of down_proj ends with a whole quantization block, so that matrix's share of the
  * work is done for padded columns.
  */
-export function ffnColumns({ linearFormat }: VariantShape, { ffnSize }: Layer): number {
-  const block = Math.max(1, linearFormat.blockSize);
-  return (2 * ffnSize + Math.ceil(ffnSize / block) * block) / 3;
+export function ffnColumns(shape: VariantShape, { ffnSize }: Layer): number {
+  const block = Math.max(1, shape.linearFormat.blockSize);
+  const matrices = ffnMatrices(shape);
+  return ((matrices - 1) * ffnSize + Math.ceil(ffnSize / block) * block) / matrices;
+}
+
+function ffnMatrices({ ungatedFfn }: VariantShape): number {
+  return ungatedFfn === true ? 2 : 3;
+}
+
+/** A row of a matrix as it is stored: whole blocks of numbers, each with its scale (fp32) and zero point. */
+export function storedRowBytes({ bits, blockSize, symmetric }: WeightFormat, columns: number): number {
+  if (bits === 32) return 4 * columns;
+  const blocks = Math.ceil(columns / blockSize);
+  return blocks * ((blockSize * bits) / 8 + 4) + (symmetric ? 0 : Math.ceil((blocks * bits) / 8));
 }
 
 /** Heads of all layers: what a token of context costs in attention follows from. */

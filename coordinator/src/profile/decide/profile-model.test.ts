@@ -83,6 +83,12 @@ test("parameters add up to the model's, and each costs two operations a token", 
   assert.equal(parts.at(-1)?.flopsPerToken, 2 * 576 * 49152);
 });
 
+test("a model without gates has two matrices in each feed-forward layer", () => {
+  const ungated = { ...profile, shape: { ...shape, ungatedFfn: true as const } };
+  const { parts } = profileModel({ ...common, profile: ungated, device: null });
+  assert.equal(parts.find(({ part }) => part === "ffn")?.parameters, 2 * 576 * 1536);
+});
+
 test("without a device times are unknown rather than guessed, and the findings say so", () => {
   const result = profileModel({ ...common, device: null });
   assert.equal(result.device, null);

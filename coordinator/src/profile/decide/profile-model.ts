@@ -2,7 +2,7 @@ import type { LayerProfile } from "@espalier/shared/contracts/layer-profile";
 import type { ModelPart, ModelProfile } from "@espalier/shared/contracts/model-profile";
 import type { VariantShape, WeightFormat } from "@espalier/shared/contracts/shape";
 import type { CostModel, FormatModel } from "../../predict/decide/device-model.ts";
-import { ffnColumns } from "../../predict/decide/layer-cost.ts";
+import { attentionParameters, ffnColumns, ffnParameters } from "../../predict/decide/layer-cost.ts";
 import { findings } from "./findings.ts";
 
 /** A device that has measured this model's kit. */
@@ -95,14 +95,6 @@ function layerOf(shape: VariantShape, index: number): Layer {
   const layer = shape.layers[index];
   if (layer === undefined) throw new RangeError(`the profile has a block of layer ${index}, the model has none`);
   return layer;
-}
-
-function attentionParameters(shape: VariantShape, { heads, kvHeads }: Layer): number {
-  return 2 * shape.hiddenSize * shape.headSize * (heads + kvHeads);
-}
-
-function ffnParameters(shape: VariantShape, { ffnSize }: Layer): number {
-  return 3 * shape.hiddenSize * ffnSize;
 }
 
 /** With its share of scales (fp32) and zero points; what padding takes is left out. */
