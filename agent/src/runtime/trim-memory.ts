@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import koffi from "koffi";
 import { openOnce } from "./open-once.ts";
 
@@ -33,13 +33,15 @@ const dontNeed = 4;
  */
 export function dropMapped(folder: string): void {
   if (process.platform !== "linux") return;
+  // Mappings are listed by their files' real paths.
+  const real = realpathSync(folder);
   const mappings = readFileSync("/proc/self/smaps", "utf8").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
   const ours = mappings.flatMap((mapping) => {
     const [, start = "", end = "", path = ""] =
       /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(\/.*)$/m.exec(mapping) ?? [];
     // A page that was written to is this process's own and would be lost.
     const clean = /^Anonymous: +0 kB$/m.test(mapping);
-    return clean && path.startsWith(`${folder}/`) ? [{ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) }] : [];
+    return clean && path.startsWith(`${real}/`) ? [{ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) }] : [];
   });
   if (ours.length === 0) return;
   try {
