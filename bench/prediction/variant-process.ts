@@ -1,5 +1,6 @@
 import type { GraphContract } from "@espalier/shared/contracts/manifest";
 import { createLogger } from "@espalier/shared/logging";
+import { createGarbageCollector } from "../../agent/src/measure/collect-garbage.ts";
 import { createProcessMemory } from "../../agent/src/measure/process-memory.ts";
 import { quantile } from "../../agent/src/measure/sample.ts";
 import { timeRequest } from "../../agent/src/measure/time-generation.ts";
@@ -29,6 +30,8 @@ const signal = AbortSignal.timeout(180_000);
 /** Measures one variant by the path that serves requests, in a process of its own. */
 process.once("message", async ({ threads, contextTokens, ...task }: VariantTask) => {
   const memory = createProcessMemory();
+  // As an agent does before it loads a variant.
+  await createGarbageCollector()();
   const baseBytes = memory.residentBytes();
   memory.openWindow();
   const { folder, graph, weightsFile } = task;
@@ -46,7 +49,8 @@ async function measurePoint(
   runtime: Runtime,
   { promptTokens, outputTokens, atLeast, enoughMs }: (typeof plan)[number],
 ): Promise<VariantResult["points"][number]> {
-  const prompt = Array.from({ length: promptTokens }, (_, i) => (i * 31) % runtime.vocabularySize);
+  // From all over the vocabulary, as a text's are: the embedding's pages come in as tokens use them.
+  const prompt = Array.from({ length: promptTokens }, (_, i) => (i * 7919) % runtime.vocabularySize);
   const times: { ttftMs: number; tpotMs: number }[] = [];
   const startMs = performance.now();
   if (promptTokens <= 64) await timeRequest(runtime, prompt, 2, signal);

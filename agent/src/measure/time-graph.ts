@@ -1,33 +1,49 @@
 import { performance } from "node:perf_hooks";
-import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
+import type { KitTiming } from "@espalier/shared/contracts/profile";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ProcessMemory } from "./process-memory.ts";
-import { isEnough, type RepeatPolicy, summarize } from "./sample.ts";
+import { isEnough, summarize } from "./sample.ts";
 import { timeRequest } from "./time-generation.ts";
 
-const decodePrompts = [64, 256];
 /** Long enough that the stalls of a CPU quota, a few ms each, even out as they do in a request. */
-const decodeOutputs = 16;
-const prefillLengths = [16, 64, 128];
+const outputTokens = 16;
+/** Further tokens cost the same whatever the prompt, but for attention, so one length tells. A longer prompt's pieces are as long as the last. */
+const usualRequests: readonly Request[] = [
+  { promptTokens: 16, maxTokens: 1 },
+  { promptTokens: 64, maxTokens: outputTokens },
+  { promptTokens: 128, maxTokens: 1 },
+];
 /** By which the cost of attention is told from that of the weights; the model's context allowing. */
-const longPromptTokens = 1024;
-const policy = { minRepetitions: 6, maxMs: 800, relativeSpread: 0.04 };
-const decodePolicy = { minRepetitions: 5, maxMs: 1200, relativeSpread: 0.04 };
-const longPolicy = { minRepetitions: 3, maxMs: 4000, relativeSpread: 0.04 };
-/** What all points but the long ones take at most where there is time. */
-const unhurriedMs = decodePrompts.length * decodePolicy.maxMs + prefillLengths.length * policy.maxMs;
-/** Few, so that a slow device, where one run takes longer than all should, stops soon. */
-const batch = 3;
+const longRequest: Request = { promptTokens: 1024, maxTokens: outputTokens };
+const warmUpTokens = 16;
+const minRounds = 5;
+const minLongRounds = 2;
+const enoughSpread = 0.03;
+/** A long prompt's share of a graph's time. */
+const longShare = 0.5;
+
+interface Request {
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+}
+
+/** Times of equal requests, ms. */
+interface Point extends Request {
+  readonly first: number[];
+  readonly next: number[];
+}
 
 /** Context a graph needs for its points, at most what it allows. */
 export function kitContextTokens(contextLength: number, long: boolean): number {
-  const longest = long ? longPromptTokens : Math.max(...decodePrompts);
-  return Math.min(contextLength, longest + decodeOutputs);
+  const requests = long ? [longRequest] : usualRequests;
+  return Math.min(contextLength, Math.max(...requests.map(roomOf)));
 }
 
 /**
- * Times a loaded kit graph. Decode is timed as a request meets it, by the serving path (sampling, the worker's messages,
- * stalls of a CPU quota), prefill as single runs.
+ * Times a loaded kit graph as requests meet it, by the serving path: messages to the worker, sampling and stalls of a CPU quota
+ * are part of what a first and a further token cost. Requests of all lengths take turns, so that whatever else the machine
+ * does meanwhile falls on all of them.
+ * @param limitMs after which no round begins; every length is timed once at least
  */
 export async function timeGraph(
   {
@@ -39,63 +55,58 @@ export async function timeGraph(
   }: { graphId: string; runtime: Runtime; memory: ProcessMemory; bytesBeforeLoad: number; limitMs: number },
   signal: AbortSignal,
 ): Promise<Omit<KitTiming, "watts">> {
-  const hurry = Math.min(1, limitMs / unhurriedMs);
+  const loadPeakBytes = memory.windowPeakBytes();
   const loadedBytes = memory.residentBytes();
-  const point = (contextTokens: number, newTokens: number): Promise<Sample> =>
-    repeat(hurried(policy, hurry), () => runtime.timeSteps({ contextTokens, newTokens, repetitions: batch }, signal));
-  const decode: KitTiming["decode"] = [];
-  for (const promptTokens of decodePrompts) {
-    if (promptTokens + decodeOutputs > runtime.contextTokens) continue;
-    const prompt = Array.from({ length: promptTokens }, (_, i) => i % runtime.vocabularySize);
-    const request = async () => [(await timeRequest(runtime, prompt, decodeOutputs, signal)).tpotMs];
-    await request();
-    const contextTokens = promptTokens + decodeOutputs / 2;
-    decode.push({ contextTokens, ms: await repeat(hurried(decodePolicy, hurry), request) });
-  }
-  const prefill: KitTiming["prefill"] = [];
-  for (const promptTokens of prefillLengths)
-    if (promptTokens <= runtime.contextTokens) prefill.push({ promptTokens, ms: await point(0, promptTokens) });
-  if (longPromptTokens + decodeOutputs <= runtime.contextTokens) {
-    const { first, next } = await timeLong(runtime, hurried(longPolicy, hurry), signal);
-    decode.push({ contextTokens: longPromptTokens + decodeOutputs / 2, ms: next });
-    prefill.push({ promptTokens: longPromptTokens, ms: first });
-  }
+  memory.openWindow();
+  const fits = (request: Request) => roomOf(request) <= runtime.contextTokens;
+  const long = [longRequest].filter(fits);
+  const usualMs = long.length === 0 ? limitMs : limitMs * (1 - longShare);
+  const usual = await timeRounds(runtime, usualRequests.filter(fits), { minRounds, limitMs: usualMs }, signal);
+  const longest = await timeRounds(runtime, long, { minRounds: minLongRounds, limitMs: limitMs - usualMs }, signal);
+  const points = [...usual, ...longest];
   return {
     graphId,
     cacheTokens: runtime.contextTokens,
     cacheElementBytes: runtime.cacheElementBytes,
-    decode,
-    prefill,
+    decode: points
+      .filter(({ next }) => next.length > 0)
+      .map(({ promptTokens, next }) => ({ contextTokens: promptTokens + outputTokens / 2, ms: summarize(next) })),
+    prefill: points.map(({ promptTokens, first }) => ({ promptTokens, ms: summarize(first) })),
     loadMs: runtime.loadMs,
     loadedMemoryBytes: Math.max(0, loadedBytes - bytesBeforeLoad),
     runningMemoryBytes: Math.max(0, memory.windowPeakBytes() - loadedBytes),
+    loadPeakMemoryBytes: Math.max(0, loadPeakBytes - bytesBeforeLoad),
   };
 }
 
-/** Requests with a long prompt: time to the first token, and per token after it. */
-async function timeLong(
+function roomOf({ promptTokens, maxTokens }: Request): number {
+  return promptTokens + maxTokens;
+}
+
+/** One uncounted short request, then rounds of one request each until all spreads are small or the time is up. */
+async function timeRounds(
   runtime: Runtime,
-  until: RepeatPolicy,
+  requests: readonly Request[],
+  until: { minRounds: number; limitMs: number },
   signal: AbortSignal,
-): Promise<{ first: Sample; next: Sample }> {
-  const prompt = Array.from({ length: longPromptTokens }, (_, i) => i % runtime.vocabularySize);
-  const next: number[] = [];
-  const first = await repeat(until, async () => {
-    const { ttftMs, tpotMs } = await timeRequest(runtime, prompt, decodeOutputs, signal);
-    next.push(tpotMs);
-    return [ttftMs];
-  });
-  return { first, next: summarize(next) };
-}
-
-function hurried(until: RepeatPolicy, share: number): RepeatPolicy {
-  return { ...until, maxMs: until.maxMs * share };
-}
-
-async function repeat(until: RepeatPolicy, run: () => Promise<number[]>): Promise<Sample> {
-  const values: number[] = [];
+): Promise<Point[]> {
+  const points = requests.map((request): Point => ({ ...request, first: [], next: [] }));
+  if (points.length === 0) return [];
+  const policy = { minRepetitions: until.minRounds, maxMs: until.limitMs, relativeSpread: enoughSpread };
+  // The same few rows of the embedding, whose pages come in as tokens use them: what they can take follows from its size.
+  const prompt = (tokens: number) => Array.from({ length: tokens }, (_, i) => i % runtime.vocabularySize);
+  await timeRequest(runtime, prompt(warmUpTokens), 2, signal);
   const startMs = performance.now();
-  do values.push(...(await run()));
-  while (!isEnough(values, performance.now() - startMs, until));
-  return summarize(values);
+  do {
+    for (const { promptTokens, maxTokens, first, next } of points) {
+      const { ttftMs, tpotMs } = await timeRequest(runtime, prompt(promptTokens), maxTokens, signal);
+      first.push(ttftMs);
+      if (maxTokens > 1) next.push(tpotMs);
+    }
+  } while (
+    !points
+      .flatMap(({ first, next }) => (next.length > 0 ? [first, next] : [first]))
+      .every((times) => isEnough(times, performance.now() - startMs, policy))
+  );
+  return points;
 }

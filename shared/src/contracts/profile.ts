@@ -54,7 +54,7 @@ export const Sample = z.strictObject({
 export type Sample = z.infer<typeof Sample>;
 
 /**
- * Timings of one kit graph. Decode: one token with `contextTokens` in the KV cache. Prefill: a prompt of `promptTokens`.
+ * Timings of one kit graph; of a graph that was timed twice there are two. Decode: one token with `contextTokens` in the KV cache. Prefill: a prompt of `promptTokens`.
  * One graph of a kit also has a long context and prompt, from which the cost of attention follows.
  */
 export const KitTiming = z.strictObject({
@@ -66,9 +66,11 @@ export const KitTiming = z.strictObject({
   decode: z.array(z.strictObject({ contextTokens: z.int().nonnegative(), ms: Sample })),
   prefill: z.array(z.strictObject({ promptTokens: z.int().positive(), ms: Sample })),
   loadMs: z.number().nonnegative(),
-  /** Growth of resident memory by loading the graph, and by running it on top. */
+  /** Growth of resident memory by loading the graph, and by running it on top, at its highest. */
   loadedMemoryBytes: z.number(),
   runningMemoryBytes: z.number(),
+  /** Highest growth while it was loaded; null in timings that have it in `runningMemoryBytes`. */
+  loadPeakMemoryBytes: z.number().nullable().default(null),
   /** Mean power of the processors' packages while it was timed; null where no counter can be read. */
   watts: z.number().nonnegative().nullable().default(null),
   /** Where it was kept busy: time per output token in the first and in the last tenth of that time. */

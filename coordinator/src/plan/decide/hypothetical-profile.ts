@@ -29,17 +29,20 @@ export function hypotheticalProfile(
     const fixed = (estimates.runCycles + estimates.layerCycles * shape.layers.length) / cyclesPerMs;
     return fixed + Math.max(bytes / bytesPerMs, (newTokens * parameters + head) / macsPerMs);
   };
+  const cacheTokens = Math.max(...contexts) + 1;
   const timings = kit.graphs.map(({ id, shape, weightsBytes }): KitTiming => {
     const stored = { ...shape, weightBytes: weightsBytes };
     return {
       graphId: id,
-      cacheTokens: 0,
+      cacheTokens,
       cacheElementBytes,
       decode: contexts.map((contextTokens) => ({ contextTokens, ms: guess(runMs(stored, 1, contextTokens)) })),
       prefill: prompts.map((promptTokens) => ({ promptTokens, ms: guess(runMs(stored, promptTokens, promptTokens)) })),
       loadMs: weightsBytes / bytesPerMs,
-      loadedMemoryBytes: estimates.memoryPerWeightByte * weightsBytes,
-      runningMemoryBytes: cacheElementBytes * kvCacheElements(shape, Math.max(...contexts) + 1),
+      loadedMemoryBytes:
+        estimates.memoryPerWeightByte * weightsBytes + cacheElementBytes * kvCacheElements(shape, cacheTokens),
+      runningMemoryBytes: 0,
+      loadPeakMemoryBytes: null,
       watts: null,
     };
   });

@@ -1,4 +1,4 @@
-import type { KitTiming } from "@espalier/shared/contracts/profile";
+import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import type { KitGraphShape } from "./kit-designs.ts";
 import { totalHeads } from "./layer-cost.ts";
 
@@ -18,6 +18,7 @@ export interface AttentionCost {
 /** Which points of which timing tell the cost of attention; indices into a device's timings and their points. */
 export interface AttentionLayout {
   timing: number;
+  again: number | null;
   heads: number;
   decode: { short: number; long: number; tokens: number };
   prefill: { piece: number; long: number; pieces: number; pairs: number };
@@ -26,7 +27,7 @@ export interface AttentionLayout {
 
 /** The graph timed at the longest context; null where none went beyond what its siblings were timed at. */
 export function attentionLayout(
-  graphs: readonly { graph: KitGraphShape; timing: number }[],
+  graphs: readonly { graph: KitGraphShape; timing: number; again: number | null }[],
   timings: readonly KitTiming[],
 ): AttentionLayout | null {
   let longest = 0;
@@ -47,6 +48,7 @@ export function attentionLayout(
   if (!shortDecode || !longDecode || !piece || !longPrefill) return null;
   return {
     timing: found.timing,
+    again: found.again,
     heads: totalHeads(found.graph.shape),
     decode: { short: shortDecode.point, long: longDecode.point, tokens: longDecode.tokens - shortDecode.tokens },
     prefill: {
@@ -62,9 +64,11 @@ export function attentionLayout(
 /** @param timings of a device that the layout describes */
 export function fitAttention(layout: AttentionLayout, timings: readonly KitTiming[]): AttentionCost {
   const { heads, decode, prefill, tokens } = layout;
-  const timing = timings[layout.timing];
-  const decodeMs = (point: number) => timing?.decode[point]?.ms.median ?? 0;
-  const prefillMs = (point: number) => timing?.prefill[point]?.ms.median ?? 0;
+  const first = timings[layout.timing];
+  const again = layout.again === null ? first : timings[layout.again];
+  const mean = (a: Sample | undefined, b: Sample | undefined) => ((a?.median ?? 0) + (b?.median ?? 0)) / 2;
+  const decodeMs = (point: number) => mean(first?.decode[point]?.ms, again?.decode[point]?.ms);
+  const prefillMs = (point: number) => mean(first?.prefill[point]?.ms, again?.prefill[point]?.ms);
   return {
     decodeMs: Math.max(0, decodeMs(decode.long) - decodeMs(decode.short)) / decode.tokens / heads,
     prefillMs: Math.max(0, prefillMs(prefill.long) - prefill.pieces * prefillMs(prefill.piece)) / prefill.pairs / heads,

@@ -2,6 +2,9 @@ import type { KitTiming, Measurements, Sample } from "@espalier/shared/contracts
 import { type AttentionCost, fitAttention } from "./attention-cost.ts";
 import type { PreparedKit } from "./kit-designs.ts";
 import { type Design, emptyModel, fitNonNegative, type LinearModel } from "./least-squares.ts";
+import type { RequestLengths } from "./length-weights.ts";
+import { RequestCost } from "./request-costs.ts";
+import { type RunSpread, type RunSpreads, relativeError, runSpreads } from "./run-spread.ts";
 import type { FormatLayout, SeriesLayout, TimedGraph, TimingLayout } from "./timing-layout.ts";
 
 /**
@@ -25,19 +28,31 @@ export interface FormatModel {
   prefill: readonly CostModel[];
   /** Beyond the lengths above; null where no long context was timed. The same for all formats. */
   attention: AttentionCost | null;
+  /** The same for all formats. */
+  spreads: RunSpreads;
   /** How far the 90th percentile of repeated runs lay above their median, typically. */
   relativeExcessP90: number;
   /** Of one number in the KV cache, with weights of this format. */
   cacheElementBytes: number;
   /** What the two below are explained by. */
   byWeights: "weights" | "bytes";
-  /** Peak growth of resident memory by loading and running, without the KV cache. */
-  peakGrowth: LinearModel;
+  /** Growth of resident memory at the highest while loading, and by what stays, without the KV cache. */
+  loadPeak: LinearModel;
+  loaded: LinearModel;
+  /** On top of what stays: buffers of runs, at the longest prompt that was timed. */
+  runningBytes: number;
   loadMs: LinearModel;
+  /** What a request of these lengths costs. */
+  costsOf(lengths: RequestLengths): RequestCosts;
 }
 
-/** Relative standard error given to a resident-memory reading: page granularity and allocator slack (ours). */
-const memoryReadingError = 0.02;
+export interface RequestCosts {
+  /** Of an output token. */
+  decode: RequestCost;
+  /** Of the first one. */
+  prefill: RequestCost;
+}
+
 /** Relative standard error given to one load (ours: they are timed once). */
 const loadReadingError = 0.1;
 
@@ -61,7 +76,8 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
       slots.set(layout, formats);
     }
     const attention = layout.attention === null ? null : fitAttention(layout.attention, timings);
-    for (const slot of formats.values()) if (slot !== null) fill(slot, timings, attention);
+    const common = { attention, spreads: runSpreads(layout.repeated, timings), runningBytes: runningBytesOf(timings) };
+    for (const slot of formats.values()) if (slot !== null) fill(slot, timings, common);
     return (key) => {
       const slot = formats.get(key);
       return slot?.fitted ? slot.model : null;
@@ -69,10 +85,15 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
   };
 }
 
+/** The same for all formats of a device. */
+type CommonCosts = Pick<FormatModel, "attention" | "spreads" | "runningBytes">;
+
 /** Where the numbers of one format go. */
 interface Slot {
   model: FormatModel;
   fitted: boolean;
+  /** For which lengths the request's costs were put together since the last fit. */
+  lengths: RequestLengths | null;
   decode: readonly SeriesLayout[];
   prefill: readonly SeriesLayout[];
   byWeights: Design;
@@ -83,28 +104,48 @@ interface Slot {
 /** Null where the timed graphs determine no model. */
 function createSlot(layout: FormatLayout): Slot | null {
   const { decode, prefill, byWeights, samples } = layout;
-  const peakGrowth = byWeights === null ? null : emptyModel(byWeights.design);
+  const loadPeak = byWeights === null ? null : emptyModel(byWeights.design);
+  const loaded = byWeights === null ? null : emptyModel(byWeights.design);
   const loadMs = byWeights === null ? null : emptyModel(byWeights.design);
-  if (byWeights === null || peakGrowth === null || loadMs === null) return null;
+  if (byWeights === null || loadPeak === null || loaded === null || loadMs === null) return null;
   if (decode.length === 0 || prefill.length === 0) return null;
-  return {
+  const costs: RequestCosts = { decode: new RequestCost(), prefill: new RequestCost() };
+  const slot: Slot = {
     model: {
       layout,
       decode: emptySeries(decode),
       prefill: emptySeries(prefill),
       attention: null,
+      spreads: runSpreads([], []),
       relativeExcessP90: 0,
       cacheElementBytes: 0,
       byWeights: byWeights.kind,
-      peakGrowth,
+      loadPeak,
+      loaded,
+      runningBytes: 0,
       loadMs,
+      costsOf(lengths) {
+        if (slot.lengths !== lengths) putTogether(costs, slot.model, lengths);
+        slot.lengths = lengths;
+        return costs;
+      },
     },
     fitted: false,
+    lengths: null,
     decode,
     prefill,
     byWeights: byWeights.design,
     excesses: new Float64Array(samples),
   };
+  return slot;
+}
+
+function putTogether({ decode, prefill }: RequestCosts, model: FormatModel, lengths: RequestLengths): void {
+  const { attention, spreads } = model;
+  const of = lengths.of(model.layout);
+  const share = (ms: number | undefined) => (attention === null ? null : { ms: ms ?? 0, tokens: attention.tokens });
+  decode.set(model.decode, of.decode, spreads.decode, share(attention?.decodeMs));
+  prefill.set(model.prefill, of.prefill, spreads.prefill, share(attention?.prefillMs));
 }
 
 function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
@@ -114,7 +155,8 @@ function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
   });
 }
 
-function fill(slot: Slot, timings: readonly KitTiming[], attention: AttentionCost | null): void {
+function fill(slot: Slot, timings: readonly KitTiming[], common: CommonCosts): void {
+  const { attention, spreads, runningBytes } = common;
   const { model, byWeights, excesses } = slot;
   const { timed } = model.layout;
   let samples = 0;
@@ -123,24 +165,36 @@ function fill(slot: Slot, timings: readonly KitTiming[], attention: AttentionCos
     const graph = timed[n];
     const timing = graph === undefined ? undefined : timings[graph.timing];
     if (graph === undefined || timing === undefined) continue;
+    const again = graph.again === null ? undefined : timings[graph.again];
+    const runs = again === undefined ? 1 : 2;
     model.cacheElementBytes = Math.max(model.cacheElementBytes, timing.cacheElementBytes);
-    setReading(model.peakGrowth, n, peakGrowthOf(graph, timing), memoryReadingError);
-    setReading(model.loadMs, n, timing.loadMs, loadReadingError);
+    const memoryError = spreads.memory.relative / Math.sqrt(runs);
+    const loadPeak = meanOf(timing, again, loadPeakOf);
+    setReading(model.loadPeak, n, loadPeak, memoryError * loadPeak);
+    const loaded = Math.max(1, meanOf(timing, again, loadedOf) - cacheBytes(graph, timing));
+    setReading(model.loaded, n, loaded, memoryError * loaded);
+    const loadMs = meanOf(timing, again, loadMsOf);
+    setReading(model.loadMs, n, loadMs, loadReadingError * loadMs);
     for (const { ms } of timing.decode) excesses[samples++] = ms.p90 / ms.median - 1;
     for (const { ms } of timing.prefill) excesses[samples++] = ms.p90 / ms.median - 1;
   }
+  slot.lengths = null;
+  model.runningBytes = runningBytes;
   model.attention = attention;
+  model.spreads = spreads;
   model.relativeExcessP90 = Math.max(0, medianOfSorted(excesses.sort()));
   slot.fitted =
-    fitNonNegative(byWeights, model.peakGrowth) &&
+    fitNonNegative(byWeights, model.loadPeak) &&
+    fitNonNegative(byWeights, model.loaded) &&
     fitNonNegative(byWeights, model.loadMs) &&
-    fitSeries(model.decode, slot.decode, (timing, point) => timings[timing]?.decode[point]?.ms) &&
-    fitSeries(model.prefill, slot.prefill, (timing, point) => timings[timing]?.prefill[point]?.ms);
+    fitSeries(model.decode, slot.decode, spreads.decode, (timing, point) => timings[timing]?.decode[point]?.ms) &&
+    fitSeries(model.prefill, slot.prefill, spreads.prefill, (timing, point) => timings[timing]?.prefill[point]?.ms);
 }
 
 function fitSeries(
   models: readonly CostModel[],
   series: readonly SeriesLayout[],
+  spread: RunSpread,
   sampleAt: (timing: number, point: number) => Sample | undefined,
 ): boolean {
   for (let length = 0; length < series.length; length++) {
@@ -148,37 +202,72 @@ function fitSeries(
     if (model === undefined || layout === undefined) return false;
     for (let n = 0; n < layout.places.length; n++) {
       const place = layout.places[n];
-      const sample = place === undefined ? undefined : sampleAt(place.timing, place.point);
-      if (sample === undefined) return false;
-      model.values[n] = sample.median;
-      model.errors[n] = standardError(sample);
+      const first = place === undefined ? undefined : sampleAt(place.timing, place.point);
+      if (place === undefined || first === undefined) return false;
+      const second = place.again === null ? undefined : sampleAt(place.again, place.point);
+      setSamples(model, n, first, second, spread);
     }
     if (!fitNonNegative(layout.design, model)) return false;
   }
   return true;
 }
 
-function setReading({ values, errors }: LinearModel, n: number, read: number, relativeError: number): void {
-  const value = Math.max(1, read);
+function setReading({ values, errors }: LinearModel, n: number, value: number, standardError: number): void {
   values[n] = value;
-  errors[n] = relativeError * value;
-}
-
-/** Of a median of n normal values: 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
-function standardError({ relativeSpread, median, repetitions }: Sample): number {
-  const sigma = (relativeSpread * median) / 1.349;
-  return (1.2533 * sigma) / Math.sqrt(repetitions);
+  errors[n] = standardError;
 }
 
 /**
- * While a graph loads, weights may be in memory twice (as mapped and as packed for the kernels), so the peak grows with
- * the weights too, and is fitted as a whole. The cache of a kit's run is known and taken out.
+ * The mean of both runs, each weighted by the inverse of its variance: of runs on this device, and of the median of its own
+ * repetitions (random effects; DerSimonian and Laird 1986).
  */
-function peakGrowthOf({ cacheElementsPerToken }: TimedGraph, timing: KitTiming): number {
+function setSamples(model: LinearModel, n: number, first: Sample, second: Sample | undefined, spread: RunSpread): void {
+  const { relative } = spread;
+  const firstOwn = relativeError(first);
+  const one = first.median * first.median * (relative * relative + firstOwn * firstOwn);
+  if (second === undefined) {
+    setReading(model, n, first.median, Math.sqrt(one));
+    return;
+  }
+  const secondOwn = relativeError(second);
+  const other = second.median * second.median * (relative * relative + secondOwn * secondOwn);
+  const sum = one + other;
+  const share = sum === 0 ? 0.5 : other / sum;
+  const error = sum === 0 ? 0 : Math.sqrt((one * other) / sum);
+  setReading(model, n, share * first.median + (1 - share) * second.median, error);
+}
+
+/** Of both visits to a graph, or of its only one; at least 1, since costs are never negative. */
+function meanOf(timing: KitTiming, again: KitTiming | undefined, read: (timing: KitTiming) => number): number {
+  const first = read(timing);
+  return Math.max(1, again === undefined ? first : (first + read(again)) / 2);
+}
+
+function loadMsOf({ loadMs }: KitTiming): number {
+  return loadMs;
+}
+
+function loadedOf({ loadedMemoryBytes }: KitTiming): number {
+  return loadedMemoryBytes;
+}
+
+/** While a graph loads, a part of its weights is in memory twice: as mapped and as packed for the kernels. */
+function loadPeakOf({ loadPeakMemoryBytes, loadedMemoryBytes }: KitTiming): number {
+  return loadPeakMemoryBytes ?? loadedMemoryBytes;
+}
+
+/** The cache of a kit's run is known and taken out. */
+function cacheBytes({ cacheElementsPerToken }: TimedGraph, timing: KitTiming): number {
   let longest = timing.cacheTokens;
   for (const { contextTokens } of timing.decode) longest = Math.max(longest, contextTokens + 1);
-  const cacheBytes = timing.cacheElementBytes * cacheElementsPerToken * longest;
-  return timing.loadedMemoryBytes + timing.runningMemoryBytes - cacheBytes;
+  return timing.cacheElementBytes * cacheElementsPerToken * longest;
+}
+
+/** Of the graph that took most: the one that was timed with a long prompt. */
+function runningBytesOf(timings: readonly KitTiming[]): number {
+  let most = 0;
+  for (const { runningMemoryBytes } of timings) most = Math.max(most, runningMemoryBytes);
+  return most;
 }
 
 function medianOfSorted(sorted: Float64Array): number {

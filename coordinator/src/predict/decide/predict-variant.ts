@@ -1,26 +1,19 @@
 import type { Prediction, VariantPrediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import type { CorrectionFactors } from "./corrections.ts";
-import type { CostModel, DeviceModel, FormatModel } from "./device-model.ts";
+import type { DeviceModel, FormatModel } from "./device-model.ts";
 import { estimateOf, varianceOf } from "./least-squares.ts";
-import type { LengthWeights, RequestLengths } from "./length-weights.ts";
+import type { RequestLengths } from "./length-weights.ts";
 import type { MeasuredPower } from "./measured-power.ts";
+import { uncertaintyFloor } from "./request-costs.ts";
 import type { MixedFeatures, ShapeFeatures } from "./shape-features.ts";
 
-/** No prediction claims to be nearer than this, however calm the measurements were (ours: the repeat-measurement floor). */
-export const uncertaintyFloor = 0.05;
-/** Added where a layer's cost had to be taken from its parameters, since only one FFN size was measured (ours). */
-const singleWidthUncertainty = 0.1;
-/** Added per doubling of the length beyond the longest measured one (ours: attention grows faster than the line). */
-const extrapolationUncertainty = 0.1;
-/** Relative error given to the attention's part of a cost (ours: it is timed on one graph). */
-const attentionUncertainty = 0.1;
+/** No prediction of memory claims to be nearer than this (ours: page granularity and allocator slack). */
+const memoryUncertaintyFloor = 0.02;
 /** Agents enforce a CPU quota over periods of this length: a process that used its share up stalls for the rest of one. */
 const quotaPeriodMs = 10;
 /** A load is timed once, and from a warm page cache (ours). */
 const loadUncertainty = 0.5;
-/** One-sided 95 % quantile of the normal distribution. */
-const oneSided95 = 1.645;
 
 /** A device's side of a prediction. */
 export interface PredictionDevice {
@@ -107,24 +100,17 @@ export function writePrediction(
   if (measurements.baseMemoryBytes === null) {
     return { problem: "memory-not-measured", message: "the device has not reported its memory without a model" };
   }
-  const { decode, prefill } = lengths.of(model.layout);
-  writeTime(model, model.decode, decode, model.attention?.decodeMs, shape, into, at);
-  writeTime(model, model.prefill, prefill, model.attention?.prefillMs, shape, into, at + 2);
+  const { decode, prefill } = model.costsOf(lengths);
+  decode.write(shape, model.relativeExcessP90, into, at);
+  prefill.write(shape, model.relativeExcessP90, into, at + 2);
   into[at] = (into[at] ?? 0) * factors.tpotMs;
   into[at + 2] = (into[at + 2] ?? 0) * factors.ttftMs;
   if (cpuQuota !== null) {
     addStall(cpuQuota, lengths.steps, into, at);
     addStall(cpuQuota, 1, into, at + 2);
   }
-  const byWeights = shape[model.byWeights];
-  const cacheBytes = cacheElementBytes(model, shape) * shape.cacheElementsPerToken * variant.contextTokens;
-  const peakBytes =
-    measurements.baseMemoryBytes + tokenizerBytes(shape) + estimateOf(model.peakGrowth, byWeights) + cacheBytes;
-  into[at + 4] = peakBytes * factors.peakMemoryBytes;
-  into[at + 5] = Math.max(
-    uncertaintyFloor,
-    (oneSided95 * Math.sqrt(varianceOf(model.peakGrowth, byWeights))) / peakBytes,
-  );
+  writeMemory(model, variant, measurements.baseMemoryBytes + tokenizerBytes(shape), into, at + 4);
+  into[at + 4] = (into[at + 4] ?? 0) * factors.peakMemoryBytes;
   // While a variant is put together its chunks and its files are both there.
   into[at + 6] = 2 * artifactBytes + previousArtifactBytes;
   into[at + 7] = 0.01;
@@ -133,7 +119,7 @@ export function writePrediction(
   into[at + 8] = known ? artifactBytes / rate.median : Number.NaN;
   into[at + 9] = known ? Math.max(uncertaintyFloor, rate.relativeSpread) : Number.NaN;
   writeEnergy(power, lengths.steps, into, at);
-  into[at + 12] = estimateOf(model.loadMs, byWeights);
+  into[at + 12] = estimateOf(model.loadMs, shape[model.byWeights]);
   into[at + 13] = loadUncertainty;
   return null;
 }
@@ -196,6 +182,30 @@ function addStall(cpuQuota: number, steps: number, numbers: Float64Array, at: nu
   if (value > 0) numbers[at + 1] = (numbers[at + 1] ?? 0) + stallMs / steps / value;
 }
 
+/**
+ * The peak comes while the weights are packed, or later, when the cache is there and runs have their buffers; by then tokens have
+ * brought in the rows of the embedding, which a runtime maps from the file beside the head's packed copy.
+ */
+function writeMemory(
+  model: FormatModel,
+  { shape, contextTokens }: PredictionVariant,
+  baseBytes: number,
+  into: Float64Array,
+  at: number,
+): void {
+  const byWeights = shape[model.byWeights];
+  const cacheBytes = cacheElementBytes(model, shape) * shape.cacheElementsPerToken * contextTokens;
+  const loading = estimateOf(model.loadPeak, byWeights);
+  const loaded = estimateOf(model.loaded, byWeights);
+  const serving = loaded + cacheBytes + shape.embeddingRowsBytes + model.runningBytes;
+  const [grown, peak] = loading > serving ? [model.loadPeak, loading] : [model.loaded, serving];
+  const { relative, quantile } = model.spreads.memory;
+  const ownRun = relative * Math.max(loading, loaded);
+  const error = quantile * Math.sqrt(varianceOf(grown, byWeights) + ownRun * ownRun);
+  into[at] = baseBytes + peak;
+  into[at + 1] = Math.max(memoryUncertaintyFloor, error / (baseBytes + peak));
+}
+
 /** A request's time at the measured power, shared by its tokens. Its times may all be wrong the same way: errors add up. */
 function writeEnergy(power: MeasuredPower | null, steps: number, numbers: Float64Array, at: number): void {
   const decodeMs = steps * (numbers[at] ?? 0);
@@ -204,44 +214,6 @@ function writeEnergy(power: MeasuredPower | null, steps: number, numbers: Float6
   const errorMs = decodeMs * (numbers[at + 1] ?? 0) + prefillMs * (numbers[at + 3] ?? 0);
   numbers[at + 10] = power === null ? Number.NaN : (power.watts * ms) / 1000 / (steps + 1);
   numbers[at + 11] = power === null ? Number.NaN : (ms === 0 ? 0 : errorMs / ms) + power.relativeSpread;
-}
-
-function writeTime(
-  format: FormatModel,
-  series: readonly CostModel[],
-  lengths: LengthWeights,
-  attentionMs: number | undefined,
-  shape: ShapeFeatures,
-  into: Float64Array,
-  at: number,
-): void {
-  const attention = (attentionMs ?? 0) * shape.heads * lengths.attention;
-  let value = attention;
-  let variance = 0;
-  let systematic = 0;
-  for (let index = 0; index < series.length; index++) {
-    const weight = lengths.weights[index] ?? 0;
-    const costModel = series[index];
-    if (weight === 0 || costModel === undefined) continue;
-    const { kind, model } = costModel;
-    // Written out: this runs for every length, variant and device of a fleet, and a call would box what it returns.
-    const features = shape[kind];
-    const { coefficients, errors, projection } = model;
-    const squares = projection.squaredLeverage(features);
-    let cost = 0;
-    for (let i = 0; i < coefficients.length; i++) cost += (coefficients[i] ?? 0) * (features[i] ?? 0);
-    let square = 0;
-    for (let n = 0; n < errors.length; n++) square += (squares[n] ?? 0) * (errors[n] ?? 0) * (errors[n] ?? 0);
-    value += weight * cost;
-    variance += weight * weight * square;
-    if (kind === "parameters") systematic = singleWidthUncertainty;
-  }
-  value = Math.max(0, value);
-  const reach = Math.max(series.at(-1)?.tokens ?? 1, format.attention?.tokens ?? 1);
-  systematic += Math.max(0, Math.log2(lengths.longest / reach)) * extrapolationUncertainty;
-  const error = value === 0 ? 0 : (oneSided95 * Math.sqrt(variance) + attentionUncertainty * attention) / value;
-  into[at] = value;
-  into[at + 1] = Math.max(uncertaintyFloor, (1 + format.relativeExcessP90) * (1 + error + systematic) - 1);
 }
 
 /** Memory of a loaded tokenizer (ours: SmolLM2's 49,152 entries take 45 to 60 MB of JavaScript objects). */

@@ -1,5 +1,12 @@
 import { formatKey, type VariantShape } from "@espalier/shared/contracts/shape";
-import { ffnColumns, kvCacheElements, layerParameters, matrixParameters, totalHeads } from "./layer-cost.ts";
+import {
+  ffnColumns,
+  kvCacheElements,
+  layerParameters,
+  matrixParameters,
+  storedRowBytes,
+  totalHeads,
+} from "./layer-cost.ts";
 
 /** What a prediction needs of a shape, computed once for a whole fleet. */
 export interface ShapeFeatures {
@@ -14,6 +21,8 @@ export interface ShapeFeatures {
   weights: readonly number[];
   /** `[bytes of the weights]` */
   bytes: readonly number[];
+  /** Of the embedding's rows as they are stored, which lie in memory beside the head's once tokens have used them. */
+  embeddingRowsBytes: number;
   heads: number;
   cacheElementsPerToken: number;
   /** Its cache may be of int8. */
@@ -46,6 +55,7 @@ export function featuresOf(shape: VariantShape): ShapeFeatures {
     parameters: [1, layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0)],
     weights: [1, shape.weightBytes],
     bytes: [shape.weightBytes],
+    embeddingRowsBytes: shape.vocabularySize * storedRowBytes(shape.embeddingFormat, shape.hiddenSize),
     heads: totalHeads(shape),
     cacheElementsPerToken: kvCacheElements(shape, 1),
     int8Cache: shape.kvCache === "int8",

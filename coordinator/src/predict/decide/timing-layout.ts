@@ -13,6 +13,8 @@ export interface TimingLayout {
   /** In the kit's order. */
   formats: readonly FormatLayout[];
   attention: AttentionLayout | null;
+  /** Graphs that were timed twice, with points of equal lengths. */
+  repeated: readonly Visits[];
   describes(timings: readonly KitTiming[]): boolean;
 }
 
@@ -32,10 +34,15 @@ export interface FormatLayout {
   differenceFrom(shape: ShapeFeatures): string | null;
 }
 
-export interface TimedGraph {
+/** Where a graph's timing is, and that of its second visit, if there was one. */
+export interface Visits {
+  timing: number;
+  again: number | null;
+}
+
+export interface TimedGraph extends Visits {
   graph: KitGraphShape;
   cacheElementsPerToken: number;
-  timing: number;
 }
 
 /** The points of one length. */
@@ -44,35 +51,37 @@ export interface SeriesLayout {
   tokens: number;
   design: Design;
   /** One for each observation of the design. */
-  places: readonly { timing: number; point: number }[];
+  places: readonly (Visits & { point: number })[];
 }
 
 export function layOutTimings(formats: readonly KitFormat[], timings: readonly KitTiming[]): TimingLayout {
-  const positions = new Map(timings.map(({ graphId }, position) => [graphId, position]));
+  const visits = visitsOf(timings);
   const timed = formats.map(({ graphs }) =>
     graphs.flatMap((graph, index) => {
-      const timing = positions.get(graph.id);
-      return timing === undefined ? [] : [{ graph, index, timing }];
+      const found = visits.get(graph.id);
+      return found === undefined ? [] : [{ graph, index, ...found }];
     }),
   );
   const attention = attentionLayout(timed.flat(), timings);
   return {
     attention,
+    repeated: [...visits.values()].filter(({ again }) => again !== null),
     formats: formats.map((format, at): FormatLayout => {
       const graphs = timed[at] ?? [];
       const series = (what: "decode" | "prefill") =>
         layOutSeries(
           format,
-          graphs.map(({ index, timing }) => ({ index, timing, lengths: lengthsOf(timings[timing], what) })),
+          graphs.map((graph) => ({ ...graph, lengths: lengthsOf(timings[graph.timing], what) })),
         );
       return {
         format,
         decode: series("decode"),
         prefill: series("prefill"),
-        timed: graphs.map(({ graph, timing }) => ({
+        timed: graphs.map(({ graph, timing, again }) => ({
           graph,
           cacheElementsPerToken: kvCacheElements(graph.shape, 1),
           timing,
+          again,
         })),
         byWeights: determined(
           format,
@@ -86,6 +95,18 @@ export function layOutTimings(formats: readonly KitFormat[], timings: readonly K
     }),
     describes: (others) => timedAlike(timings, others),
   };
+}
+
+/** By graph: its first timing, and the first further one that has the same points. */
+function visitsOf(timings: readonly KitTiming[]): Map<string, Visits> {
+  const visits = new Map<string, Visits>();
+  timings.forEach((timing, position) => {
+    const { graphId } = timing;
+    const first = visits.get(graphId);
+    if (first === undefined) visits.set(graphId, { timing: position, again: null });
+    else if (first.again === null && samePoints(timings[first.timing], timing)) first.again = position;
+  });
+  return visits;
 }
 
 function samplesOf(timing: KitTiming | undefined): number {
@@ -106,7 +127,7 @@ function rememberedBy<Key extends object, Value>(make: (key: Key) => Value): (ke
 /** One series per length that enough graphs were timed at. */
 function layOutSeries(
   format: KitFormat,
-  graphs: readonly { index: number; timing: number; lengths: readonly number[] }[],
+  graphs: readonly (Visits & { index: number; lengths: readonly number[] })[],
 ): SeriesLayout[] {
   const lengths = new Set(graphs.flatMap((graph) => graph.lengths));
   return [...lengths]
@@ -115,7 +136,7 @@ function layOutSeries(
       const at = graphs.filter((graph) => graph.lengths.includes(tokens));
       const timed = at.reduce((bits, { index }) => bits | (1 << index), 0);
       const found = determined(format, ["columns", "parameters"], timed);
-      const places = at.map((graph) => ({ timing: graph.timing, point: graph.lengths.indexOf(tokens) }));
+      const places = at.map(({ timing, again, lengths: its }) => ({ timing, again, point: its.indexOf(tokens) }));
       return found === null ? [] : [{ ...found, tokens, places }];
     });
 }
@@ -144,14 +165,19 @@ function timedAlike(a: readonly KitTiming[], b: readonly KitTiming[]): boolean {
   if (a.length !== b.length) return false;
   for (let n = 0; n < a.length; n++) {
     const [one, other] = [a[n], b[n]];
-    if (one === undefined || other === undefined || one.graphId !== other.graphId) return false;
-    if (one.decode.length !== other.decode.length || one.prefill.length !== other.prefill.length) return false;
-    for (let i = 0; i < one.decode.length; i++) {
-      if (one.decode[i]?.contextTokens !== other.decode[i]?.contextTokens) return false;
-    }
-    for (let i = 0; i < one.prefill.length; i++) {
-      if (one.prefill[i]?.promptTokens !== other.prefill[i]?.promptTokens) return false;
-    }
+    if (one?.graphId !== other?.graphId || !samePoints(one, other)) return false;
+  }
+  return true;
+}
+
+function samePoints(one: KitTiming | undefined, other: KitTiming | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  if (one.decode.length !== other.decode.length || one.prefill.length !== other.prefill.length) return false;
+  for (let i = 0; i < one.decode.length; i++) {
+    if (one.decode[i]?.contextTokens !== other.decode[i]?.contextTokens) return false;
+  }
+  for (let i = 0; i < one.prefill.length; i++) {
+    if (one.prefill[i]?.promptTokens !== other.prefill[i]?.promptTokens) return false;
   }
   return true;
 }

@@ -23,7 +23,7 @@ export const ordinaryCosts: TrueCosts = {
   ffnColumnMs: 0.0003,
   contextMs: 0.00005,
   factors: { q8b128: 1, q4b32a: 0.8, q4b128a: 0.55 },
-  baseMemoryBytes: 90e6,
+  baseMemoryBytes: 57.5e6,
   memoryPerWeightByte: 1.1,
 };
 
@@ -131,8 +131,10 @@ export function syntheticTimings(
       ms: sample(truePrefillMs(costs, graph.shape, promptTokens)),
     })),
     loadMs: 10,
-    loadedMemoryBytes: 1e6 + costs.memoryPerWeightByte * graph.weightsBytes,
-    runningMemoryBytes: 5e6 + cacheElementBytes * kvCacheElements(graph.shape, 513),
+    loadedMemoryBytes:
+      1e6 + costs.memoryPerWeightByte * graph.weightsBytes + cacheElementBytes * kvCacheElements(graph.shape, 513),
+    runningMemoryBytes: 5e6,
+    loadPeakMemoryBytes: 30e6 + costs.memoryPerWeightByte * graph.weightsBytes,
     watts,
   }));
 }
