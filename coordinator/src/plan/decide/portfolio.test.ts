@@ -63,6 +63,25 @@ test("a search that was cut short says how far it may be from the best, and is n
   }
 });
 
+test("the bound of a search that was cut short is never above the best portfolio, and far nearer than all candidates at once", () => {
+  const gaps: number[] = [];
+  const looseGaps: number[] = [];
+  for (let seed = 1; seed <= 60; seed++) {
+    const request = randomRequest(seed, 12, 25);
+    const cut = choosePortfolio({ ...request, maxNodes: 1 });
+    const exact = choosePortfolio(request);
+    if (cut.unserved !== exact.unserved || exact.totalLoss === 0) continue;
+    assert.ok(cut.totalLoss - cut.gap <= exact.totalLoss + 1e-9, `seed ${seed}`);
+    const withAll = choosePortfolio({ ...request, maxVariants: 12 });
+    if (withAll.unserved !== exact.unserved) continue;
+    gaps.push((exact.totalLoss - (cut.totalLoss - cut.gap)) / exact.totalLoss);
+    looseGaps.push((exact.totalLoss - withAll.totalLoss) / exact.totalLoss);
+  }
+  assert.ok(gaps.length > 10, `${gaps.length} cases`);
+  const mean = (shares: number[]) => shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  assert.ok(mean(gaps) < mean(looseGaps) / 2, `${mean(gaps)} beside ${mean(looseGaps)}`);
+});
+
 test("serving one more device goes before quality", () => {
   const groups = [
     { devices: 10, feasible: [0, 2] },

@@ -1,3 +1,5 @@
+import { lossBound } from "./portfolio-bound.ts";
+
 /** Devices with the same feasible candidates. `feasible` holds candidate indices, ascending (index 0 is the best quality). */
 export interface DemandGroup {
   devices: number;
@@ -72,12 +74,12 @@ export function choosePortfolio({ maxNodes, ...request }: PortfolioRequest): Por
   };
   visit(0, [], nothing(groups.length), 0);
 
-  const bound = costOf(groups, rest[0] ?? nothing(groups.length), 0);
+  const devices = groups.map((group) => group.devices);
   return {
     chosen: [...best].sort((a, b) => a - b),
     unserved: bestCost.unserved,
     totalLoss: bestCost.loss,
-    gap: exhausted ? Math.max(0, bestCost.loss - bound.loss) : 0,
+    gap: exhausted ? Math.max(0, bestCost.loss - lossBound({ losses, devices, maxVariants, known: bestCost })) : 0,
   };
 }
 
