@@ -1,4 +1,5 @@
 import { digestOfJson } from "@espalier/shared/contracts/digest";
+import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import type { PlanDevice, PlanRequest } from "../../coordinator/src/plan/decide/make-plan.ts";
 import { syntheticCandidates } from "../../coordinator/src/plan/testing/synthetic-candidates.ts";
 import {
@@ -40,15 +41,28 @@ export function syntheticFleet(devices: number, seed = 1): PlanDevice[] {
       ffnColumnMs: own * ordinaryCosts.ffnColumnMs,
     };
     const deviceId = `device-${index}`;
+    const profile = syntheticProfile({ deviceId, kit, kitDigest, costs, cpuModel, memoryBytes });
+    // As agents time a kit: every graph twice, which differ a little.
+    const first = profile.measurements.kit?.timings ?? [];
+    const timings = [...first, ...first.map((timing) => slowed(timing, 0.97 + 0.06 * next()))];
     return {
       deviceId,
       name: deviceId,
       labels: { kind: String(index % kinds.length) },
-      profile: syntheticProfile({ deviceId, kit, kitDigest, costs, cpuModel, memoryBytes }),
+      profile: { ...profile, measurements: { ...profile.measurements, kit: { kitDigest, timings } } },
       missing: "",
       active: null,
     };
   });
+}
+
+function slowed(timing: KitTiming, by: number): KitTiming {
+  const times = (ms: Sample): Sample => ({ ...ms, median: ms.median * by, p90: ms.p90 * by });
+  return {
+    ...timing,
+    decode: timing.decode.map(({ contextTokens, ms }) => ({ contextTokens, ms: times(ms) })),
+    prefill: timing.prefill.map(({ promptTokens, ms }) => ({ promptTokens, ms: times(ms) })),
+  };
 }
 
 export function planRequest(devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]> = {}): PlanRequest {

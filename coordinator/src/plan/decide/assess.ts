@@ -45,6 +45,8 @@ export interface AssessContext {
 /** What is known of one device before the portfolio is chosen. */
 export interface Assessment {
   device: PlanDevice;
+  /** Empty where it isn't measured. */
+  hardwareClass: string;
   limits: LimitBounds;
   /** The fleet's predictions, and where this device's begin: candidate i's at `at + i * predictionWidth`; NaN where refused. */
   predictions: Float64Array;
@@ -93,11 +95,12 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
     const { profile } = device;
     if (profile === null) {
       predictions.fill(Number.NaN, at, at + width);
-      return { device, limits: noBounds, predictions, at, options: intern([], []) };
+      return { device, hardwareClass: "", limits: noBounds, predictions, at, options: intern([], []) };
     }
     const limits = context.boundsOf(device.labels, profile.budget);
     const { allowed } = limits;
-    const side = predictionDevice(profile, context);
+    const { hardwareClass } = context.classify(profile);
+    const side = predictionDevice(profile, hardwareClass, context);
     const feasible: number[] = [];
     const near: number[] = [];
     for (let candidate = 0; candidate < context.variants.length; candidate++) {
@@ -119,7 +122,7 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
       const step = stepOf(upperAt(predictions, begin, broken), allowed[broken] ?? Infinity);
       if (step !== null) near.push(candidate, broken, step);
     }
-    return { device, limits, predictions, at, options: intern(feasible, near) };
+    return { device, hardwareClass, limits, predictions, at, options: intern(feasible, near) };
   });
 }
 
@@ -131,12 +134,16 @@ export function refusalOf(
   context: AssessContext,
 ): Refusal | null {
   const numbers = new Float64Array(predictionWidth);
-  return predict(device, predictionDevice(profile, context), candidate, context, numbers, 0);
+  const side = predictionDevice(profile, context.classify(profile).hardwareClass, context);
+  return predict(device, side, candidate, context, numbers, 0);
 }
 
-function predictionDevice(profile: DeviceProfile, { fit, classify, factorsOf }: AssessContext): PredictionDevice {
-  const { measurements, budget } = profile;
-  const corrected = factorsOf(classify(profile).hardwareClass);
+function predictionDevice(
+  { measurements, budget }: DeviceProfile,
+  hardwareClass: string,
+  { fit, factorsOf }: AssessContext,
+): PredictionDevice {
+  const corrected = factorsOf(hardwareClass);
   const slowdown = sustainedSlowdown(measurements);
   const { tpotMs, ttftMs, peakMemoryBytes } = corrected;
   const factors =
@@ -175,6 +182,15 @@ export function upperEnd(
   limit: (typeof limitNames)[number],
 ): number {
   return upperAt(predictions, at + candidate * predictionWidth, limitIndex[limit]);
+}
+
+/** The predicted value itself; NaN as in `upperEnd`. */
+export function expected(
+  { predictions, at }: Pick<Assessment, "predictions" | "at">,
+  candidate: number,
+  limit: (typeof limitNames)[number],
+): number {
+  return predictions[at + candidate * predictionWidth + 2 * limitIndex[limit]] ?? Number.NaN;
 }
 
 /** Predictions come in the order of the limits. */

@@ -1,16 +1,16 @@
 import type { ClassCorrection } from "@espalier/shared/contracts/correction";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import type { Kit } from "@espalier/shared/contracts/kit";
-import type { Plan, PlannedDevice, PlannedVariant } from "@espalier/shared/contracts/plan";
+import type { Plan, PlannedVariant } from "@espalier/shared/contracts/plan";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { alternatives, type Kind } from "./alternatives.ts";
-import { type Assessment, assessFleet, contextOf } from "./assess.ts";
+import { type Assessment, assessFleet, contextOf, upperEnd } from "./assess.ts";
 import { type Candidate, compareCandidates, floorBreaches, klUpperBound } from "./candidate.ts";
 import { limitNames } from "./device-limits.ts";
 import { fleetCost } from "./fleet-cost.ts";
 import { planDevice } from "./plan-device.ts";
-import { choosePortfolio, type DemandGroup, type Portfolio } from "./portfolio.ts";
+import { bestFeasible, choosePortfolio, type DemandGroup, type Portfolio } from "./portfolio.ts";
 
 export interface PlanDevice {
   deviceId: string;
@@ -61,21 +61,38 @@ export function makePlan(request: PlanRequest): Plan {
     kinds.map(({ options }) => options.feasible),
     maxVariants,
   );
-  const planned = assessments.map((assessment) => planDevice(assessment, context, portfolio, maxVariants));
-  const devicesOf = Map.groupBy(planned, ({ choice }) => choice?.recipeDigest);
-  const frontier = ranked.map((candidate) => toVariant(candidate, devicesOf.get(candidate.recipeDigest)?.length ?? 0));
+  const choices = kinds.map(({ options }) => bestFeasible(portfolio.chosen, options.feasible));
+  const devicesOf = new Map<Candidate | undefined, number>();
+  for (const [kind, { devices }] of kinds.entries()) {
+    const candidate = aboveFloor[choices[kind] ?? -1];
+    devicesOf.set(candidate, (devicesOf.get(candidate) ?? 0) + devices);
+  }
+  const frontier = ranked.map((candidate) => toVariant(candidate, devicesOf.get(candidate) ?? 0));
+  const rows = writtenOnce(() => assessments.map((one) => planDevice(one, context, portfolio, maxVariants)));
   return {
     schemaVersion: 1,
     modelDigest: request.modelDigest,
     modelName: request.modelName,
     checkIndex: request.checkIndex,
     variants: frontier.filter((variant) => variant.devices > 0),
-    devices: planned,
-    corrections: correctionsAmong(request.corrections, planned),
+    // Every device is decided; its row, figures and reasons, is written when it is asked for.
+    get devices() {
+      return rows();
+    },
+    corrections: correctionsAmong(request.corrections, assessments),
     alternatives: alternatives(kinds, limitedBy(assessments), aboveFloor, portfolio, maxVariants, choose),
-    cost: fleetCost(assessments, planned, context, request.buildSeconds),
+    cost: fleetCost(assessments, choices, context, request.buildSeconds),
     frontier,
-    notes: [...notes(portfolio, ranked, aboveFloor), ...unknownEnergy(planned)],
+    notes: [...notes(portfolio, ranked, aboveFloor), ...unknownEnergy(assessments, choices)],
+  };
+}
+
+/** What `make` gives, made when it is first asked for. */
+function writtenOnce<Value>(make: () => Value): () => Value {
+  let made: { value: Value } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }
 
@@ -96,9 +113,9 @@ function toVariant(candidate: Candidate, devices: number): PlannedVariant {
 
 function correctionsAmong(
   corrections: readonly ClassCorrection[],
-  planned: readonly PlannedDevice[],
+  assessments: readonly Assessment[],
 ): ClassCorrection[] {
-  const present = new Set(planned.map(({ hardwareClass }) => hardwareClass));
+  const present = new Set(assessments.map(({ hardwareClass }) => hardwareClass));
   return corrections.filter(({ hardwareClass }) => present.has(hardwareClass));
 }
 
@@ -154,10 +171,12 @@ function notes(portfolio: Portfolio, ranked: readonly Candidate[], aboveFloor: r
 }
 
 /** A limit that can't be held against a device must not look kept. */
-function unknownEnergy(planned: readonly PlannedDevice[]): string[] {
-  const unknown = planned.filter(
-    ({ limits, choice }) => limits.joulesPerToken !== undefined && choice?.prediction.joulesPerToken === null,
-  ).length;
+function unknownEnergy(assessments: readonly Assessment[], choices: readonly (number | undefined)[]): string[] {
+  const unknown = assessments.filter((assessment) => {
+    const choice = choices[assessment.options.id];
+    if (choice === undefined || assessment.limits.limits.joulesPerToken === undefined) return false;
+    return Number.isNaN(upperEnd(assessment, choice, "joulesPerToken"));
+  }).length;
   if (unknown === 0) return [];
   const devices = unknown === 1 ? "1 device" : `${unknown} devices`;
   return [`The limit on energy per token says nothing of ${devices} without a readable energy counter.`];
