@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,25 @@ def test_sensitivity_reports_each_candidate_and_rejects_the_impossible(tmp_path:
     found = by_digest[recipe_digest(refitted)]["quality"]
     assert found["kl"] == pytest.approx(expected.kl, rel=1e-4)
     assert found["perplexity"] == pytest.approx(expected.perplexity, rel=1e-5)
+
+
+def test_sensitivity_tells_each_slice_beside_the_dense_model(tmp_path: Path) -> None:
+    asked = request((Recipe(Pruning("cfsp-rel", 0.3, 8, True)), Recipe()))
+    names = ["code" if index % 2 else "prose" for index in range(len(TEXT))]
+    windows = evaluation_windows(asked.checkpoint.tokenizer, TEXT, length=32, tokens=300, slices=names)
+    report = run_sensitivity(
+        replace(asked, evaluation=replace(asked.evaluation, windows=windows)), StageCache(tmp_path)
+    )
+    pruned, dense = (entry["slices"] for entry in report["candidates"])
+    assert [part["name"] for part in pruned] == ["code", "prose"]
+    assert sum(part["tokens"] for part in pruned) == windows.tokens
+    whole = report["candidates"][0]["quality"]
+    weighted = sum(part["tokens"] * part["quality"]["kl"] for part in pruned) / windows.tokens
+    assert weighted == pytest.approx(whole["kl"], rel=1e-9)
+    assert all(part["logPerplexityHalfWidth"] > 0 for part in pruned)
+    for part in dense:
+        assert part["quality"] == part["dense"]
+        assert (part["quality"]["kl"], part["logPerplexityHalfWidth"]) == (0.0, 0.0)
 
 
 def test_a_second_job_reuses_the_first_ones_stages(tmp_path: Path) -> None:

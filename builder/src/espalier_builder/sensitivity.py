@@ -14,7 +14,9 @@ from espalier_builder.artifact.report import EvaluationText, protocol
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import Pruning, Recipe, digest_of_json, recipe_digest, recipe_name, validate
 from espalier_builder.evaluate.dense_logits import DenseLogits
-from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
+from espalier_builder.evaluate.model import model_figures, reference_figures
+from espalier_builder.evaluate.quality import QualityAccumulator
+from espalier_builder.evaluate.slices import slice_qualities
 from espalier_builder.export.shape import variant_shape
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.apply import Pruned
@@ -56,7 +58,7 @@ def run_sensitivity(
     reference = stages.dense_logits(
         request.evaluation.windows, lambda share: progress(0.4 * PREPARATION * share, "dense model")
     )
-    dense_quality = evaluate_reference(request.evaluation.windows, reference)
+    figures = reference_figures(request.evaluation.windows, reference)
     progress(0.5 * PREPARATION, "collecting calibration statistics")
     calibration = stages.calibration(request.rows, request.seed)
 
@@ -74,7 +76,7 @@ def run_sensitivity(
             done = PREPARATION + (1 - PREPARATION) * (len(results) + len(rejected)) / len(request.candidates)
             progress(done, f"evaluating {recipe_name(recipe)}")
             try:
-                results[recipe_digest(recipe)] = _candidate(recipe, pruned, request, stages, reference)
+                results[recipe_digest(recipe)] = _candidate(recipe, pruned, request, stages, reference, figures)
             except BuilderError as error:
                 rejected[recipe_digest(recipe)] = f"{error.code}: {error}"
     progress(1.0, "done")
@@ -83,7 +85,7 @@ def run_sensitivity(
         "schemaVersion": 1,
         "modelDigest": request.model_digest,
         "protocol": protocol(request.evaluation, "pytorch"),
-        "dense": dense_quality.to_json(),
+        "dense": figures.quality(text_bytes=request.evaluation.windows.text_bytes).to_json(),
         "candidates": [results[digest] for digest, _ in asked if digest in results],
         "rejected": [
             {"recipe": recipe.to_json(), "reason": rejected[digest]} for digest, recipe in asked if digest in rejected
@@ -108,13 +110,18 @@ def unique(candidates: tuple[Recipe, ...]) -> list[tuple[str, Recipe]]:
 
 
 def _candidate(
-    recipe: Recipe, pruned: Pruned, request: SensitivityRequest, stages: ModelStages, reference: DenseLogits
+    recipe: Recipe,
+    pruned: Pruned,
+    request: SensitivityRequest,
+    stages: ModelStages,
+    reference: DenseLogits,
+    dense: QualityAccumulator,
 ) -> dict[str, Any]:
     started = time.perf_counter()
     made = stages.quantized(pruned.model, recipe, lambda: request.rows, request.seed)
-    if recipe == Recipe():
-        quality = evaluate_reference(request.evaluation.windows, reference)
-    else:
+    windows = request.evaluation.windows
+    figures = dense
+    if recipe != Recipe():
         model = pruned.model
         if recipe.quantization.method != "none":
             formats = variant_formats(made.formats, pruned.model.config.hidden_size)
@@ -123,11 +130,12 @@ def _candidate(
         if recipe.kv_cache is not None:
             rows = torch.cat([request.rows, control_rows(request.checkpoint.tokenizer, request.rows)])
             kv_scales = stages.kv_scales(model, recipe, rows, request.seed)
-        quality = evaluate_model(model, request.evaluation.windows, reference, kv_scales=kv_scales)
+        figures = model_figures(model, windows, reference, kv_scales=kv_scales)
     return {
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),
         "shape": variant_shape(pruned.model, recipe, made.formats),
-        "quality": quality.to_json(),
+        "quality": figures.quality(text_bytes=windows.text_bytes).to_json(),
+        "slices": [part.to_json() for part in slice_qualities(windows, dense, figures)],
         "seconds": time.perf_counter() - started,
     }

@@ -19,6 +19,7 @@ import { presentCorrections } from "./corrections.ts";
 import { type Candidate, floorBreaches } from "./decide/candidate.ts";
 import { exportedQuality } from "./decide/exported-quality.ts";
 import { makePlan, type PlanDevice } from "./decide/make-plan.ts";
+import { atBest } from "./decide/slice-bounds.ts";
 import type { ResolvedSpec } from "./resolve-spec.ts";
 import { typicalBuildSeconds } from "./typical-build.ts";
 import { hypotheticalDevices, type WhatIf } from "./what-if.ts";
@@ -56,7 +57,7 @@ export interface Planner {
 export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore }): Planner {
   async function candidatesOf({ resolved, sensitivity }: PlanInputs): Promise<Candidate[]> {
     const candidates: Candidate[] = [];
-    for (const { recipe, recipeDigest, shape, quality } of sensitivity.candidates) {
+    for (const { recipe, recipeDigest, shape, quality, slices } of sensitivity.candidates) {
       const base = { recipe, recipeDigest, name: recipeName(recipe) };
       const built = await findVariantByBuild(store.db, composeBuild(resolved.settings, recipe).jobId);
       const reported = built === null ? null : exportedQuality(built.report);
@@ -67,7 +68,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
           quality,
           qualitySource: "sensitivity",
           dense: sensitivity.dense,
-          slices: null,
+          slices: slices.map(atBest),
           artifact: null,
         });
         continue;

@@ -62,6 +62,17 @@ export const EvaluationReport = z.strictObject({
 });
 export type EvaluationReport = z.infer<typeof EvaluationReport>;
 
+/** One named slice of a sensitivity job's text: the dense model, and a candidate against it. */
+export const SensitivitySlice = z.strictObject({
+  name: z.string(),
+  tokens: z.int().positive(),
+  dense: Quality,
+  quality: Quality,
+  /** Half width of the 95 % confidence interval of ln(perplexity / the dense model's). */
+  logPerplexityHalfWidth: z.number().nonnegative(),
+});
+export type SensitivitySlice = z.infer<typeof SensitivitySlice>;
+
 /** Result of a sensitivity job: every candidate's quality before it is built, on the same few thousand tokens. */
 export const SensitivityReport = z.strictObject({
   schemaVersion: z.literal(1),
@@ -74,6 +85,8 @@ export const SensitivityReport = z.strictObject({
       recipeDigest: Digest,
       shape: VariantShape,
       quality: Quality,
+      /** By the `slice` of the evaluation dataset's lines; empty where they name none. */
+      slices: z.array(SensitivitySlice).default([]),
       seconds: z.number(),
     }),
   ),

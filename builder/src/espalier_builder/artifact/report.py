@@ -67,7 +67,15 @@ def evaluation_report(
             for row in rows
         ],
         "paired": figures.paired.to_json(),
-        "slices": [part.to_json() for part in figures.slices],
+        "slices": [
+            {
+                "name": part.name,
+                "tokens": part.tokens,
+                "dense": part.dense.to_json(),
+                "exported": part.quality.to_json(),
+            }
+            for part in figures.slices
+        ],
         "answers": answers,
         "costs": [{"stage": stage, "cost": cost.to_json()} for stage, cost in costs],
         "notes": notes,

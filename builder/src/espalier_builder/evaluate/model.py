@@ -21,7 +21,6 @@ class LogitsSource(Protocol):
     def of(self, window: int) -> Tensor: ...
 
 
-@torch.inference_mode()
 def evaluate_model(
     model: DecoderModel,
     windows: EvaluationWindows,
@@ -33,18 +32,35 @@ def evaluate_model(
 
     Raises what `QualityAccumulator` raises.
     """
+    return model_figures(model, windows, dense_logits, progress, kv_scales).quality(text_bytes=windows.text_bytes)
+
+
+@torch.inference_mode()
+def model_figures(
+    model: DecoderModel,
+    windows: EvaluationWindows,
+    dense_logits: LogitsSource,
+    progress: Callable[[float], None] = lambda _: None,
+    kv_scales: KvScales | None = None,
+) -> QualityAccumulator:
+    """What `evaluate_model` sums up, token by token."""
     accumulator = QualityAccumulator()
     for index, window in enumerate(windows.windows):
         logits = scored_logits(model, window, kv_scales)
         accumulator.add(dense_logits.of(index).to(logits.device), logits, window.targets.to(logits.device))
         progress((index + 1) / len(windows.windows))
-    return accumulator.quality(text_bytes=windows.text_bytes)
+    return accumulator
 
 
 def evaluate_reference(windows: EvaluationWindows, reference: LogitsSource) -> Quality:
     """The dense model against itself: agreement 1, KL 0, and its perplexity."""
+    return reference_figures(windows, reference).quality(text_bytes=windows.text_bytes)
+
+
+def reference_figures(windows: EvaluationWindows, reference: LogitsSource) -> QualityAccumulator:
+    """What `evaluate_reference` sums up, token by token."""
     accumulator = QualityAccumulator()
     for index, window in enumerate(windows.windows):
         logits = reference.of(index)
         accumulator.add(logits, logits, window.targets)
-    return accumulator.quality(text_bytes=windows.text_bytes)
+    return accumulator

@@ -141,6 +141,11 @@ class QualityAccumulator:
             kl_half_width=half_width,
         )
 
+    def log_perplexity_half_width(self, dense: QualityAccumulator, masks: Sequence[Tensor] | None = None) -> float:
+        """Of the 95 % confidence interval of ln(perplexity / the dense model's), both taken on the same tokens."""
+        differences = [this - reference for this, reference in zip(self._nll, dense._nll, strict=True)]
+        return mean_with_half_width(_chosen(differences, masks))[1]
+
     def paired(self) -> PairedFigures:
         """What has been added, window by window and token by token."""
         return PairedFigures(

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from espalier_builder.evaluate.model import LogitsSource
 from espalier_builder.evaluate.quality import PairedFigures, Quality, QualityAccumulator
+from espalier_builder.evaluate.slices import SlicedQuality, slice_qualities
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.text.windows import EvaluationWindows
-
-
-@dataclass(frozen=True, slots=True)
-class SliceQuality:
-    """Of one slice of the text: the dense model, and the exported files against it."""
-
-    name: str
-    tokens: int
-    dense: Quality
-    exported: Quality
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "tokens": self.tokens,
-            "dense": self.dense.to_json(),
-            "exported": self.exported.to_json(),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +20,7 @@ class ExportedFigures:
 
     quality: Quality
     paired: PairedFigures
-    slices: list[SliceQuality]
+    slices: list[SlicedQuality]
 
 
 def evaluate_exported(
@@ -55,15 +37,7 @@ def evaluate_exported(
         if windows.slices:
             dense.add(dense_logits.of(index), dense_logits.of(index), window.targets)
         progress((index + 1) / len(windows.windows))
-    slices = [
-        SliceQuality(
-            name=part.name,
-            tokens=sum(int(mask.sum()) for mask in part.masks),
-            dense=dense.quality(text_bytes=part.text_bytes, masks=part.masks),
-            exported=accumulator.quality(text_bytes=part.text_bytes, masks=part.masks),
-        )
-        for part in windows.slices
-    ]
+    slices = slice_qualities(windows, dense, accumulator)
     return ExportedFigures(accumulator.quality(text_bytes=windows.text_bytes), accumulator.paired(), slices)
 
 

@@ -1,9 +1,9 @@
 import type { Digest } from "@espalier/shared/contracts/digest";
 import type { Quality } from "@espalier/shared/contracts/quality";
 import type { Recipe } from "@espalier/shared/contracts/recipe";
-import type { SliceQuality } from "@espalier/shared/contracts/report";
 import type { QualityFloor } from "@espalier/shared/contracts/rollout-spec";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
+import type { SliceFigures } from "./slice-bounds.ts";
 
 /** A recipe with what is known of it before choosing. */
 export interface Candidate {
@@ -16,8 +16,8 @@ export interface Candidate {
   qualitySource: "sensitivity" | "report";
   /** The dense model's quality by the same protocol as `quality`. */
   dense: Quality;
-  /** By slice of the evaluation text; null before it is built, since the sensitivity job's text is too short for it. */
-  slices: readonly SliceQuality[] | null;
+  /** By slice of the evaluation text; before it is built at the good end of what the sensitivity job leaves possible. */
+  slices: readonly SliceFigures[];
   /** The built artifact, all files counted; null before it is built. */
   artifact: { digest: Digest; totalBytes: number } | null;
 }
@@ -49,14 +49,14 @@ export interface FloorBreach {
 
 /** Which parts of the quality floor a variant breaks. An absent part demands nothing. */
 export function floorBreaches(
-  { quality, dense, slices }: Pick<Candidate, "quality" | "dense" | "slices">,
+  { quality, qualitySource, dense, slices }: Pick<Candidate, "quality" | "qualitySource" | "dense" | "slices">,
   { slices: bySlice = {}, ...whole }: QualityFloor,
 ): FloorBreach[] {
   const breaches = partBreaches(quality, dense, whole, "");
-  if (slices === null) return breaches;
   for (const [name, floor] of Object.entries(bySlice)) {
     const found = slices.find((slice) => slice.name === name);
-    // A floor that nothing was held against is not kept.
+    // A floor that nothing was held against is not kept, once all text was judged.
+    if (found === undefined && qualitySource === "sensitivity") continue;
     if (found === undefined) breaches.push({ measure: `slices.${name} tokens`, measured: 0, allowed: 1 });
     else breaches.push(...partBreaches(found.exported, found.dense, floor, `slices.${name}.`));
   }

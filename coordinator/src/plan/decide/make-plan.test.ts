@@ -7,6 +7,7 @@ import { qualityOf, syntheticCandidates } from "../testing/synthetic-candidates.
 import { type Candidate, compareCandidates } from "./candidate.ts";
 import { compileObjectives, effectiveLimits } from "./device-limits.ts";
 import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
+import { atBest } from "./slice-bounds.ts";
 
 const kit = syntheticKit();
 const candidates = syntheticCandidates();
@@ -80,13 +81,13 @@ test("without limits every device gets the best quality", () => {
 
 test("a tight memory budget takes dense 4-bit, and a tight latency objective a pruned one", () => {
   const planned = plan([device("small", { memoryMiB: 330 }), device("slow", { slow: true })], {
-    overrides: [{ selector: "tier=slow", limits: { tpotP90Ms: 29 } }],
+    overrides: [{ selector: "tier=slow", limits: { tpotP90Ms: 33 } }],
   });
   assert.equal(choiceOf(planned, "small").choice?.variantName, "dense-q4b32a");
   assert.match(choiceOf(planned, "small").reason, /MiB peak memory, \d+ % over the owner's budget of 330.0 MiB/);
   const pruned = choiceOf(planned, "slow");
   assert.match(pruned.choice?.variantName ?? "", /^cfsp-rel-refit-\d+-q4b128a$/);
-  assert.match(pruned.reason, /ms time per output token, \d+ % over the objective of 29.0 ms/);
+  assert.match(pruned.reason, /ms time per output token, \d+ % over the objective of 33.0 ms/);
 });
 
 test("no choice ever violates a limit by its own prediction", () => {
@@ -169,20 +170,35 @@ test("nothing below the quality floor is chosen", () => {
   assert.ok(planned.notes.some((note) => /Below the quality floor: .*dense-q4b32a/.test(note)));
 });
 
-test("a built variant that keeps the floor on the whole text but not on a slice of it is not chosen", () => {
-  const sliceOf = (kl: number) => ({ name: "code", tokens: 500, dense: qualityOf(0), exported: qualityOf(kl) });
+test("a variant that keeps the floor on the whole text but not on a slice of it is not chosen", () => {
+  const sliceOf = (kl: number) => ({ name: "code", dense: qualityOf(0), exported: qualityOf(kl) });
   const floor = { maxKl: 0.5, slices: { code: { maxKl: 0.3 } } };
-  const planWith = (slices: Candidate["slices"]) => {
-    const built = candidates.map((candidate) =>
-      candidate.name === "dense-q4b32a" ? { ...candidate, slices } : { ...candidate, quality: qualityOf(9) },
+  const chosenWith = (known: Pick<Candidate, "slices" | "qualitySource">) => {
+    const some = candidates.map((candidate) =>
+      candidate.name === "dense-q4b32a" ? { ...candidate, ...known } : { ...candidate, quality: qualityOf(9) },
     );
-    return plan([device("small", { memoryMiB: 330 })], { qualityFloor: floor }, { candidates: built });
+    const planned = plan([device("small", { memoryMiB: 330 })], { qualityFloor: floor }, { candidates: some });
+    return planned.devices[0]?.choice?.variantName ?? null;
   };
-  const chosenOf = (planned: ReturnType<typeof plan>) => planned.devices[0]?.choice?.variantName ?? null;
-  assert.equal(chosenOf(planWith([sliceOf(0.25)])), "dense-q4b32a");
-  assert.equal(chosenOf(planWith(null)), "dense-q4b32a", "not known before it is built");
-  assert.equal(chosenOf(planWith([sliceOf(0.35)])), null);
-  assert.equal(chosenOf(planWith([])), null, "a slice that the text lacks");
+  for (const qualitySource of ["report", "sensitivity"] as const) {
+    assert.equal(chosenWith({ qualitySource, slices: [sliceOf(0.25)] }), "dense-q4b32a");
+    assert.equal(chosenWith({ qualitySource, slices: [sliceOf(0.35)] }), null);
+  }
+  assert.equal(
+    chosenWith({ qualitySource: "sensitivity", slices: [] }),
+    "dense-q4b32a",
+    "not known before it is built",
+  );
+  assert.equal(chosenWith({ qualitySource: "report", slices: [] }), null, "a slice that the text lacks");
+});
+
+test("before it is built a slice's figures are taken at the good end of their intervals", () => {
+  const quality = { ...qualityOf(0.4), kl: 0.4, klHalfWidth: 0.15, agreement: 0.8, perplexity: 24 };
+  const slice = { name: "code", tokens: 100, dense: qualityOf(0), quality, logPerplexityHalfWidth: 0.1 };
+  const { exported } = atBest(slice);
+  assert.ok(Math.abs(exported.kl - 0.25) < 1e-12);
+  assert.ok(Math.abs(exported.agreement - (0.8 + 1.96 * 0.04)) < 1e-12);
+  assert.ok(Math.abs(exported.perplexity - 24 * Math.exp(-0.1)) < 1e-12);
 });
 
 test("the report of a built variant counts instead of the sensitivity figure", () => {

@@ -31,7 +31,7 @@ export function candidateOf(recipe: Recipe, quality: Quality): Candidate {
     quality,
     qualitySource: "sensitivity",
     dense: denseQuality,
-    slices: null,
+    slices: [],
     artifact: null,
   };
 }

@@ -12,10 +12,11 @@ export function floorGate(variantName: string, report: EvaluationReport | null, 
     const message = "the report has no quality of the exported variant";
     return [{ ...base(variantName), verdict: "error", measured: null, allowed: null, evidence: 0, message }];
   }
-  const breach = floorBreaches({ quality, dense: report.dense.quality, slices: report.slices }, floor)[0];
+  const { dense, slices } = report;
+  const breach = floorBreaches({ quality, qualitySource: "report", dense: dense.quality, slices }, floor)[0];
   const evidence = report.stages.find(({ stage }) => stage === "exported")?.protocol?.windows ?? 0;
   if (breach === undefined) {
-    const ratio = quality.perplexity / report.dense.quality.perplexity;
+    const ratio = quality.perplexity / dense.quality.perplexity;
     const message = `perplexity ${ratio.toFixed(3)} times the dense model's, agreement ${quality.agreement.toFixed(3)}, KL ${quality.kl.toFixed(4)}`;
     return [
       {
