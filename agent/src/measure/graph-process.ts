@@ -28,7 +28,7 @@ export interface GraphTask {
 }
 
 /** Of timing alone: beyond the first a graph's times hardly get better, below the second they tell little. */
-const [mostTimingMs, leastTimingMs] = [2_000, 500];
+const [mostTimingMs, leastTimingMs] = [2_000, 900];
 
 /**
  * Entry of a child process that times one kit graph. In a process of its own the growth of resident memory is the graph's:
