@@ -141,11 +141,11 @@ function createSlot(layout: FormatLayout): Slot | null {
 }
 
 function putTogether({ decode, prefill }: RequestCosts, model: FormatModel, lengths: RequestLengths): void {
-  const { attention, spreads } = model;
+  const { attention, spreads, relativeExcessP90: excess } = model;
   const of = lengths.of(model.layout);
   const share = (ms: number | undefined) => (attention === null ? null : { ms: ms ?? 0, tokens: attention.tokens });
-  decode.set(model.decode, of.decode, spreads.decode, share(attention?.decodeMs));
-  prefill.set(model.prefill, of.prefill, spreads.prefill, share(attention?.prefillMs));
+  decode.set(model.decode, of.decode, spreads.decode, share(attention?.decodeMs), excess);
+  prefill.set(model.prefill, of.prefill, spreads.prefill, share(attention?.prefillMs), excess);
 }
 
 function emptySeries(series: readonly SeriesLayout[]): CostModel[] {

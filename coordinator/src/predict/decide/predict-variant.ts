@@ -101,8 +101,8 @@ export function writePrediction(
     return { problem: "memory-not-measured", message: "the device has not reported its memory without a model" };
   }
   const { decode, prefill } = model.costsOf(lengths);
-  decode.write(shape, model.relativeExcessP90, into, at);
-  prefill.write(shape, model.relativeExcessP90, into, at + 2);
+  decode.write(shape, into, at);
+  prefill.write(shape, into, at + 2);
   into[at] = (into[at] ?? 0) * factors.tpotMs;
   into[at + 2] = (into[at + 2] ?? 0) * factors.ttftMs;
   if (cpuQuota !== null) {

@@ -13,6 +13,9 @@ const extrapolationUncertainty = 0.1;
 /** Relative error given to the attention's part of a cost (ours: it is timed on one graph). */
 const attentionUncertainty = 0.1;
 
+/** Where a cost's numbers are. */
+const [attentionMs, systematicError, runDeviation, quantile, excessP90] = [0, 1, 2, 3, 4];
+
 /** Costs of measured lengths that share a way of fitting, weighted and summed. */
 interface Part {
   kind: CostModel["kind"];
@@ -30,9 +33,8 @@ export class RequestCost {
   /** As many as are in use, of those that were ever needed. */
   readonly #parts: Part[] = [];
   #used = 0;
-  #attentionMs = 0;
-  #systematic = 0;
-  #spread: RunSpread = { relative: 0, quantile: 0 };
+  /** Numbers of their own in an object would be boxed each time they change. */
+  readonly #of = new Float64Array(5);
 
   /** Puts the costs of `series` together for a request's `lengths`. */
   set(
@@ -40,24 +42,30 @@ export class RequestCost {
     lengths: LengthWeights,
     spread: RunSpread,
     attention: { ms: number; tokens: number } | null,
+    relativeExcessP90: number,
   ): void {
     this.#used = 0;
-    this.#spread = spread;
-    this.#attentionMs = (attention?.ms ?? 0) * lengths.attention;
     const reach = Math.max(series.at(-1)?.tokens ?? 1, attention?.tokens ?? 1);
-    this.#systematic = Math.max(0, Math.log2(lengths.longest / reach)) * extrapolationUncertainty;
+    let systematic = Math.max(0, Math.log2(lengths.longest / reach)) * extrapolationUncertainty;
     for (let index = 0; index < series.length; index++) {
       const weight = lengths.weights[index] ?? 0;
       const cost = series[index];
       if (weight === 0 || cost === undefined) continue;
-      if (cost.kind === "parameters") this.#systematic += singleWidthUncertainty;
+      if (cost.kind === "parameters") systematic += singleWidthUncertainty;
       this.#add(weight, cost);
     }
+    const of = this.#of;
+    of[attentionMs] = (attention?.ms ?? 0) * lengths.attention;
+    of[systematicError] = systematic;
+    of[runDeviation] = spread.relative;
+    of[quantile] = spread.quantile;
+    of[excessP90] = relativeExcessP90;
   }
 
   /** The median, and how far the 90th percentile may lie above it, as `[value, relativeUncertainty]` to `into[at]`. */
-  write(shape: ShapeFeatures, relativeExcessP90: number, into: Float64Array, at: number): void {
-    const attention = this.#attentionMs * shape.heads;
+  write(shape: ShapeFeatures, into: Float64Array, at: number): void {
+    const of = this.#of;
+    const attention = (of[attentionMs] ?? 0) * shape.heads;
     let value = attention;
     let variance = 0;
     for (let part = 0; part < this.#used; part++) {
@@ -71,11 +79,12 @@ export class RequestCost {
     }
     value = Math.max(0, value);
     // The kit's own runs, and the run that is predicted.
-    const ownRun = this.#spread.relative * value;
-    const deviation = this.#spread.quantile * Math.sqrt(variance + ownRun * ownRun);
+    const ownRun = (of[runDeviation] ?? 0) * value;
+    const deviation = (of[quantile] ?? 0) * Math.sqrt(variance + ownRun * ownRun);
     const error = value === 0 ? 0 : (deviation + attentionUncertainty * attention) / value;
+    const upperEnd = (1 + (of[excessP90] ?? 0)) * (1 + error + (of[systematicError] ?? 0));
     into[at] = value;
-    into[at + 1] = Math.max(uncertaintyFloor, (1 + relativeExcessP90) * (1 + error + this.#systematic) - 1);
+    into[at + 1] = Math.max(uncertaintyFloor, upperEnd - 1);
   }
 
   #add(weight: number, { kind, model }: CostModel): void {

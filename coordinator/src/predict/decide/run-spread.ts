@@ -54,9 +54,11 @@ function peakOf({ loadedMemoryBytes, runningMemoryBytes }: KitTiming): number {
 function meanExcess(first: readonly { ms: Sample }[], second: readonly { ms: Sample }[]): number {
   let sum = 0;
   for (let point = 0; point < first.length; point++) {
-    const [a, b] = [first[point]?.ms, second[point]?.ms];
+    const a = first[point]?.ms;
+    const b = second[point]?.ms;
     if (a === undefined || b === undefined) continue;
-    const [own, other] = [relativeError(a), relativeError(b)];
+    const own = relativeError(a);
+    const other = relativeError(b);
     sum += squareOf(a.median, b.median) - own * own - other * other;
   }
   return first.length === 0 ? 0 : sum / first.length;

@@ -164,7 +164,8 @@ function lengthsOf(timing: KitTiming | undefined, what: "decode" | "prefill"): n
 function timedAlike(a: readonly KitTiming[], b: readonly KitTiming[]): boolean {
   if (a.length !== b.length) return false;
   for (let n = 0; n < a.length; n++) {
-    const [one, other] = [a[n], b[n]];
+    const one = a[n];
+    const other = b[n];
     if (one?.graphId !== other?.graphId || !samePoints(one, other)) return false;
   }
   return true;
