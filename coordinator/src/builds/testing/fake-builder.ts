@@ -101,6 +101,7 @@ function sensitivityOf(modelDigest: Digest, candidates: readonly Recipe[]): Sens
       recipeDigest: recipeDigest(recipe),
       shape,
       quality,
+      slices: [],
       seconds: 1,
     })),
     rejected: [],

@@ -4,7 +4,7 @@ import type { PreparedKit } from "./kit-designs.ts";
 import { type Design, emptyModel, fitNonNegative, type LinearModel } from "./least-squares.ts";
 import type { RequestLengths } from "./length-weights.ts";
 import { RequestCost } from "./request-costs.ts";
-import { type RunSpread, type RunSpreads, relativeError, runSpreads } from "./run-spread.ts";
+import { createSpreads, type RunSpread, type RunSpreads, relativeError, unknownSpreads } from "./run-spread.ts";
 import type { FormatLayout, SeriesLayout, TimedGraph, TimingLayout } from "./timing-layout.ts";
 
 /**
@@ -30,8 +30,6 @@ export interface FormatModel {
   attention: AttentionCost | null;
   /** The same for all formats. */
   spreads: RunSpreads;
-  /** How far the 90th percentile of repeated runs lay above their median, typically. */
-  relativeExcessP90: number;
   /** Of one number in the KV cache, with weights of this format. */
   cacheElementBytes: number;
   /** What the two below are explained by. */
@@ -66,23 +64,31 @@ export function fitDevice(kit: PreparedKit, measurements: Pick<Measurements, "ki
 
 /** Fits one device after another into the same memory: a model holds until the next device is fitted. */
 export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements, "kit">) => DeviceModel {
-  const slots = new Map<TimingLayout, ReadonlyMap<string, Slot | null>>();
+  const places = new Map<TimingLayout, Places>();
   return ({ kit: measured }) => {
     const timings = measured?.timings ?? [];
     const layout = kit.layoutOf(timings);
-    let formats = slots.get(layout);
-    if (formats === undefined) {
-      formats = new Map(layout.formats.map((format) => [format.format.key, createSlot(format)]));
-      slots.set(layout, formats);
+    let known = places.get(layout);
+    if (known === undefined) {
+      const slots = new Map(layout.formats.map((format) => [format.format.key, createSlot(format)]));
+      known = { formats: slots, spreadsOf: createSpreads(layout) };
+      places.set(layout, known);
     }
+    const { formats, spreadsOf } = known;
     const attention = layout.attention === null ? null : fitAttention(layout.attention, timings);
-    const common = { attention, spreads: runSpreads(layout.repeated, timings), runningBytes: runningBytesOf(timings) };
+    const common = { attention, spreads: spreadsOf(timings), runningBytes: runningBytesOf(timings) };
     for (const slot of formats.values()) if (slot !== null) fill(slot, timings, common);
     return (key) => {
       const slot = formats.get(key);
       return slot?.fitted ? slot.model : null;
     };
   };
+}
+
+/** Where the numbers of devices go that were timed alike. */
+interface Places {
+  formats: ReadonlyMap<string, Slot | null>;
+  spreadsOf: ReturnType<typeof createSpreads>;
 }
 
 /** The same for all formats of a device. */
@@ -97,13 +103,11 @@ interface Slot {
   decode: readonly SeriesLayout[];
   prefill: readonly SeriesLayout[];
   byWeights: Design;
-  /** One for each sample of the format. */
-  excesses: Float64Array;
 }
 
 /** Null where the timed graphs determine no model. */
 function createSlot(layout: FormatLayout): Slot | null {
-  const { decode, prefill, byWeights, samples } = layout;
+  const { decode, prefill, byWeights } = layout;
   const loadPeak = byWeights === null ? null : emptyModel(byWeights.design);
   const loaded = byWeights === null ? null : emptyModel(byWeights.design);
   const loadMs = byWeights === null ? null : emptyModel(byWeights.design);
@@ -116,8 +120,7 @@ function createSlot(layout: FormatLayout): Slot | null {
       decode: emptySeries(decode),
       prefill: emptySeries(prefill),
       attention: null,
-      spreads: runSpreads([], []),
-      relativeExcessP90: 0,
+      spreads: unknownSpreads,
       cacheElementBytes: 0,
       byWeights: byWeights.kind,
       loadPeak,
@@ -135,17 +138,16 @@ function createSlot(layout: FormatLayout): Slot | null {
     decode,
     prefill,
     byWeights: byWeights.design,
-    excesses: new Float64Array(samples),
   };
   return slot;
 }
 
 function putTogether({ decode, prefill }: RequestCosts, model: FormatModel, lengths: RequestLengths): void {
-  const { attention, spreads, relativeExcessP90: excess } = model;
+  const { attention, spreads } = model;
   const of = lengths.of(model.layout);
   const share = (ms: number | undefined) => (attention === null ? null : { ms: ms ?? 0, tokens: attention.tokens });
-  decode.set(model.decode, of.decode, spreads.decode, share(attention?.decodeMs), excess);
-  prefill.set(model.prefill, of.prefill, spreads.prefill, share(attention?.prefillMs), excess);
+  decode.set(model.decode, of.decode, spreads.decode, share(attention?.decodeMs));
+  prefill.set(model.prefill, of.prefill, spreads.prefill, share(attention?.prefillMs));
 }
 
 function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
@@ -157,9 +159,8 @@ function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
 
 function fill(slot: Slot, timings: readonly KitTiming[], common: CommonCosts): void {
   const { attention, spreads, runningBytes } = common;
-  const { model, byWeights, excesses } = slot;
+  const { model, byWeights } = slot;
   const { timed } = model.layout;
-  let samples = 0;
   model.cacheElementBytes = 0;
   for (let n = 0; n < timed.length; n++) {
     const graph = timed[n];
@@ -175,14 +176,11 @@ function fill(slot: Slot, timings: readonly KitTiming[], common: CommonCosts): v
     setReading(model.loaded, n, loaded, memoryError * loaded);
     const loadMs = meanOf(timing, again, loadMsOf);
     setReading(model.loadMs, n, loadMs, loadReadingError * loadMs);
-    for (const { ms } of timing.decode) excesses[samples++] = ms.p90 / ms.median - 1;
-    for (const { ms } of timing.prefill) excesses[samples++] = ms.p90 / ms.median - 1;
   }
   slot.lengths = null;
   model.runningBytes = runningBytes;
   model.attention = attention;
   model.spreads = spreads;
-  model.relativeExcessP90 = Math.max(0, medianOfSorted(excesses.sort()));
   slot.fitted =
     fitNonNegative(byWeights, model.loadPeak) &&
     fitNonNegative(byWeights, model.loaded) &&
@@ -268,10 +266,4 @@ function runningBytesOf(timings: readonly KitTiming[]): number {
   let most = 0;
   for (const { runningMemoryBytes } of timings) most = Math.max(most, runningMemoryBytes);
   return most;
-}
-
-function medianOfSorted(sorted: Float64Array): number {
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }

@@ -42,7 +42,6 @@ export class RequestCost {
     lengths: LengthWeights,
     spread: RunSpread,
     attention: { ms: number; tokens: number } | null,
-    relativeExcessP90: number,
   ): void {
     this.#used = 0;
     const reach = Math.max(series.at(-1)?.tokens ?? 1, attention?.tokens ?? 1);
@@ -59,7 +58,7 @@ export class RequestCost {
     of[systematicError] = systematic;
     of[runDeviation] = spread.relative;
     of[quantile] = spread.quantile;
-    of[excessP90] = relativeExcessP90;
+    of[excessP90] = spread.excessP90;
   }
 
   /** The median, and how far the 90th percentile may lie above it, as `[value, relativeUncertainty]` to `into[at]`. */

@@ -1,5 +1,5 @@
 import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
-import type { Visits } from "./timing-layout.ts";
+import type { TimingLayout } from "./timing-layout.ts";
 
 /**
  * How far a device's runs of one graph lie apart, in processes of their own and some time after each other: what the repetitions
@@ -10,6 +10,8 @@ export interface RunSpread {
   relative: number;
   /** How many such deviations hold 90 % of the runs, both sides; the more, the fewer graphs told of the spread. */
   quantile: number;
+  /** How far the 90th percentile of requests lay above a run's median, typically. */
+  excessP90: number;
 }
 
 /** The spreads of all that a visit measures. */
@@ -20,30 +22,54 @@ export interface RunSpreads {
 }
 
 /** Of a device whose graphs were timed once (ours: what calm machines show). */
-const unknownSpreads: RunSpreads = {
-  decode: { relative: 0.03, quantile: 1.645 },
-  prefill: { relative: 0.03, quantile: 1.645 },
-  memory: { relative: 0.01, quantile: 1.645 },
+export const unknownSpreads: RunSpreads = {
+  decode: { relative: 0.03, quantile: 1.645, excessP90: 0 },
+  prefill: { relative: 0.03, quantile: 1.645, excessP90: 0 },
+  memory: { relative: 0.01, quantile: 1.645, excessP90: 0 },
 };
 
-/** @param repeated graphs that were timed twice; all of a device, since its formats share the machine */
-export function runSpreads(repeated: readonly Visits[], timings: readonly KitTiming[]): RunSpreads {
-  if (repeated.length === 0) return unknownSpreads;
-  // Two runs differ by twice the variance of one, and by what the repetitions of each leave uncertain about it.
-  let [decode, prefill, memory] = [0, 0, 0];
-  for (const { timing, again } of repeated) {
-    const [first, second] = [timings[timing], timings[again ?? timing]];
-    if (first === undefined || second === undefined) continue;
-    decode += meanExcess(first.decode, second.decode);
-    prefill += meanExcess(first.prefill, second.prefill);
-    memory += squareOf(peakOf(first), peakOf(second));
-  }
+/** For one device after another whose timings `layout` describes; all of a device's formats share the machine. */
+export function createSpreads({
+  repeated,
+  samples,
+}: Pick<TimingLayout, "repeated" | "samples">): (timings: readonly KitTiming[]) => RunSpreads {
+  const decodeExcesses = new Float64Array(samples.decode);
+  const prefillExcesses = new Float64Array(samples.prefill);
   const quantile = studentQuantile95(repeated.length);
-  const spread = (sum: number): RunSpread => ({
-    relative: Math.sqrt(Math.max(0, sum) / repeated.length / 2),
-    quantile,
-  });
-  return { decode: spread(decode), prefill: spread(prefill), memory: spread(memory) };
+  const spread = (sum: number, unknown: RunSpread, excessP90: number): RunSpread =>
+    repeated.length === 0
+      ? { ...unknown, excessP90 }
+      : { relative: Math.sqrt(Math.max(0, sum) / repeated.length / 2), quantile, excessP90 };
+  return (timings) => {
+    // Two runs differ by twice the variance of one, and by what the repetitions of each leave uncertain about it.
+    let [decode, prefill, memory] = [0, 0, 0];
+    for (const { timing, again } of repeated) {
+      const first = timings[timing];
+      const second = timings[again ?? timing];
+      if (first === undefined || second === undefined) continue;
+      decode += meanExcess(first.decode, second.decode);
+      prefill += meanExcess(first.prefill, second.prefill);
+      memory += squareOf(peakOf(first), peakOf(second));
+    }
+    let [decoded, prefilled] = [0, 0];
+    for (const timing of timings) {
+      for (const { ms } of timing.decode) decodeExcesses[decoded++] = ms.p90 / ms.median - 1;
+      for (const { ms } of timing.prefill) prefillExcesses[prefilled++] = ms.p90 / ms.median - 1;
+    }
+    return {
+      decode: spread(decode, unknownSpreads.decode, medianOf(decodeExcesses)),
+      prefill: spread(prefill, unknownSpreads.prefill, medianOf(prefillExcesses)),
+      memory: spread(memory, unknownSpreads.memory, 0),
+    };
+  };
+}
+
+/** Sorts them. */
+function medianOf(values: Float64Array): number {
+  values.sort();
+  const middle = values.length >> 1;
+  const upper = values[middle] ?? 0;
+  return values.length % 2 === 1 ? upper : (upper + (values[middle - 1] ?? upper)) / 2;
 }
 
 function peakOf({ loadedMemoryBytes, runningMemoryBytes }: KitTiming): number {

@@ -15,6 +15,8 @@ export interface TimingLayout {
   attention: AttentionLayout | null;
   /** Graphs that were timed twice, with points of equal lengths. */
   repeated: readonly Visits[];
+  /** Points of all timings. */
+  samples: { decode: number; prefill: number };
   describes(timings: readonly KitTiming[]): boolean;
 }
 
@@ -28,8 +30,6 @@ export interface FormatLayout {
   /** For what grows with the weights' bytes; null where too few graphs were timed. */
   byWeights: { kind: "weights" | "bytes"; design: Design } | null;
   attentionKnown: boolean;
-  /** Points of all timed graphs. */
-  samples: number;
   /** Why costs measured on the format's graphs say nothing about a shape; null when they do. */
   differenceFrom(shape: ShapeFeatures): string | null;
 }
@@ -66,6 +66,10 @@ export function layOutTimings(formats: readonly KitFormat[], timings: readonly K
   return {
     attention,
     repeated: [...visits.values()].filter(({ again }) => again !== null),
+    samples: {
+      decode: timings.reduce((sum, { decode }) => sum + decode.length, 0),
+      prefill: timings.reduce((sum, { prefill }) => sum + prefill.length, 0),
+    },
     formats: formats.map((format, at): FormatLayout => {
       const graphs = timed[at] ?? [];
       const series = (what: "decode" | "prefill") =>
@@ -89,7 +93,6 @@ export function layOutTimings(formats: readonly KitFormat[], timings: readonly K
           graphs.reduce((bits, { index }) => bits | (1 << index), 0),
         ),
         attentionKnown: attention !== null,
-        samples: graphs.reduce((sum, { timing }) => sum + samplesOf(timings[timing]), 0),
         differenceFrom: rememberedBy((shape) => shapeDifference(format.reference, shape)),
       };
     }),
@@ -107,10 +110,6 @@ function visitsOf(timings: readonly KitTiming[]): Map<string, Visits> {
     else if (first.again === null && samePoints(timings[first.timing], timing)) first.again = position;
   });
   return visits;
-}
-
-function samplesOf(timing: KitTiming | undefined): number {
-  return (timing?.decode.length ?? 0) + (timing?.prefill.length ?? 0);
 }
 
 function rememberedBy<Key extends object, Value>(make: (key: Key) => Value): (key: Key) => Value {
