@@ -193,8 +193,8 @@ def test_sensitivity_reports_each_candidate_and_rejects_the_impossible(tmp_path:
 
 def test_sensitivity_tells_each_slice_beside_the_dense_model(tmp_path: Path) -> None:
     asked = request((Recipe(Pruning("cfsp-rel", 0.3, 8, True)), Recipe()))
-    names = ["code" if index % 2 else "prose" for index in range(len(TEXT))]
-    windows = evaluation_windows(asked.checkpoint.tokenizer, TEXT, length=32, tokens=300, slices=names)
+    texts = ["the quick brown fox jumps over the lazy dog. " * 2, "a small fox sat, and sat. " * 2] * 4
+    windows = evaluation_windows(asked.checkpoint.tokenizer, texts, length=32, tokens=300, slices=["prose", "code"] * 4)
     report = run_sensitivity(
         replace(asked, evaluation=replace(asked.evaluation, windows=windows)), StageCache(tmp_path)
     )
