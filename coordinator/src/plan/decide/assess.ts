@@ -98,7 +98,7 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
       return { device, hardwareClass: "", limits: noBounds, predictions, at, options: intern([], []) };
     }
     const limits = context.boundsOf(device.labels, profile.budget);
-    const { allowed } = limits;
+    const { allowed, limited } = limits;
     const { hardwareClass } = context.classify(profile);
     const side = predictionDevice(profile, hardwareClass, context);
     const feasible: number[] = [];
@@ -111,7 +111,8 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
       }
       let broken = -1;
       let count = 0;
-      for (let limit = 0; limit < allowed.length; limit++) {
+      for (let n = 0; n < limited.length; n++) {
+        const limit = limited[n] ?? 0;
         // What isn't known breaks no limit.
         if (!(upperAt(predictions, begin, limit) > (allowed[limit] ?? Infinity))) continue;
         broken = limit;

@@ -31,6 +31,8 @@ export interface LimitBounds {
   bounds: readonly (EffectiveLimit | undefined)[];
   /** As `bounds`; Infinity where nothing is limited. */
   allowed: Float64Array;
+  /** Indices of what is limited. */
+  limited: Uint8Array;
   /** As the contract has them. */
   limits: Limits;
 }
@@ -96,7 +98,8 @@ export function createBounds(
 
 function formsOf(bounds: readonly (EffectiveLimit | undefined)[]): LimitBounds {
   const allowed = Float64Array.from(bounds, (bound) => bound?.allowed ?? Infinity);
-  return { bounds, allowed, limits: strictestLimits(bounds) };
+  const limited = Uint8Array.from(allowed.keys().filter((limit) => allowed[limit] !== Infinity));
+  return { bounds, allowed, limited, limits: strictestLimits(bounds) };
 }
 
 /** Of a device that nobody has measured. */
