@@ -83,7 +83,8 @@ function budgetText({ budget, enforcement }: DeviceView): string {
 
 function measuredText({ measuredAtMs, measurements }: NonNullable<DeviceView["profile"]>): string {
   const rate = (sample: { median: number } | null) => (sample === null ? "" : `${bytes(Math.round(sample.median))}/s`);
-  const graphs = measurements.kit?.timings.length ?? 0;
+  // Each may have been timed twice.
+  const graphs = new Set(measurements.kit?.timings.map(({ graphId }) => graphId)).size;
   return renderFacts([
     ["measured", `${time(measuredAtMs, false)}${graphs > 0 ? `, ${graphs} kit graphs timed` : ""}`],
     ["memory bandwidth", rate(measurements.memoryBandwidthBytesPerSecond)],
