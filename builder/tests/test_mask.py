@@ -90,17 +90,31 @@ def test_magnitude_drops_the_smallest_of_a_matrix_or_of_all() -> None:
     assert kept >= gone
 
 
-def test_wanda_scores_weights_by_the_norm_of_their_inputs() -> None:
+def test_wanda_scores_weights_by_the_norm_of_their_inputs_while_the_layer_is_dense() -> None:
     dense, rows = tiny_model(), random_rows()
-    layer = dense.model.layers[0]
-    states = layer.input_layernorm(dense.model.embed_tokens(rows)).flatten(0, 1)
-    weight = layer.self_attn.q_proj.weight
-    pruned = masked("wanda", 0.5).model.model.layers[0].self_attn.q_proj.weight
-    for row, result in zip(weight, pruned, strict=True):
-        scores = [abs(float(w)) * math.sqrt(float(states[:, j].square().sum())) for j, w in enumerate(row)]
-        gone = sorted(range(len(scores)), key=scores.__getitem__)[: len(scores) // 2]
-        assert (result == 0).nonzero().flatten().tolist() == sorted(gone)
-        assert torch.equal(result[result != 0], row[result != 0])
+    pruned = masked("wanda", 0.5).model
+    # Layer 0 sees the embedding, layer 1 what the pruned layer 0 gives; neither any pruning of its own.
+    for index in range(2):
+        hybrid = copy.deepcopy(dense)
+        for before in range(index):
+            hybrid.model.layers[before] = pruned.model.layers[before]
+        layer, result = hybrid.model.layers[index], pruned.model.layers[index]
+        inputs: dict[torch.nn.Module, Tensor] = {}
+        for module in (layer.self_attn.q_proj, layer.self_attn.o_proj, layer.mlp.down_proj):
+            module.register_forward_pre_hook(lambda m, args, seen=inputs: seen.update({m: args[0].flatten(0, 1)}))
+        with torch.no_grad():
+            hybrid(rows)
+        for module, masked_module in (
+            (layer.self_attn.q_proj, result.self_attn.q_proj),
+            (layer.self_attn.o_proj, result.self_attn.o_proj),
+            (layer.mlp.down_proj, result.mlp.down_proj),
+        ):
+            norms = [math.sqrt(float(column.square().sum())) for column in inputs[module].T]
+            for row, after in zip(module.weight, masked_module.weight, strict=True):
+                scores = [abs(float(weight)) * norm for weight, norm in zip(row, norms, strict=True)]
+                gone = sorted(range(len(scores)), key=scores.__getitem__)[: len(scores) // 2]
+                assert (after == 0).nonzero().flatten().tolist() == sorted(gone)
+                assert torch.equal(after[after != 0], row[after != 0])
 
 
 def test_sparsegpt_is_optimal_brain_surgeon_column_by_column() -> None:

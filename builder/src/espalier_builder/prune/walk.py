@@ -5,6 +5,7 @@ Shapes: t tokens of a batch, C inputs of a matrix.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -60,6 +61,25 @@ def walk_layer(stream: HiddenStates, layer: DecoderLayer, change: Change, dense:
         change(writing, linears[writing], statistics)
         for states, part in zip(stream.batches(), inner, strict=True):
             stream.add_output(states, part, block.linear.weight, block.linear.bias)
+
+
+def layer_grams(stream: HiddenStates, layer: DecoderLayer) -> dict[str, Tensor]:
+    """The plain Gram matrix `[C, C]` of what each of the layer's matrices reads while none of them has changed yet.
+
+    `stream` stays before the layer; holds a second one while it runs.
+    """
+    ahead = copy.copy(stream)
+    ahead.states = stream.states.clone()
+    grams: dict[str, Tensor] = {}
+    attention, ffn = ahead.blocks(layer)
+    for block, norm, reading, writing in (
+        (attention, layer.input_layernorm, "attention.qkv", "attention.output"),
+        (ffn, layer.post_attention_layernorm, "ffn.gate_up", "ffn.down"),
+    ):
+        grams[reading] = gram(norm(states).flatten(0, 1) for states in ahead.batches())
+        grams[writing] = gram(block.inner(states) for states in ahead.batches())
+        ahead.go_through(block)
+    return grams
 
 
 def corrected(stream: HiddenStates, block: Block, inner: list[Tensor], gram: Tensor, wanted: HiddenStates) -> Tensor:

@@ -17,7 +17,7 @@ from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.mask.barber import Granularity, barber_layer
 from espalier_builder.prune.mask.pattern import Pattern, lowest
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
-from espalier_builder.prune.walk import Change, stacks, walk_layer
+from espalier_builder.prune.walk import layer_grams, stacks
 
 Start = Literal["magnitude", "wanda", "sparsegpt"]
 Progress = Callable[[float], None]
@@ -86,17 +86,26 @@ def magnitude_masks(model: DecoderModel, pattern: Pattern, *, everywhere: bool) 
 def sequential_masks(
     model: DecoderModel, rows: Tensor, pattern: Pattern, method: Literal["wanda", "sparsegpt"], progress: Progress
 ) -> dict[str, Tensor]:
-    """Wanda (arXiv:2306.11695: `|W| * |X_j|` within each row) or SparseGPT, first layer first, each matrix on what the
-    pruned ones before it give. Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`."""
+    """Wanda (arXiv:2306.11695: `|W| * |X_j|` within each row) or SparseGPT, first layer first.
 
-    def change(_name: str, linears: list[nn.Linear], gram: Tensor) -> None:
-        for linear in linears:
-            if method == "sparsegpt":
-                linear.weight.copy_(sparsegpt(linear.weight, gram, pattern))
-            else:
-                linear.weight.masked_fill_(pattern.of_row(linear.weight.abs() * gram.diagonal().sqrt()), 0.0)
+    As published: a layer's statistics are those of the layer while it is dense, on what the pruned layers before it
+    give, and every token counts alike. Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`.
+    """
 
-    return _walk(model, rows, lambda stream, _index, layer: walk_layer(stream, layer, cast(Change, change)), progress)
+    def mask(weight: Tensor, gram: Tensor) -> Tensor:
+        if method == "sparsegpt":
+            return sparsegpt(weight, gram, pattern)
+        return _zeroed(weight, pattern.of_row(weight.abs() * gram.diagonal().sqrt()))
+
+    def through(stream: HiddenStates, _index: int, layer: DecoderLayer) -> None:
+        grams = layer_grams(stream, layer)
+        for name, linears in stacks(layer).items():
+            for linear in linears:
+                linear.weight.copy_(mask(linear.weight, grams[name]))
+        for block in stream.blocks(layer):
+            stream.go_through(block)
+
+    return _walk(model, rows, through, progress)
 
 
 @torch.no_grad()
