@@ -22,6 +22,7 @@ INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
+.PHONY: bench-recovery bench-flips
 .PHONY: bench-inference bench-planning bench-prediction measure-prediction
 
 help: ## list the targets
@@ -78,6 +79,14 @@ bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=
 bench-quantizers: setup ## quantizers by bits and block (DATA=..., SMOLLM2=...), recorded in docs/measurements/quantizers.md
 	@cd builder && $(PYTHON_ENV)/python bench/quantizers.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --work $(CURDIR)/.espalier/quantizers --out $(CURDIR)/docs/measurements
+
+bench-recovery: setup ## training after pruning (DATA=..., SMOLLM2=...), recorded in docs/measurements/recovery.md
+	@cd builder && $(PYTHON_ENV)/python bench/recovery.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
+	  --work $(CURDIR)/.espalier/recovery --out $(CURDIR)/docs/measurements
+
+bench-flips: setup ## answers that compression changes (DATA=..., SMOLLM2=...), recorded in docs/measurements/flips.md
+	@cd builder && $(PYTHON_ENV)/python bench/flips.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) \
+	  --work $(CURDIR)/.espalier/flips --out $(CURDIR)/docs/measurements
 
 bench-minillm: setup ## estimated gradients against true ones (DATA=..., SMOLLM2=...), recorded in docs/measurements/minillm.md
 	@cd builder && $(PYTHON_ENV)/python bench/minillm.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \

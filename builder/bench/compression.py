@@ -3,8 +3,9 @@
     make bench-compression DATA=../shared/data [SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf]
 
 DATA holds models/stories260K, models/babyllama-1M and text/*.jsonl; SMOLLM2 adds the 135 M model, hours on two
-busy cores. Tables lie under `--work` and are never measured twice, so a run that was killed goes on; where a model is
-missing its table is as an earlier run left it, on whatever machine that was.
+busy cores, minutes on a GPU. Tables lie under `--work` and are never measured twice, so a run that was killed goes on;
+where a model is missing, or a table is not among `--tables`, it is as an earlier run left it, on whatever machine that
+was.
 """
 
 from __future__ import annotations
@@ -19,15 +20,24 @@ from pathlib import Path
 from typing import Any
 
 from espalier_builder.cli import run
+from espalier_builder.contracts import Quantization, Recipe
+from espalier_builder.method_name import REFIT, parse_method
 
 COMMAND = "make bench-compression DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 STRUCTURED = ("obs", "cfsp-rel+refit", "cfsp", "flap")
-MASKS = ("sparsegpt", "wanda", "barber-sparsegpt", "barber-wanda", "mask-magnitude")
+WIDTH = (
+    "obs",
+    *(name + refit for name in ("cfsp", "cfsp-rel", "flap", "magnitude", "random") for refit in ("", REFIT)),
+)
+DEPTH = ("shortgpt", "angular", "tail")
+ESTIMATED = ("minillm", "minillm+refit", "minillm-gate", "minillm-gate+refit")
+MASKS = ("sparsegpt", "wanda", "mask-magnitude", "barber-sparsegpt", "barber-wanda", "barber-magnitude")
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One table. `published`: (method, share of linear weights removed, perplexity) of the authors' code."""
+    """One table. `published`: (method, share of linear weights removed, perplexity) of the authors' code. `first`: the
+    method and share by which the model is pruned before; the others' shares are then of what that leaves."""
 
     name: str
     model: str
@@ -37,6 +47,7 @@ class Bench:
     sparsities: tuple[float, ...]
     published: tuple[tuple[str, float, float], ...]
     goals: tuple[tuple[float, float], ...]
+    first: tuple[str, float] | None = None
 
 
 SMOL = "SmolLM2-135M-Instruct"
@@ -82,7 +93,7 @@ BENCHES = (
         model="babyllama-1M",
         text=TINY_STORIES,
         options=("--calibration-tokens", "32768", "--alignment", "8"),
-        methods=(*MASKS, "barber-magnitude"),
+        methods=MASKS,
         sparsities=(0.5, 0.7),
         published=(
             ("sparsegpt", 0.5, 2.604),
@@ -105,7 +116,7 @@ BENCHES = (
         model=SMOL,
         text=WIKITEXT,
         options=("--documents", "3"),
-        methods=(*STRUCTURED, "shortgpt", "minillm-gate"),
+        methods=(*WIDTH, *DEPTH),
         sparsities=(0.1, 0.15, 0.2, 0.3),
         published=(
             ("cfsp", 0.15, 35.3),
@@ -116,6 +127,28 @@ BENCHES = (
             ("flap", 0.325, 293.3),
         ),
         goals=((0.15, 32.4), (0.3, 47.4)),
+    ),
+    Bench(
+        name="SmolLM2-135M-Instruct, estimated gradients",
+        model=SMOL,
+        text=WIKITEXT,
+        options=("--documents", "3"),
+        methods=ESTIMATED,
+        sparsities=(0.1, 0.2, 0.3),
+        published=(),
+        goals=(),
+    ),
+    Bench(
+        name="SmolLM2-135M-Instruct, width after depth",
+        model=SMOL,
+        text=WIKITEXT,
+        options=("--documents", "3"),
+        methods=("obs", "cfsp-rel+refit", "flap+refit"),
+        # With the tenth that is gone already: 15, 20 and 30 %.
+        sparsities=(0.0556, 0.1111, 0.2222),
+        published=(),
+        goals=(),
+        first=("shortgpt", 0.1),
     ),
     Bench(
         name="SmolLM2-135M-Instruct, masks",
@@ -132,15 +165,18 @@ BENCHES = (
         ),
         goals=(),
     ),
-    Bench(
-        name="SmolLM2-135M-Instruct, 2:4",
-        model=SMOL,
-        text=WIKITEXT,
-        options=("--documents", "3"),
-        methods=("sparsegpt+2:4", "wanda+2:4", "barber-wanda+2:4"),
-        sparsities=(0.5,),
-        published=(),
-        goals=(),
+    *(
+        Bench(
+            name=f"SmolLM2-135M-Instruct, {pattern}",
+            model=SMOL,
+            text=WIKITEXT,
+            options=("--documents", "3"),
+            methods=tuple(f"{method}+{pattern}" for method in MASKS),
+            sparsities=(0.5,),
+            published=(),
+            goals=(),
+        )
+        for pattern in ("2:4", "4:8")
     ),
 )
 
@@ -151,15 +187,14 @@ def main() -> None:
     parser.add_argument("--smol", type=Path, help="the GGUF file or folder of SmolLM2-135M-Instruct")
     parser.add_argument("--work", type=Path, required=True, help="tables and finished stages")
     parser.add_argument("--out", type=Path, required=True, help="the folder of compression.md and compression.json")
+    parser.add_argument("--tables", type=lambda text: text.split(";"), help="only these, parted by ;  default: all")
     options = parser.parse_args()
     tables: dict[str, Any] = {}
     for bench in BENCHES:
         model = options.smol if bench.model == SMOL else options.data / "models" / bench.model
         file = options.work / f"{bench.name}.json"
-        if model is not None and model.exists():
-            code = run(command(bench, model, options.data / "text", options.work / "cache", file))
-            if code != 0:
-                sys.exit(code)
+        if model is not None and model.exists() and (options.tables is None or bench.name in options.tables):
+            measure(bench, model, options.data / "text", options.work, file)
         if file.is_file():
             tables[bench.name] = json.loads(file.read_text(encoding="utf8"))
     measured = [bench for bench in BENCHES if bench.name in tables]
@@ -177,12 +212,28 @@ def main() -> None:
     (options.out / "compression.md").write_text(page(measured, document), encoding="utf8")
 
 
-def command(bench: Bench, model: Path, text: Path, cache: Path, file: Path) -> list[str]:
-    calibration, evaluation = bench.text
+def measure(bench: Bench, model: Path, text: Path, work: Path, file: Path) -> None:
+    """`espalier-builder compare`, after `espalier-builder prune` where the bench says so."""
+    calibration, evaluation = (str(text / name) for name in bench.text)
     shares = ",".join(f"{share:g}" for share in bench.sparsities)
+    cache = ["--cache", str(work / "cache")]
+    if bench.first is not None:
+        folder = work / bench.name
+        recipe = work / "recipe.json"
+        work.mkdir(parents=True, exist_ok=True)
+        recipe.write_text(json.dumps(Recipe(parse_method(*bench.first, 32), Quantization()).to_json()), encoding="utf8")
+        asked = ["prune", "--model", str(model), "--recipe", str(recipe), "--calibration", calibration]
+        if not folder.exists():
+            call([*asked, "--sequence-length", "1024", *cache, "--out", str(folder)])
+        model = folder
     asked = ["compare", "--model", str(model), "--methods", ",".join(bench.methods), "--sparsity", shares]
-    texts = ["--calibration", str(text / calibration), "--eval", str(text / evaluation)]
-    return [*asked, *texts, *bench.options, "--cache", str(cache), "--out", str(file)]
+    call([*asked, "--calibration", calibration, "--eval", evaluation, *bench.options, *cache, "--out", str(file)])
+
+
+def call(arguments: list[str]) -> None:
+    code = run(arguments)
+    if code != 0:
+        sys.exit(code)
 
 
 def goals(bench: Bench, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -210,7 +261,11 @@ def page(benches: list[Bench], document: dict[str, Any]) -> str:
     ]
     for bench in benches:
         rows = [row for row in document["rows"] if row["table"] == bench.name]
-        lines += ["", f"## {bench.name}", "", "| method | removed | perplexity | bits per byte | agreement | KL | s |"]
+        lines += ["", f"## {bench.name}", ""]
+        if bench.first is not None:
+            before = f"`{bench.first[0]}` at {bench.first[1]:g}"
+            lines += [f"Shares are of what {before} left, which is called dense; agreement and KL are to it.", ""]
+        lines += ["| method | removed | perplexity | bits per byte | agreement | KL | s |"]
         lines += ["|---|---|---|---|---|---|---|"]
         lines += [_row(row) for row in sorted(rows, key=lambda row: (row["sparsity"], row.get("perplexity", 1e99)))]
         lines += [f"| {name}, published | {share:.4f} | {value:g} | | | | |" for name, share, value in bench.published]

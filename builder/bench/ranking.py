@@ -1,10 +1,12 @@
-"""How well the sensitivity job ranks variants before they are built: rank correlation with the built ones.
+"""How well the sensitivity job ranks variants before they are built: docs/measurements/ranking.{md,json}.
 
     python builder/bench/ranking.py --model DIR|FILE.gguf --calibration A.jsonl --eval B.jsonl --out docs/measurements
 
-The job judges each candidate without recovery, on few tokens and by PyTorch; the built variant has its closed-form
-recovery and is judged as exported files on more of the text. What is ranked is the KL to the dense model. A row is
-written as soon as it is measured and never measured again, so a run that was stopped goes on.
+The job judges each candidate without recovery, on few tokens and by PyTorch; the variant has its closed-form recovery
+and is judged on more of the text, as exported files in ONNX Runtime (`--engine onnx`) or, minutes faster, as the same
+quantized weights in PyTorch (`--engine pytorch`, on a GPU where there is one). What is ranked is the KL to the dense
+model. A row is written as soon as it is measured and never measured again, so a run that was stopped goes on; other
+models' rows stay.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from espalier_builder.artifact.file_tree import file_tree
 from espalier_builder.contracts import (
@@ -48,6 +52,10 @@ LEVELS: tuple[tuple[PruningMethod, float, Quantization], ...] = (
     ("cfsp-rel", 0.2, Q8),
     ("cfsp-rel", 0.2, Q4_SMALL),
     ("cfsp-rel", 0.3, Q8),
+    ("cfsp-rel", 0.3, Q4),
+    ("flap", 0.1, Q8),
+    ("flap", 0.2, Q8),
+    ("shortgpt", 0.2, Q8),
     ("tail", 0.1, Q8),
 )
 
@@ -58,6 +66,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True)
     parser.add_argument("--eval", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--engine", choices=("onnx", "pytorch"), default="onnx", help="of built levels; default: onnx")
     parser.add_argument("--sensitivity-tokens", type=int, default=1024)
     parser.add_argument("--eval-tokens", type=int, default=4096)
     parser.add_argument("--calibration-tokens", type=int, default=4096)
@@ -66,7 +75,8 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     cache = StageCache(options.cache / "stages")
-    model = Model(options.model, digest_of_json(file_tree(options.model, "model")), choose_device("cpu"))
+    device = choose_device("auto" if options.engine == "pytorch" else "cpu")
+    model = Model(options.model, digest_of_json(file_tree(options.model, "model")), device)
     text = TextSettings(
         calibration=source(options.calibration),
         evaluation=source(options.eval),
@@ -77,19 +87,49 @@ def main() -> None:
     )
     recipes = [recipe(method, share, grid, options.alignment) for method, share, grid in LEVELS]
     out = options.out / "ranking.json"
-    found: dict[str, Any] = json.loads(out.read_text("utf8")) if out.exists() else {"rows": []}
-    if not found["rows"]:
-        judged = sensitivity(model, recipes, replace(text, evaluation_tokens=options.sensitivity_tokens), cache)
-        found["rows"] = [{"variant": recipe_name(built), "sensitivityKl": kl, "builtKl": None} for built, kl in judged]
-    for built, row in zip(recipes, found["rows"], strict=True):
+    models: dict[str, Any] = json.loads(out.read_text("utf8"))["models"] if out.exists() else {}
+    table = models.setdefault(options.model.stem, described(options, device))
+    if not table["rows"]:
+        bare = [replace(each, pruning=replace(each.pruning, refit=False)) for each in recipes]
+        told = judged(model, bare, replace(text, evaluation_tokens=options.sensitivity_tokens), cache)
+        built = judged(model, recipes, text, cache) if options.engine == "pytorch" else [None] * len(recipes)
+        table["rows"] = [
+            {"variant": recipe_name(each), "sensitivityKl": before, "builtKl": after}
+            for each, before, after in zip(recipes, told, built, strict=True)
+        ]
+    for each, row in zip(recipes, table["rows"], strict=True):
         if row["builtKl"] is None:
-            row["builtKl"] = built_kl(model, built, text, cache)
+            row["builtKl"] = built_kl(model, each, text, cache)
             print(json.dumps(row), flush=True)
-            out.write_text(json.dumps(found, indent=2) + "\n", "utf8")
-    found |= summary(found["rows"], options)
-    out.write_text(json.dumps(found, indent=2) + "\n", "utf8")
-    (options.out / "ranking.md").write_text(page(found), "utf8")
-    print(json.dumps(found["goals"]))
+            write(out, models)
+    write(out, models)
+
+
+def described(options: argparse.Namespace, device: str) -> dict[str, Any]:
+    """A model's table, without rows."""
+    named = f"--model {options.model.name} --alignment {options.alignment} --engine {options.engine}"
+    tokens = f"--sensitivity-tokens {options.sensitivity_tokens} --eval-tokens {options.eval_tokens}"
+    texts = f"--calibration {options.calibration.name} --eval {options.eval.name}"
+    drawn = f"--calibration-tokens {options.calibration_tokens}"
+    return {
+        "command": f"python builder/bench/ranking.py {named} {texts} {tokens} {drawn}",
+        "machine": torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"{platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.now(UTC).date().isoformat(),
+        "engine": "ONNX Runtime" if options.engine == "onnx" else "PyTorch",
+        "sensitivityTokens": options.sensitivity_tokens,
+        "evaluationTokens": options.eval_tokens,
+        "calibrationTokens": options.calibration_tokens,
+        "rows": [],
+    }
+
+
+def write(out: Path, models: dict[str, Any]) -> None:
+    """All models' tables, as far as they are measured, and the page."""
+    document = {"models": models, "goals": [goal for name, table in models.items() for goal in goals(name, table)]}
+    out.write_text(json.dumps(document, indent=2) + "\n", "utf8")
+    out.with_suffix(".md").write_text(page(document), "utf8")
 
 
 def source(path: Path) -> TextSource:
@@ -97,22 +137,19 @@ def source(path: Path) -> TextSource:
 
 
 def recipe(method: PruningMethod, share: float, grid: Quantization, alignment: int) -> Recipe:
-    return Recipe(Pruning(method, share, alignment, method.startswith("cfsp")), grid)
+    return Recipe(Pruning(method, share, alignment, method.startswith(("cfsp", "flap"))), grid)
 
 
-def sensitivity(
-    model: Model, recipes: list[Recipe], text: TextSettings, cache: StageCache
-) -> list[tuple[Recipe, float]]:
-    """The KL that the job gives each candidate without recovery."""
-    bare = [replace(built, pruning=replace(built.pruning, refit=False)) for built in recipes]
+def judged(model: Model, recipes: list[Recipe], text: TextSettings, cache: StageCache) -> list[float]:
+    """The KL that a sensitivity job gives each recipe."""
     folder = Path(tempfile.mkdtemp())
     try:
-        run_sensitivity_job(model, tuple(bare), text, cache, folder / "out", lambda *_: None)
+        run_sensitivity_job(model, tuple(recipes), text, cache, folder / "out", lambda *_: None)
         report = json.loads((folder / "out" / SENSITIVITY_FILE).read_text("utf8"))
     finally:
         shutil.rmtree(folder)
     quality = {candidate["recipeDigest"]: candidate["quality"]["kl"] for candidate in report["candidates"]}
-    return [(built, quality[recipe_digest(judged)]) for built, judged in zip(recipes, bare, strict=True)]
+    return [quality[recipe_digest(each)] for each in recipes]
 
 
 def built_kl(model: Model, built: Recipe, text: TextSettings, cache: StageCache) -> float:
@@ -125,43 +162,39 @@ def built_kl(model: Model, built: Recipe, text: TextSettings, cache: StageCache)
     return kl
 
 
-def summary(rows: list[dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:
-    pairs = [(row["sensitivityKl"], row["builtKl"]) for row in rows]
-    named = (("Spearman's rank correlation", spearman(pairs)), ("Kendall's rank correlation", kendall(pairs)))
-    return {
-        "command": f"python builder/bench/ranking.py --model {options.model.name} --alignment {options.alignment} "
-        f"--calibration {options.calibration.name} --eval {options.eval.name}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.now(UTC).date().isoformat(),
-        "protocol": {
-            "model": options.model.name,
-            "sensitivityTokens": options.sensitivity_tokens,
-            "evaluationTokens": options.eval_tokens,
-            "calibrationTokens": options.calibration_tokens,
-        },
-        "goals": [{"name": name, "value": round(value, 3), "goal": "told", "met": True} for name, value in named],
-    }
+def goals(name: str, table: dict[str, Any]) -> list[dict[str, Any]]:
+    pairs = [(row["sensitivityKl"], row["builtKl"]) for row in table["rows"] if row["builtKl"] is not None]
+    named = (("Spearman's", spearman), ("Kendall's", kendall)) if len(pairs) > 1 else ()
+    return [
+        {"name": f"{name}: {whose} rank correlation", "value": round(rank(pairs), 3), "goal": "told", "met": True}
+        for whose, rank in named
+    ]
 
 
-def page(found: dict[str, Any]) -> str:
-    protocol = found["protocol"]
-    rows = "".join(
-        f"| {row['variant']} | {row['sensitivityKl']:.4f} | {row['builtKl']:.4f} |\n" for row in found["rows"]
-    )
-    values = "".join(f"- {goal['name']}: {goal['value']}\n" for goal in found["goals"])
-    tokens = (protocol["sensitivityTokens"], protocol["evaluationTokens"], protocol["calibrationTokens"])
-    return f"""# How sensitivity ranks what is built
-
-Made by `{found["command"]}`
-on {found["machine"]}, {found["date"]}. Rows: [ranking.json](ranking.json).
-
-{protocol["model"]}. KL to the dense model in nats: by the sensitivity job without recovery on {tokens[0]} tokens,
-and of the built files with their recovery on {tokens[1]}; calibrated on {tokens[2]}.
-
-| variant | sensitivity | built |
-| --- | --- | --- |
-{rows}
-{values}"""
+def page(document: dict[str, Any]) -> str:
+    lines = [
+        "# How sensitivity ranks what is built",
+        "",
+        "KL to the dense model in nats. Rows: [ranking.json](ranking.json).",
+    ]
+    for name, table in document["models"].items():
+        tokens = (table["sensitivityTokens"], table["evaluationTokens"], table["calibrationTokens"])
+        lines += ["", f"## {name}", "", f"`{table['command']}`", f"on {table['machine']}, {table['date']}.", ""]
+        lines += [
+            f"`sensitivity`: the job without recovery on {tokens[0]} tokens. `built`: with it, {table['engine']} on"
+        ]
+        lines += [f"{tokens[1]} tokens. Calibrated on {tokens[2]}.", "", "| variant | sensitivity | built |"]
+        lines += ["| --- | --- | --- |"]
+        lines += [
+            f"| {row['variant']} | {row['sensitivityKl']:.4f} | {row['builtKl']:.4f} |"
+            for row in sorted(table["rows"], key=lambda row: row["sensitivityKl"])
+            if row["builtKl"] is not None
+        ]
+        lines += [
+            "",
+            *(f"- {goal['name']}: {goal['value']}" for goal in document["goals"] if goal["name"].startswith(name)),
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def spearman(pairs: list[tuple[float, float]]) -> float:

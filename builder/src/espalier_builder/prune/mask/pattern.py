@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,8 +41,8 @@ class Pattern:
 
 
 def lowest(scores: Tensor, share: float) -> Tensor:
-    """A mask of the lowest `share` of each row of `[G, n]`, to the entry; of equals the first."""
-    return lowest_count(scores, round(share * scores.shape[1]))
+    """A mask of the lowest `share` of each row of `[G, n]`, rounded down to whole entries; of equals the first."""
+    return lowest_count(scores, math.floor(share * scores.shape[1] + 1e-6))
 
 
 def lowest_count(scores: Tensor, count: int) -> Tensor:
