@@ -22,7 +22,7 @@ INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
-.PHONY: bench-recovery bench-flips
+.PHONY: bench-recovery bench-flips bench-barber
 .PHONY: bench-inference bench-planning bench-prediction measure-prediction
 
 help: ## list the targets
@@ -83,6 +83,10 @@ bench-quantizers: setup ## quantizers by bits and block (DATA=..., SMOLLM2=...),
 bench-recovery: setup ## training after pruning (DATA=..., SMOLLM2=...), recorded in docs/measurements/recovery.md
 	@cd builder && $(PYTHON_ENV)/python bench/recovery.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --work $(CURDIR)/.espalier/recovery --out $(CURDIR)/docs/measurements
+
+bench-barber: setup ## LLM-Barber by start and granularity (DATA=..., SMOLLM2=...), recorded in docs/measurements/barber.md
+	@cd builder && $(PYTHON_ENV)/python bench/barber.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
+	  --work $(CURDIR)/.espalier/barber --out $(CURDIR)/docs/measurements
 
 bench-flips: setup ## answers that compression changes (DATA=..., SMOLLM2=...), recorded in docs/measurements/flips.md
 	@cd builder && $(PYTHON_ENV)/python bench/flips.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) \

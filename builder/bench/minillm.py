@@ -45,7 +45,7 @@ SMOL = "SmolLM2-135M-Instruct"
 MODELS: tuple[tuple[str, str, int, int, tuple[int, ...]], ...] = (
     ("stories260K", "tinystories-train.jsonl", 128, 512, (1, 8, 32, 128)),
     ("babyllama-1M", "tinystories-train.jsonl", 128, 256, (1, 8, 32, 128)),
-    (SMOL, "wikitext2-a.jsonl", 16, 1024, (1,)),
+    (SMOL, "wikitext2-a.jsonl", 16, 1024, (1, 8, 32)),
 )
 MOST_MEMORY = 1.1
 

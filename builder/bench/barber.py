@@ -1,0 +1,156 @@
+"""LLM-Barber from each start at each granularity: docs/measurements/barber.{md,json}.
+
+    make bench-barber DATA=../shared/data [SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf]
+
+DATA holds models/babyllama-1M and text/*.jsonl. Protocol and evaluation are those of compression.md. A row is written
+under `--work` as soon as it is measured and never measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from espalier_builder.checkpoint.family import DecoderModel
+from espalier_builder.device import choose_device, on_device
+from espalier_builder.process import keep_freed_memory
+from espalier_builder.prune.apply import cut_out
+from espalier_builder.prune.cut import whole
+from espalier_builder.prune.mask.barber import Granularity
+from espalier_builder.prune.mask.choose import (
+    BARBER,
+    BarberSettings,
+    Start,
+    barber_masks,
+    magnitude_masks,
+    sequential_masks,
+)
+from espalier_builder.prune.mask.pattern import Pattern
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.checkpoint_stage import load_cached
+from espalier_builder.text.read import read_documents
+from espalier_builder.text.rows import calibration_rows
+from espalier_builder.text.windows import document_windows
+from quantizers import perplexity
+
+COMMAND = "make bench-barber DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
+SMOL = "SmolLM2-135M-Instruct"
+# (model, calibration and evaluation text, rows, tokens a row, documents evaluated)
+MODELS = (
+    (SMOL, ("wikitext2-a.jsonl", "wikitext2-b.jsonl"), 16, 1024, 3),
+    ("babyllama-1M", ("tinystories-train.jsonl", "tinystories-valid.jsonl"), 128, 256, None),
+)
+SHARE = 0.5
+THRESHOLD = 0.1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--smol", type=Path, help="the GGUF file or folder of SmolLM2-135M-Instruct")
+    parser.add_argument("--work", type=Path, required=True, help="rows, and the checkpoints that were read")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of barber.md and barber.json")
+    options = parser.parse_args()
+    keep_freed_memory()
+    options.work.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for name, texts, count, length, documents in MODELS:
+        file = options.work / f"{name}.json"
+        known: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf8")) if file.is_file() else []
+        model = options.smol if name == SMOL else options.data / "models" / name
+        if model is not None and model.exists():
+            checkpoint = on_device(load_cached(model, StageCache(options.work / "cache")), choose_device("auto"))
+            folder = options.data / "text"
+            text = read_documents(folder / texts[0], "calibration")
+            drawn = calibration_rows(checkpoint.tokenizer, text, length=length, tokens=count * length, seed=0)
+            judged = read_documents(folder / texts[1], "evaluation")[:documents]
+            windows = document_windows(checkpoint.tokenizer, judged, length=length).windows
+
+            def judge(masked: DecoderModel, windows: Any = windows) -> float:
+                return round(perplexity(masked, windows), 4)
+
+            for row in measured(checkpoint.model, drawn, judge, known):
+                known.append({"model": name, **row})
+                print(json.dumps(known[-1]), file=sys.stderr, flush=True)
+                file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf8")
+        rows += known
+    document = {
+        "command": COMMAND,
+        "machine": ", ".join(sorted({row["engine"] for row in rows})),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "rows": rows,
+        "goals": [],
+    }
+    (options.out / "barber.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+    (options.out / "barber.md").write_text(page(document), encoding="utf8")
+
+
+def measured(
+    model: DecoderModel, rows: Tensor, judge: Callable[[DecoderModel], float], known: list[dict[str, Any]]
+) -> Any:
+    """The rows that are lacking: each start by itself, and rebuilt at each granularity."""
+    done = {(row["start"], row["granularity"]) for row in known}
+    pattern = Pattern(SHARE)
+    gpu = model.device.type == "cuda"
+    engine = f"PyTorch {torch.__version__}, {torch.cuda.get_device_name() if gpu else platform.machine()}"
+    for start in get_args(Start):
+        asked = [each for each in (None, *get_args(Granularity)) if (start, each) not in done]
+        if not asked:
+            continue
+        if start == "magnitude":
+            masks = magnitude_masks(model, pattern, everywhere=False)
+        else:
+            masks = sequential_masks(model, rows, pattern, start, lambda _: None)
+        zeros = count_zeros(masks)
+        for granularity in asked:
+            rebuilt = masks
+            if granularity is not None:
+                settings = BarberSettings(granularity, THRESHOLD)
+                rebuilt = barber_masks(model, masks, rows, pattern, settings, lambda _: None)
+            if count_zeros(rebuilt) != zeros:
+                sys.exit(f"{start}, {granularity}: {count_zeros(rebuilt)} zeros instead of {zeros}")
+            masked = cut_out(model, replace(whole(model), tensors=rebuilt)).model
+            yield {"start": start, "granularity": granularity, "perplexity": judge(masked), "engine": engine}
+
+
+def count_zeros(masks: dict[str, Tensor]) -> int:
+    return sum(int((mask == 0).sum()) for mask in masks.values())
+
+
+def page(document: dict[str, Any]) -> str:
+    lines = ["# LLM-Barber by start and granularity", ""]
+    lines += [f"`{document['command']}` on {document['date']} ({document['machine']}).", ""]
+    lines += [
+        f"Perplexity at {SHARE:.0%} of every matrix, by the protocol of compression.md; at most {THRESHOLD:.0%} of the"
+    ]
+    lines += [
+        "pairs that would gain change places. The number of zeros stays that of the start to the last weight; the"
+    ]
+    lines += ["granularity that `barber-...` takes in a recipe is in italics."]
+    for name, *_ in MODELS:
+        found = {(r["start"], r["granularity"]): r["perplexity"] for r in document["rows"] if r["model"] == name}
+        if not found:
+            continue
+        lines += ["", f"## {name}", "", "| start | by itself | block | layer | row |", "|---|---|---|---|---|"]
+        for start in get_args(Start):
+            cells = []
+            for granularity in (None, *get_args(Granularity)):
+                value = found.get((start, granularity))
+                cell = "not measured" if value is None else f"{value:.4g}"
+                cells.append(f"*{cell}*" if granularity == BARBER[start].granularity else cell)
+            lines.append(f"| {start} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
