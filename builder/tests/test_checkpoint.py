@@ -170,6 +170,18 @@ def test_a_truncated_or_missing_shard_is_refused_by_its_name(sharded: Path) -> N
     assert second.name in str(refusal(sharded))
 
 
+def test_an_index_that_leads_out_of_the_folder_or_nowhere_is_refused(sharded: Path) -> None:
+    index = sharded / "model.safetensors.index.json"
+    (sharded / "model-00002-of-00002.safetensors").rename(sharded.parent / "elsewhere.safetensors")
+    edit(index, weight_map={"model.norm.weight": "../elsewhere.safetensors"})
+    error = refusal(sharded)
+    assert error.code == "CHECKPOINT_UNTRUSTED"
+    assert "elsewhere.safetensors" in str(error)
+    for damaged in (None, ["model-00001-of-00002.safetensors"], {"model.norm.weight": 1}):
+        edit(index, weight_map=damaged)
+        assert refusal(sharded).code == "CONFIG_INVALID"
+
+
 def test_a_broken_weight_is_refused_with_the_name_of_its_shard(sharded: Path) -> None:
     second = sharded / "model-00002-of-00002.safetensors"
     tensors = load_file(second)

@@ -22,7 +22,7 @@ from espalier_builder.prune.flap import fluctuation
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.recover.refit import PANEL, Refit, add_gram, mirror, refit, solve
+from espalier_builder.recover.refit import PANEL, Refit, add_gram, factor, mirror, refit, solve
 from espalier_builder.recover.surgeon import eliminate
 from tiny_llama import random_rows, tiny_model
 
@@ -234,6 +234,21 @@ def test_a_layers_ffn_keeps_as_many_neurons_as_obs_allots() -> None:
     pruned = prune(dense, Pruning("obs", 0.3, 8), calibrate(dense, rows))
     assert all(width % 8 == 0 for width in ffn_widths(pruned.model))
     assert 0.3 <= pruned.achieved_sparsity < 0.35
+
+
+def test_activations_that_overflow_are_refused_with_their_layer() -> None:
+    model = tiny_model()
+    for linear in (model.model.layers[1].mlp.gate_proj, model.model.layers[1].mlp.up_proj):
+        linear.weight.fill_(1e25)
+    with pytest.raises(BuilderError, match="layer 1") as caught:
+        calibrate(model)
+    assert caught.value.code == "STATISTICS_NOT_FINITE"
+
+
+def test_statistics_that_cannot_be_inverted_are_refused() -> None:
+    with pytest.raises(BuilderError, match="more calibration tokens") as caught:
+        factor(torch.tensor([[1.0, 2.0], [2.0, 1.0]]))
+    assert caught.value.code == "REFIT_SINGULAR"
 
 
 def test_flap_scores_prices_and_biases_follow_the_formula() -> None:

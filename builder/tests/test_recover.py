@@ -92,6 +92,19 @@ def test_distillation_without_a_teacher_is_refused() -> None:
     assert caught.value.code == "DENSE_MISSING"
 
 
+def test_training_that_diverges_is_refused() -> None:
+    with pytest.raises(BuilderError, match="lower learning rate") as caught:
+        fine_tune(
+            tiny_model(),
+            None,
+            random_rows(),
+            random_rows(),
+            IMPORTANCE,
+            replace(SETTINGS, kind="full", learning_rate=1e30),
+        )
+    assert caught.value.code == "TRAINING_DIVERGED"
+
+
 def test_the_command_writes_a_trained_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.jsonl"
     line = json.dumps({"text": "the quick brown fox jumps over the lazy dog. " * 4})

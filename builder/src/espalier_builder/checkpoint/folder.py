@@ -21,7 +21,7 @@ def load_folder(folder: Path) -> Checkpoint:
 
     Tensors are taken from their mapped shards one by one, so memory holds the fp32 model and nothing twice.
     Raises BuilderError: `CONFIG_INVALID`, `ARCHITECTURE_UNSUPPORTED`, `REMOTE_CODE`, `TOKENIZER_MISSING`,
-    `TOKENIZER_MISMATCH`, `CHECKPOINT_TRUNCATED`, and those of `build_decoder`.
+    `TOKENIZER_MISMATCH`, `CHECKPOINT_TRUNCATED`, `CHECKPOINT_UNTRUSTED`, and those of `build_decoder`.
     """
     config = read_json(folder / "config.json")
     _require_plain(config, folder)
@@ -126,8 +126,15 @@ def _shards(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return sorted(folder.glob("*.safetensors"))
-    shards = [folder / name for name in sorted(set(read_json(index).get("weight_map", {}).values()))]
+    named = read_json(index).get("weight_map")
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise BuilderError("CONFIG_INVALID", f"{index} names no shards (weight_map)", "fetch the checkpoint again")
+    shards = [folder / name for name in sorted(set(named.values()))]
     for shard in shards:
-        if not shard.is_file() or shard.resolve().parent != folder.resolve():
+        if shard.resolve().parent != folder.resolve():
+            raise BuilderError(
+                "CHECKPOINT_UNTRUSTED", f"{index} names {shard}, which lies elsewhere", "use another checkpoint"
+            )
+        if not shard.is_file():
             raise BuilderError("CHECKPOINT_TRUNCATED", f"{shard} is missing", "fetch the checkpoint again")
     return shards
