@@ -41,7 +41,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import document_windows
-from quantizers import perplexity
+from quantized import perplexity
 
 COMMAND = "make bench-barber DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOL = "SmolLM2-135M-Instruct"

@@ -38,7 +38,7 @@ from espalier_builder.tasks.questions import Question, read_questions
 from espalier_builder.tasks.score import by_pytorch, chosen, chosen_by_length, likelihoods
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
-from quantizers import quantize
+from quantized import Quantizer
 
 COMMAND = "make bench-flips DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 # The first so many of each task.
@@ -101,7 +101,8 @@ def measure(model: Path, text: Path, questions: dict[str, list[Question]], only:
     engine = f"PyTorch {torch.__version__}, {torch.cuda.get_device_name() if gpu else platform.machine()}"
     for name, method, share, grid in lacking:
         pruning = Pruning() if method == "none" else parse_method(method, share, 32)
-        level = quantize(grid, prune(checkpoint.model, pruning, calibration).model, drawn)
+        pruned = prune(checkpoint.model, pruning, calibration).model
+        level = Quantizer(pruned, drawn, drawn[:0]).make(grid).model
         rows = []
         for task, asked in questions.items():
             rows.append({"level": name, "task": task, "questions": len(asked), "engine": engine})

@@ -35,7 +35,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import document_windows
-from quantizers import perplexity
+from quantized import perplexity
 
 COMMAND = "make bench-nested DATA=../shared/data"
 # (model, tokens a row, alignment); 128 rows calibrate.

@@ -36,13 +36,18 @@ class Made:
     kv_scales: KvScales | None
 
     def perplexity(self, windows: tuple[Window, ...]) -> float:
-        nll, tokens = 0.0, 0
-        for window in windows:
-            logits = scored_logits(self.model, window, self.kv_scales)
-            targets = window.targets.to(logits.device)
-            nll += torch.nn.functional.cross_entropy(logits, targets, reduction="sum").double().item()
-            tokens += len(window.targets)
-        return math.exp(nll / tokens)
+        return perplexity(self.model, windows, self.kv_scales)
+
+
+def perplexity(model: DecoderModel, windows: tuple[Window, ...], kv_scales: KvScales | None = None) -> float:
+    """Over all scored tokens of the windows, in fp32; with scales the cache holds what int8 holds."""
+    nll, tokens = 0.0, 0
+    for window in windows:
+        logits = scored_logits(model, window, kv_scales)
+        targets = window.targets.to(logits.device)
+        nll += torch.nn.functional.cross_entropy(logits, targets, reduction="sum").double().item()
+        tokens += len(window.targets)
+    return math.exp(nll / tokens)
 
 
 class Quantizer:
