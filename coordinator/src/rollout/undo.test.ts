@@ -6,7 +6,7 @@ import { defaultCandidates } from "../plan/decide/candidate-grid.ts";
 import { listAssignments } from "../store/assignments.ts";
 import { revokeDevice } from "../store/device-changes.ts";
 import { listEvents } from "../store/events.ts";
-import { type Behaviour, proofOf, startSmallFleet } from "./testing/small-fleet.ts";
+import { type Behaviour, proofOf, provesItself, startSmallFleet } from "./testing/small-fleet.ts";
 
 const fleet = [{ id: "big-1" }, { id: "big-2" }];
 const first = { name: "first", model: "model" };
@@ -50,6 +50,40 @@ test("undoing brings back the variants of the completed rollout before, behind i
   assert.deepEqual(assigned, artifacts(good));
   const events = await listEvents(store.db, { rolloutId: undone.rolloutId, limit: 100 });
   assert.ok(events.some(({ message }) => message.startsWith("undoes second")));
+});
+
+test("a device that had stepped down gets back the rung that it ended on", async (t) => {
+  const { startEngine, play, advanceClock } = await startSmallFleet(t, [...fleet, { id: "small", memoryMiB: 330 }]);
+  const engine = startEngine();
+  await engine.start(first);
+  const failsOnce: Behaviour = (assignment, planned) =>
+    assignment.deviceId === "big-2" && assignment.generation.n === 1
+      ? { state: "failed", reason: "out of memory" }
+      : provesItself(assignment, planned);
+  const good = await play({ behaviour: failsOnce });
+  assert.deepEqual(
+    good.devices.map(({ deviceId, phase, rung }) => [deviceId, phase, rung]),
+    [
+      ["big-1", "active", 0],
+      ["big-2", "active", 1],
+      ["small", "active", 0],
+    ],
+  );
+  advanceClock(1_000);
+  const smallest = defaultCandidates().find((recipe) => recipeName(recipe) === "cfsp-rel-refit-30-q4b128a");
+  assert.ok(smallest);
+  await engine.start({ ...first, name: "second", candidates: [smallest] });
+  const bad = await play();
+  assert.equal(bad.phase, "complete", bad.reason);
+  assert.notDeepEqual(artifacts(bad), artifacts(good));
+  advanceClock(1_000);
+  await engine.undo("second");
+  const undone = await play();
+  assert.equal(undone.phase, "complete", undone.reason);
+  assert.deepEqual(artifacts(undone), artifacts(good));
+  assert.ok(undone.devices.every(({ rung }) => rung === 0));
+  const planned = undone.plan?.devices.find(({ deviceId }) => deviceId === "big-2");
+  assert.match(planned?.reason ?? "", /stepped down to .*: out of memory/);
 });
 
 test("a device that does worse on the way back stops the way back", async (t) => {

@@ -1,5 +1,6 @@
-import type { Plan } from "@espalier/shared/contracts/plan";
-import type { RolloutState } from "@espalier/shared/contracts/rollout-state";
+import type { Plan, PlannedDevice, Prediction } from "@espalier/shared/contracts/plan";
+import type { Sample } from "@espalier/shared/contracts/profile";
+import type { RolloutDevice, RolloutState } from "@espalier/shared/contracts/rollout-state";
 import { EspalierError } from "@espalier/shared/errors";
 import { finalPhases } from "./decide.ts";
 
@@ -32,13 +33,50 @@ export function predecessorOf(undone: RolloutState, all: readonly RolloutState[]
 }
 
 /**
- * The predecessor's plan for the devices that the undone rollout chose for, as far as they are still enrolled. What the
- * predecessor gave nothing keeps what it has.
+ * The predecessor's plan for the devices that the undone rollout chose for, as far as they are still enrolled: each gets what
+ * it ended on. What the predecessor gave nothing keeps what it has.
  */
-export function undoPlan(undone: RolloutState, predecessor: { plan: Plan }, enrolled: ReadonlySet<string>): Plan {
+export function undoPlan(
+  undone: RolloutState,
+  predecessor: Pick<RolloutState, "devices"> & { plan: Plan },
+  enrolled: ReadonlySet<string>,
+): Plan {
+  const { plan } = predecessor;
   const touched = new Set(undone.devices.map(({ deviceId }) => deviceId));
-  const devices = predecessor.plan.devices.filter(({ deviceId }) => touched.has(deviceId) && enrolled.has(deviceId));
+  const ended = new Map(predecessor.devices.map((device) => [device.deviceId, device]));
+  const devices = plan.devices
+    .filter(({ deviceId }) => touched.has(deviceId) && enrolled.has(deviceId))
+    .map((device) => onItsRung(device, ended.get(device.deviceId)));
   const chosen = new Set(devices.map(({ choice }) => choice?.recipeDigest));
-  const variants = predecessor.plan.variants.filter(({ recipeDigest }) => chosen.has(recipeDigest));
-  return { ...predecessor.plan, devices, variants };
+  const variants = plan.frontier.filter(({ recipeDigest }) => chosen.has(recipeDigest));
+  return { ...plan, devices, variants };
+}
+
+/** A device that had stepped down gets that rung as its choice, predicted to do what it proved it with. */
+function onItsRung(planned: PlannedDevice, ended: RolloutDevice | undefined): PlannedDevice {
+  const step = ended?.phase === "active" ? planned.ladder[ended.rung - 1] : undefined;
+  if (ended === undefined || step === undefined || planned.choice === null) return planned;
+  const { recipeDigest, variantName } = step;
+  const proven = ended.proof?.timing ?? null;
+  const measured = ({ median, p90 }: Sample): Prediction => ({
+    value: median,
+    relativeUncertainty: Math.max(0, p90 / median - 1),
+  });
+  const upperEnd = (value: number): Prediction => ({ value, relativeUncertainty: 0 });
+  const { prediction } = planned.choice;
+  return {
+    ...planned,
+    choice: {
+      recipeDigest,
+      variantName,
+      prediction: {
+        ...prediction,
+        tpotMs: proven === null ? upperEnd(step.tpotP90Ms) : measured(proven.tpotMs),
+        ttftMs: proven === null ? prediction.ttftMs : measured(proven.ttftMs),
+        peakMemoryBytes: upperEnd(proven?.peakMemoryBytes ?? step.peakMemoryBytes),
+      },
+    },
+    ladder: planned.ladder.slice(ended.rung),
+    reason: ended.reason,
+  };
 }
