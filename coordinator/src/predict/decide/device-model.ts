@@ -37,7 +37,7 @@ export interface FormatModel {
   /** Growth of resident memory at the highest while loading, and by what stays, without the KV cache. */
   loadPeak: LinearModel;
   loaded: LinearModel;
-  /** On top of what stays: buffers of runs, at the longest prompt that was timed. */
+  /** On top of what stays: what requests take. */
   runningBytes: number;
   loadMs: LinearModel;
   /** What a request of these lengths costs. */
@@ -261,7 +261,7 @@ function cacheBytes({ cacheElementsPerToken }: TimedGraph, timing: KitTiming): n
   return timing.cacheElementBytes * cacheElementsPerToken * longest;
 }
 
-/** Of the graph that took most: the one that was timed with a long prompt. */
+/** Of the graph that took most: a variant serves for longer than a graph is timed, which what grows with requests shows in. */
 function runningBytesOf(timings: readonly KitTiming[]): number {
   let most = 0;
   for (const { runningMemoryBytes } of timings) most = Math.max(most, runningMemoryBytes);
