@@ -15,10 +15,14 @@ const limitsPerPiece = 20;
 
 /**
  * Of each family and budget the biggest variant (by `bytes`, standing for quality: the weights are random) whose time per output
- * token keeps a limit, for limits from the fastest to the slowest variant's; by the upper end of the prediction, as plans
- * choose, and by the measured mean.
+ * token keeps a limit, for limits from the fastest to the slowest variant's; by what `by` makes of the prediction, and by the
+ * measured mean.
  */
-export function regretOf(comparisons: readonly Comparison[], bytes: ReadonlyMap<string, number>): Regret {
+export function regretOf(
+  comparisons: readonly Comparison[],
+  bytes: ReadonlyMap<string, number>,
+  by: (comparison: Comparison) => number,
+): Regret {
   const regret: Regret = { limits: 0, same: 0, meanStepsLost: 0, broken: 0, worstExcess: 0 };
   let lost = 0;
   const pieces = Map.groupBy(
@@ -32,7 +36,7 @@ export function regretOf(comparisons: readonly Comparison[], bytes: ReadonlyMap<
     for (let step = 0; step < limitsPerPiece; step++) {
       const limit = least * 1.05 + ((most * 1.3 - least * 1.05) * step) / (limitsPerPiece - 1);
       const best = measured.findIndex((ms) => ms <= limit);
-      const chosen = ranked.findIndex(({ predicted, uncertainty }) => predicted * (1 + uncertainty) <= limit);
+      const chosen = ranked.findIndex((comparison) => by(comparison) <= limit);
       regret.limits++;
       if (chosen === best) regret.same++;
       const excess = (measured[chosen] ?? 0) / limit - 1;

@@ -9,7 +9,7 @@ export interface Statistics {
   /** Of the predictions' signed errors: above 0 where they promised too much. */
   medianSigned: number;
   floor: Spread;
-  /** Comparisons whose measured mean lies within the prediction's stated uncertainty, and below its upper end. */
+  /** Runs, two of each comparison, that lie within the prediction's stated uncertainty, and below its upper end. */
   within: number;
   belowUpperEnd: number;
 }
@@ -20,16 +20,19 @@ interface Spread {
 }
 
 export function statisticsOf(quantity: Comparison["quantity"], of: readonly Comparison[]): Statistics {
-  const share = (holds: (comparison: Comparison) => boolean) => of.filter(holds).length / Math.max(1, of.length);
-  const ratio = (comparison: Comparison) => meanOf(comparison) / comparison.predicted;
+  const runs = of.flatMap(({ measured, predicted, uncertainty }) =>
+    measured.map((run) => ({ off: run / predicted - 1, uncertainty })),
+  );
+  const share = (holds: (run: (typeof runs)[number]) => boolean) =>
+    runs.filter(holds).length / Math.max(1, runs.length);
   return {
     quantity,
     count: of.length,
     error: spread(of.map((comparison) => Math.abs(signedErrorOf(comparison)))),
     medianSigned: rounded(spread(of.map(signedErrorOf)).median),
     floor: spread(of.map(floorOf)),
-    within: rounded(share((comparison) => Math.abs(ratio(comparison) - 1) <= comparison.uncertainty)),
-    belowUpperEnd: rounded(share((comparison) => ratio(comparison) - 1 <= comparison.uncertainty)),
+    within: rounded(share(({ off, uncertainty }) => Math.abs(off) <= uncertainty)),
+    belowUpperEnd: rounded(share(({ off, uncertainty }) => off <= uncertainty)),
   };
 }
 
