@@ -38,6 +38,8 @@ export function noModel(): ApiError {
 const clientFaults: Readonly<Record<string, string>> = {
   "runtime.context-overflow": "context_length_exceeded",
   "runtime.invalid-request": "invalid_request",
+  "grammar.ambiguous": "unsupported_schema",
+  "grammar.unspeakable": "unsupported_schema",
   "chat.refused": "invalid_messages",
   "chat.none": "chat_not_supported",
 };

@@ -81,7 +81,7 @@ describe("an answer with a response_format", () => {
   });
 
   it("is refused with the place in the schema that can't be kept", async () => {
-    const schema = { type: "object", properties: { mail: { type: "string", pattern: "@" } } };
+    const schema = { type: "object", properties: { mail: { type: "string", pattern: "(?=a)@" } } };
     const response_format = { type: "json_schema" as const, json_schema: { name: "contact", schema } };
     await assert.rejects(client.chat.completions.create({ model: "tiny", messages: [...messages], response_format }), {
       status: 400,
@@ -94,6 +94,45 @@ describe("an answer with a response_format", () => {
       client.chat.completions.create({ model: "tiny", messages: [...messages], response_format: tooLarge }),
       { status: 400, message: /at most 65536 characters/ },
     );
+  });
+
+  it("is refused, and not an error of the server, when its schema turns out to allow the same in too many ways", async () => {
+    const schema = { type: "string", pattern: "^(?:.?){200}$" };
+    const json_schema = { name: "ambiguous", schema };
+    const response_format = { type: "json_schema" as const, json_schema };
+    await assert.rejects(client.chat.completions.create({ model: "tiny", messages: [...messages], response_format }), {
+      status: 400,
+      code: "unsupported_schema",
+      message: /too many ways/,
+    });
+  });
+
+  it("is cut where a stop string stands", async () => {
+    const body = { model: "tiny", messages: [...messages], response_format: zodResponseFormat(Dog, "dog") };
+    const whole = await client.chat.completions.create(body);
+    const stopped = await client.chat.completions.create({ ...body, stop: [":"] });
+    const [text, cut] = [whole, stopped].map(({ choices }) => choices[0]?.message.content ?? "");
+    assert.equal(cut, text?.slice(0, text.indexOf(":")));
+    assert.equal(stopped.choices[0]?.finish_reason, "stop");
+  });
+
+  it("keeps patterns, formats and bounds as the openai client writes them", async () => {
+    const Reading = z.object({
+      at: z.iso.datetime(),
+      sensor: z.string().regex(/^[A-Z]{2}-\d{2,3}$/),
+      share: z.number().min(0).max(1),
+      id: z.uuid().nullable(),
+      state: z.discriminatedUnion("kind", [
+        z.object({ kind: z.literal("ok") }),
+        z.object({ kind: z.literal("broken"), code: z.int().min(1).max(99) }),
+      ]),
+    });
+    const response_format = zodResponseFormat(Reading, "reading");
+    for (const seed of [1, 2, 3, 4]) {
+      const body = { model: "tiny", messages: [...messages], response_format, temperature: 1.5, seed };
+      const parsed = await client.chat.completions.parse(body);
+      assert.deepEqual(Reading.parse(parsed.choices[0]?.message.parsed), parsed.choices[0]?.message.parsed);
+    }
   });
 
   it("is an object to the AI SDK", async () => {

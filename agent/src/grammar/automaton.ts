@@ -1,3 +1,4 @@
+import { EspalierError } from "@espalier/shared/errors";
 import type { Grammar, Part } from "./grammar.ts";
 
 /** What is to come of one alternative, and after it. Interned: equal ones are one object. */
@@ -93,7 +94,8 @@ export class Automaton {
     let accepts = false;
     for (let place = open.pop(); place !== undefined; place = open.pop()) {
       this.#work += 1;
-      if (this.#work > mostWork) throw new Error("response_format: the schema allows the same in too many ways");
+      if (this.#work > mostWork)
+        throw new EspalierError("grammar.ambiguous", "response_format: the schema allows the same in too many ways");
       const { part, index, after } = place;
       const element = part[index];
       if (element === undefined) {

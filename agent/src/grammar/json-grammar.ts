@@ -4,6 +4,15 @@ import { type Grammar, GrammarBuilder, literal, oneOf, type Part } from "./gramm
 const mostIndent = 16;
 /** Digits that a double keeps, and exponents that it has. */
 const mostDigits = 15;
+const mostBoundedDecimals = 6;
+
+/** As JSON Schema's keywords say; infinite ones bound nothing. */
+export interface Bounds {
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly exclusiveMinimum: number;
+  readonly exclusiveMaximum: number;
+}
 
 /** The pieces of JSON (RFC 8259) that any schema is made of. */
 export class JsonGrammar {
@@ -40,13 +49,23 @@ export class JsonGrammar {
     return this.builder.choice(literal("true"), literal("false"));
   }
 
-  /** Whole numbers within the bounds, ends included; null where there is none. */
-  integerWithin(low: number, high: number): Part | null {
-    const limit = 10 ** mostDigits - 1;
-    if (low <= -limit && high >= limit) return this.integer;
-    const negative = low < 0 ? this.#magnitudes(Math.max(1, -high), Math.min(limit, -low)) : [];
-    const positive = high >= 0 ? this.#magnitudes(Math.max(0, low), Math.min(limit, high)) : [];
-    const all = [...negative.map((part) => [...literal("-"), ...part]), ...positive];
+  /** Numbers within the bounds, whole ones or with up to 6 decimals; null where there is none. */
+  numberWithin({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Bounds, isWhole: boolean): Part | null {
+    const { ceil, floor, max, min } = Math;
+    if (max(minimum, exclusiveMinimum) === -Infinity && min(maximum, exclusiveMaximum) === Infinity)
+      return isWhole ? this.integer : this.number;
+    const all: Part[] = [];
+    for (let decimals = 0; decimals <= (isWhole ? 0 : mostBoundedDecimals); decimals += 1) {
+      // In units of the last decimal, where a bound is exact: 0.29e2 is 29, 0.29 * 100 isn't.
+      const units = (value: number): number => (Number.isFinite(value) ? Number(`${value}e${decimals}`) : value);
+      const low = max(ceil(units(minimum)), floor(units(exclusiveMinimum)) + 1);
+      const high = min(floor(units(maximum)), ceil(units(exclusiveMaximum)) - 1);
+      const limit = 10 ** mostDigits - 1;
+      if (low < 0)
+        for (const part of this.#magnitudes(max(1, -high), min(limit, -low), decimals))
+          all.push([...literal("-"), ...part]);
+      if (high >= 0) all.push(...this.#magnitudes(max(0, low), min(limit, high), decimals));
+    }
     return all.length === 0 ? null : this.builder.choice(...all);
   }
 
@@ -110,30 +129,35 @@ export class JsonGrammar {
     return [...literal(","), ...this.space];
   }
 
-  /** Same numbers of digits together: [19, 2305] is [19, 99], [100, 999], [1000, 2305]. */
-  #magnitudes(low: number, high: number): Part[] {
+  /** Same numbers of digits together: [19, 2305] is [19, 99], [100, 999], [1000, 2305]; all in units of the last decimal. */
+  #magnitudes(low: number, high: number, decimals: number): Part[] {
     const parts: Part[] = [];
-    for (let digits = String(low).length; digits <= String(high).length && low <= high; digits += 1) {
-      const first = String(Math.max(low, digits === 1 ? 0 : 10 ** (digits - 1)));
-      const last = String(Math.min(high, 10 ** digits - 1));
-      parts.push(this.#between(first, last));
+    const written = (value: number): string => {
+      const digits = String(value).padStart(decimals + 1, "0");
+      return decimals === 0 ? digits : `${digits.slice(0, -decimals)}.${digits.slice(-decimals)}`;
+    };
+    const lengthOf = (value: number): number => Math.max(decimals + 1, String(value).length);
+    for (let digits = lengthOf(low); digits <= lengthOf(high) && low <= high; digits += 1) {
+      const first = Math.max(low, digits === decimals + 1 ? 0 : 10 ** (digits - 1));
+      parts.push(this.#between(written(first), written(Math.min(high, 10 ** digits - 1))));
     }
     return parts;
   }
 
+  /** Numbers from `first` to `last`, of as many digits and with the point at the same place. */
   #between(first: string, last: string): Part {
     const [low = "", high = ""] = [first.slice(0, 1), last.slice(0, 1)];
     if (low === "") return [];
     const [lowRest, highRest] = [first.slice(1), last.slice(1)];
     if (low === high) return [...literal(low), ...this.#between(lowRest, highRest)];
     const alternatives: Part[] = [
-      [...literal(low), ...this.#between(lowRest, "9".repeat(lowRest.length))],
-      [...literal(high), ...this.#between("0".repeat(highRest.length), highRest)],
+      [...literal(low), ...this.#between(lowRest, lowRest.replaceAll(/\d/g, "9"))],
+      [...literal(high), ...this.#between(highRest.replaceAll(/\d/g, "0"), highRest)],
     ];
     if (Number(high) - Number(low) > 1)
       alternatives.push([
         ...oneOf(`${Number(low) + 1}${Number(high) - 1}`),
-        ...Array.from(highRest, () => oneOf("09")).flat(),
+        ...Array.from(highRest, (one) => (one === "." ? literal(one) : oneOf("09"))).flat(),
       ]);
     return this.builder.choice(...alternatives);
   }

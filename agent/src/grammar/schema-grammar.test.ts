@@ -3,38 +3,9 @@ import { describe, it } from "node:test";
 import { z } from "zod";
 import { seededRandom } from "../runtime/random.ts";
 import { Automaton, type State } from "./automaton.ts";
-import type { Grammar } from "./grammar.ts";
 import { anyObject } from "./json-grammar.ts";
 import { schemaGrammar } from "./schema-grammar.ts";
-
-function accepts(grammar: Grammar, text: string): boolean {
-  const automaton = new Automaton(grammar);
-  let state: State | null = automaton.start();
-  for (const byte of Buffer.from(text)) state = state === null ? null : automaton.step(state, byte);
-  return state?.accepts === true;
-}
-
-/** A text drawn byte by byte, what ends things a bit likelier than what goes on. Null when it didn't end. */
-function draw(grammar: Grammar, random: () => number): string | null {
-  const automaton = new Automaton(grammar);
-  const bytes: number[] = [];
-  let state = automaton.start();
-  while (bytes.length < 4_000) {
-    const ways: [number, State][] = [];
-    for (let byte = 0; byte < 256; byte += 1) {
-      const next = automaton.step(state, byte);
-      const weight = [0x22, 0x5d, 0x7d].includes(byte) ? 40 : 1;
-      if (next !== null) for (let i = 0; i < weight; i += 1) ways.push([byte, next]);
-    }
-    if (state.accepts && (ways.length === 0 || random() < 0.3))
-      return new TextDecoder("utf8", { fatal: true }).decode(Uint8Array.from(bytes));
-    const [byte, next] = ways[Math.floor(random() * ways.length)] ?? [0, state];
-    assert.ok(ways.length > 0, `no way on after ${Buffer.from(bytes).toString()}`);
-    bytes.push(byte);
-    state = next;
-  }
-  return null;
-}
+import { accepts, draw } from "./testing/walk.ts";
 
 const person = {
   type: "object",
@@ -72,6 +43,44 @@ const schemas: Readonly<Record<string, object>> = {
   },
   map: { type: "object", additionalProperties: { type: "integer", exclusiveMinimum: -17, exclusiveMaximum: 2305 } },
   anything: { type: "object" },
+  together: {
+    allOf: [
+      { type: "object", properties: { a: { type: "number", minimum: -2.5 }, b: { type: "string" } }, required: ["a"] },
+      { properties: { a: { exclusiveMaximum: 0.75 }, c: { enum: [1, "x"] } }, required: ["b"] },
+      { properties: { c: { type: "string" } } },
+    ],
+  },
+  refined: {
+    $defs: { base: { type: "object", properties: { id: { type: "integer" } }, required: ["id"] } },
+    $ref: "#/$defs/base",
+    properties: { id: { minimum: 3, maximum: 40 } },
+  },
+  discriminated: {
+    oneOf: [
+      { type: "object", properties: { kind: { const: "cat" }, lives: { type: "integer" } }, required: ["kind"] },
+      { type: "object", properties: { kind: { enum: ["dog", "fox"] }, name: { type: "string" } }, required: ["kind"] },
+      { type: "null" },
+    ],
+  },
+  list: {
+    $defs: {
+      link: {
+        type: "object",
+        properties: { next: { anyOf: [{ $ref: "#/$defs/link" }, { type: "null" }] } },
+        required: ["next"],
+      },
+    },
+    allOf: [{ $ref: "#/$defs/link" }],
+  },
+  spelled: {
+    type: "object",
+    properties: {
+      plate: { type: "string", pattern: "^[A-Z]{2}-\\d{1,4}$", maxLength: 7 },
+      when: { type: "string", format: "date-time" },
+      address: { type: "string", format: "ipv4" },
+    },
+    required: ["plate", "when", "address"],
+  },
   escaped: { type: "object", properties: { 'a"b\nü': { const: 'é"\\' } }, required: ['a"b\nü'] },
 };
 
@@ -134,14 +143,54 @@ describe("the grammar of a schema", () => {
     }
   });
 
+  it("keeps the bounds of fractions exactly, to six decimals", () => {
+    const bounds = [
+      { minimum: 0, maximum: 1 },
+      { minimum: -0.29, exclusiveMaximum: 12.5 },
+      { exclusiveMinimum: 0.07, maximum: 0.1 },
+      { minimum: 99.995, maximum: 100.2 },
+    ];
+    const values = [
+      "-0.3",
+      "-0.29",
+      "-0.1",
+      "0",
+      "0.07",
+      "0.0700",
+      "0.070001",
+      "0.1",
+      "0.1000",
+      "0.100001",
+      "0.5",
+      "1",
+    ];
+    values.push("1.0", "1.000001", "12.49", "12.5", "99.99", "99.995", "100", "100.2", "100.21", "1000");
+    for (const bound of bounds) {
+      const grammar = schemaGrammar({ type: "number", ...bound });
+      const validator = z.fromJSONSchema({ type: "number", ...bound });
+      for (const value of values)
+        assert.equal(
+          accepts(grammar, value),
+          validator.safeParse(Number(value)).success,
+          `${value} in ${JSON.stringify(bound)}`,
+        );
+    }
+  });
+
   it("names the place of what it can't keep", () => {
     const refusals: readonly (readonly [object, string])[] = [
-      [{ type: "object", properties: { mail: { type: "string", format: "email" } } }, "schema.properties.mail.format"],
-      [{ type: "array", items: { type: "string", pattern: "a+" } }, "schema.items.pattern"],
-      [{ oneOf: [{ type: "string" }] }, "schema.oneOf"],
-      [{ type: "number", minimum: 1 }, "schema.minimum"],
+      [{ type: "object", properties: { mail: { type: "string", format: "iri" } } }, "schema.properties.mail.format"],
+      [{ type: "array", items: { type: "string", pattern: "(?=a)b" } }, "schema.items.pattern"],
+      [{ type: "string", pattern: "^a{2,9}$", maxLength: 5 }, "schema.pattern"],
+      [{ oneOf: [{ type: "string" }, { type: "string", minLength: 3 }] }, "schema.oneOf"],
+      [{ oneOf: [{ type: "integer" }, { type: "number" }] }, "schema.oneOf"],
+      [{ type: "number", multipleOf: 3 }, "schema.multipleOf"],
+      [{ type: "number", minimum: 1, exclusiveMaximum: 1 }, "schema"],
+      [{ allOf: [{ type: "string" }, { type: "integer" }] }, "schema"],
+      [{ $defs: { a: { allOf: [{ $ref: "#/$defs/a" }, {}] } }, $ref: "#/$defs/a" }, "schema"],
       [{ type: "object", properties: { a: { $ref: "#/$defs/none" } } }, "schema.properties.a.$ref"],
       [{ anyOf: [{ type: "string" }, { type: "thing" }] }, "schema.anyOf.1.type"],
+      [{ type: "string", anyOf: [{ minLength: 1 }, { maxItems: 2 }] }, "schema.anyOf.1.maxItems"],
       [{ type: "object", required: ["a"] }, "schema.required"],
       [{ type: "integer", minimum: 5, maximum: 4 }, "schema"],
       [{ type: "array", items: { type: "string" }, minItems: 1_000_000_000 }, "schema"],

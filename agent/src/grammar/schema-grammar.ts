@@ -1,35 +1,34 @@
-import { EspalierError } from "@espalier/shared/errors";
 import { type Grammar, GrammarTooLarge, literal, type Part } from "./grammar.ts";
-import { JsonGrammar } from "./json-grammar.ts";
+import { type Bounds, JsonGrammar } from "./json-grammar.ts";
+import { patternGrammar, UnsupportedPattern } from "./pattern-grammar.ts";
+import { isOfType, keywords, resolve, type Schema, type Type, typesOf, unsupported } from "./schema.ts";
+import { mergeSchemas } from "./schema-merge.ts";
+import { areDisjoint } from "./schema-overlap.ts";
+import { stringFormats } from "./string-formats.ts";
 
 /** Say nothing about the value. */
 const annotations = new Set([
   "$schema",
   "$id",
   "$comment",
+  "$defs",
+  "definitions",
   "title",
   "description",
   "default",
   "examples",
   "deprecated",
 ]);
-const definitions = ["$defs", "definitions"];
-
-/** What bears on the value, by type; anything else is refused, for it could not be kept. */
-const keywords = {
-  string: ["minLength", "maxLength"],
-  integer: ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"],
-  number: [],
-  boolean: [],
-  null: [],
-  array: ["items", "minItems", "maxItems"],
-  object: ["properties", "required", "additionalProperties"],
-} as const satisfies Record<string, readonly string[]>;
-type Type = keyof typeof keywords;
+const combining = ["$ref", "allOf", "anyOf", "oneOf"];
 
 const mostDepth = 64;
+const mostAlternatives = 1_000;
+const mostWorked = 10_000;
 
-type Schema = Readonly<Record<string, unknown>>;
+interface Alternative {
+  readonly schema: Schema;
+  readonly path: string;
+}
 
 /**
  * The grammar of the values that a JSON Schema (2020-12) allows, or of a part of them: objects have their properties in
@@ -50,6 +49,7 @@ class SchemaCompiler {
   readonly #json = new JsonGrammar();
   /** Rules of schemas that were referred to, by reference. */
   readonly #references = new Map<string, Part>();
+  #worked = 0;
 
   constructor(root: unknown) {
     this.#root = root;
@@ -62,28 +62,85 @@ class SchemaCompiler {
   #value(schema: unknown, path: string, depth: number): Part {
     if (depth > mostDepth) throw unsupported(path, `schemas may be ${mostDepth} deep`);
     if (schema === true) return this.#json.any();
-    if (typeof schema !== "object" || schema === null || Array.isArray(schema))
-      throw unsupported(path, "a schema is an object");
-    const known = schema as Schema;
-    if (known["$ref"] !== undefined) return this.#reference(known, path, depth);
-    if (known["anyOf"] !== undefined) return this.#anyOf(known, path, depth);
-    if (known["const"] !== undefined || known["enum"] !== undefined) return this.#listed(known, path);
-    const types = typesOf(known, path);
-    this.#refuseUnknown(known, path, ["type", ...(types ?? []).flatMap((type): readonly string[] => keywords[type])]);
+    const known = demands(schema, path);
+    const { $ref, allOf, anyOf, oneOf } = known;
+    // What stands alone stays apart, so that a schema may refer to itself.
+    if (Object.keys(known).length === 1) {
+      if ($ref !== undefined) return this.#reference($ref, path, depth);
+      const alone = anyOf ?? oneOf ?? (Array.isArray(allOf) && allOf.length === 1 ? allOf : undefined);
+      if (alone !== undefined) {
+        const [keyword = ""] = Object.keys(known);
+        if (oneOf !== undefined) this.#refuseOverlap(oneOf, path, depth);
+        const parts = listOf(alone, path, keyword).map((one, index) =>
+          this.#value(one, `${path}.${keyword}.${index}`, depth + 1),
+        );
+        return this.#json.builder.choice(...parts);
+      }
+    }
+    const parts = this.#alternatives(known, path, depth).map((one) => this.#plain(one.schema, one.path, depth));
+    return this.#json.builder.choice(...parts);
+  }
+
+  /** References, `allOf`, `anyOf` and `oneOf` worked out: plain schemas, of which a value must fulfil one. */
+  #alternatives(schema: Schema, path: string, depth: number): Alternative[] {
+    this.#worked += 1;
+    if (depth > mostDepth || this.#worked > mostWorked)
+      throw unsupported("", "its references and combinations lead too far");
+    const of = (one: unknown, at: string): Alternative[] => this.#alternatives(demands(one, at), at, depth + 1);
+    const plain = Object.fromEntries(Object.entries(schema).filter(([keyword]) => !combining.includes(keyword)));
+    let found: Alternative[] = [{ schema: plain, path }];
+    const narrow = (others: readonly Alternative[]): void => {
+      found = found.flatMap((one) =>
+        others.flatMap((other) => {
+          const merged = mergeSchemas(one.schema, other.schema);
+          return merged === null ? [] : [{ schema: merged, path: other.path }];
+        }),
+      );
+      if (found.length === 0) throw unsupported(path, "no value is left, or its demands can't be said as one");
+      if (found.length > mostAlternatives) throw unsupported(path, "too many combinations of alternatives");
+    };
+    const { $ref, allOf, anyOf, oneOf } = schema;
+    if ($ref !== undefined) narrow(of(resolve(this.#root, $ref, path), path));
+    for (const [index, one] of listOf(allOf, path, "allOf").entries()) narrow(of(one, `${path}.allOf.${index}`));
+    if (oneOf !== undefined) this.#refuseOverlap(oneOf, path, depth);
+    for (const [keyword, either] of Object.entries({ anyOf, oneOf }))
+      if (either !== undefined)
+        narrow(listOf(either, path, keyword).flatMap((one, index) => of(one, `${path}.${keyword}.${index}`)));
+    return found;
+  }
+
+  /** `oneOf` is `anyOf` where surely no value is two of them. */
+  #refuseOverlap(oneOf: unknown, path: string, depth: number): void {
+    const plain = (one: unknown): readonly Schema[] =>
+      this.#alternatives(demands(one, path), path, depth + 1).map(({ schema }) => schema);
+    const schemas = listOf(oneOf, path, "oneOf");
+    for (const [index, one] of schemas.entries())
+      for (const other of schemas.slice(index + 1))
+        if (!areDisjoint(one, other, plain))
+          throw unsupported(
+            `${path}.oneOf`,
+            "a value may be two of these at once: give each a required property with a const of its own, or use anyOf",
+          );
+  }
+
+  #plain(schema: Schema, path: string, depth: number): Part {
+    if (schema["const"] !== undefined || schema["enum"] !== undefined) return this.#listed(schema, path);
+    const types = typesOf(schema, path);
+    refuseUnknown(schema, path, ["type", ...(types ?? []).flatMap((type): readonly string[] => keywords[type])]);
     if (types === null) return this.#json.any();
-    return this.#json.builder.choice(...types.map((type) => this.#typed(type, known, path, depth)));
+    return this.#json.builder.choice(...types.map((type) => this.#typed(type, schema, path, depth)));
   }
 
   #typed(type: Type, schema: Schema, path: string, depth: number): Part {
     switch (type) {
-      case "string": {
-        const { least, most } = span(schema, path, "minLength", "maxLength");
-        return this.#json.string(least, most);
-      }
+      case "string":
+        return this.#string(schema, path);
       case "integer":
-        return this.#integer(schema, path);
-      case "number":
-        return this.#json.number;
+      case "number": {
+        const part = this.#json.numberWithin(boundsOf(schema, path), type === "integer");
+        if (part === null) throw unsupported(path, "no number of at most 15 digits lies within the bounds");
+        return part;
+      }
       case "boolean":
         return this.#json.boolean();
       case "null":
@@ -94,6 +151,29 @@ class SchemaCompiler {
       }
       case "object":
         return this.#object(schema, path, depth);
+    }
+  }
+
+  #string(schema: Schema, path: string): Part {
+    const { least, most } = span(schema, path, "minLength", "maxLength");
+    const { pattern, format } = schema;
+    if (pattern === undefined && format === undefined) return this.#json.string(least, most);
+    const form = stringFormats.get(String(format));
+    // A format beside a pattern only says what the pattern is for (2020-12, "format-annotation").
+    if (pattern === undefined && form === undefined)
+      throw unsupported(`${path}.format`, `known formats: ${[...stringFormats.keys()].join(", ")}`);
+    const at = pattern === undefined ? `${path}.format` : `${path}.pattern`;
+    try {
+      const text = patternGrammar(this.#json.builder, pattern === undefined ? `^(?:${form})$` : String(pattern));
+      if (text.least < least || (most !== null && (text.most === null || text.most > most)))
+        throw unsupported(
+          at,
+          "its texts are of other lengths than minLength and maxLength allow: say them in the pattern",
+        );
+      return [...literal('"'), ...text.part, ...literal('"')];
+    } catch (error) {
+      if (error instanceof UnsupportedPattern) throw unsupported(at, error.message);
+      throw error;
     }
   }
 
@@ -112,30 +192,8 @@ class SchemaCompiler {
     return this.#json.map(this.#value(additionalProperties, `${path}.additionalProperties`, depth + 1));
   }
 
-  #integer(schema: Schema, path: string): Part {
-    const bound = (name: string, otherwise: number): number => {
-      const value = schema[name] ?? otherwise;
-      if (typeof value !== "number") throw unsupported(`${path}.${name}`, "a number");
-      return value;
-    };
-    const { ceil, floor, max, min } = Math;
-    const low = max(ceil(bound("minimum", -Infinity)), floor(bound("exclusiveMinimum", -Infinity)) + 1);
-    const high = min(floor(bound("maximum", Infinity)), ceil(bound("exclusiveMaximum", Infinity)) - 1);
-    const part = this.#json.integerWithin(low, high);
-    if (part === null) throw unsupported(path, "no whole number of at most 15 digits lies within the bounds");
-    return part;
-  }
-
-  #anyOf(schema: Schema, path: string, depth: number): Part {
-    this.#refuseUnknown(schema, path, ["anyOf"]);
-    const { anyOf } = schema;
-    if (!Array.isArray(anyOf) || anyOf.length === 0) throw unsupported(`${path}.anyOf`, "a list of schemas");
-    const parts = anyOf.map((one, index) => this.#value(one, `${path}.anyOf.${index}`, depth + 1));
-    return this.#json.builder.choice(...parts);
-  }
-
   #listed(schema: Schema, path: string): Part {
-    this.#refuseUnknown(schema, path, ["const", "enum", "type"]);
+    refuseUnknown(schema, path, ["const", "enum", "type"]);
     const values = schema["const"] === undefined ? schema["enum"] : [schema["const"]];
     if (!Array.isArray(values)) throw unsupported(`${path}.enum`, "a list of values");
     const types = typesOf(schema, path);
@@ -144,46 +202,47 @@ class SchemaCompiler {
     return this.#json.builder.choice(...fitting.map((value) => literal(JSON.stringify(value))));
   }
 
-  #reference(schema: Schema, path: string, depth: number): Part {
-    this.#refuseUnknown(schema, path, ["$ref"]);
-    const { $ref } = schema;
-    if (typeof $ref !== "string" || !/^#(\/|$)/.test($ref))
-      throw unsupported(`${path}.$ref`, "a place in this schema: #/...");
-    const known = this.#references.get($ref);
+  #reference(reference: unknown, path: string, depth: number): Part {
+    const target = resolve(this.#root, reference, path);
+    const known = this.#references.get(String(reference));
     if (known !== undefined) return known;
     const rule = this.#json.builder.reserve();
-    this.#references.set($ref, [{ rule }]);
-    let target: unknown = this.#root;
-    for (const step of $ref.split("/").slice(1).map(unescapePointer))
-      target =
-        typeof target === "object" && target !== null && Object.hasOwn(target, step)
-          ? (target as Schema)[step]
-          : undefined;
-    if (target === undefined) throw unsupported(`${path}.$ref`, `there is no ${$ref}`);
+    this.#references.set(String(reference), [{ rule }]);
     return this.#json.builder.define(rule, [this.#value(target, path, depth + 1)]);
   }
-
-  #refuseUnknown(schema: Schema, path: string, known: readonly string[]): void {
-    for (const keyword of Object.keys(schema))
-      if (!known.includes(keyword) && !annotations.has(keyword) && !definitions.includes(keyword))
-        throw unsupported(`${path}.${keyword}`, "this keyword can't be kept here");
-  }
 }
 
-function typesOf(schema: Schema, path: string): readonly Type[] | null {
-  const { type } = schema;
-  if (type === undefined) return null;
-  const types: readonly unknown[] = Array.isArray(type) ? type : [type];
-  const isType = (one: unknown): one is Type => typeof one === "string" && Object.hasOwn(keywords, one);
-  if (types.length === 0 || !types.every(isType)) throw unsupported(`${path}.type`, Object.keys(keywords).join(", "));
-  return types;
+/** A schema's keywords but for those that only describe. */
+function demands(schema: unknown, path: string): Schema {
+  if (schema === true) return {};
+  if (typeof schema !== "object" || schema === null || Array.isArray(schema))
+    throw unsupported(path, "a schema is an object");
+  return Object.fromEntries(Object.entries(schema).filter(([keyword]) => !annotations.has(keyword)));
 }
 
-function isOfType(value: unknown, type: Type): boolean {
-  if (type === "null") return value === null;
-  if (type === "array") return Array.isArray(value);
-  if (type === "object") return typeof value === "object" && value !== null && !Array.isArray(value);
-  return type === "integer" ? Number.isInteger(value) : typeof value === type;
+function refuseUnknown(schema: Schema, path: string, known: readonly string[]): void {
+  const unknown = Object.keys(schema).find((keyword) => !known.includes(keyword));
+  if (unknown !== undefined) throw unsupported(`${path}.${unknown}`, "this keyword can't be kept here");
+}
+
+function listOf(value: unknown, path: string, keyword: string): readonly unknown[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || value.length === 0) throw unsupported(`${path}.${keyword}`, "a list of schemas");
+  return value;
+}
+
+function boundsOf(schema: Schema, path: string): Bounds {
+  const bound = (name: string, otherwise: number): number => {
+    const value = schema[name] ?? otherwise;
+    if (typeof value !== "number") throw unsupported(`${path}.${name}`, "a number");
+    return value;
+  };
+  return {
+    minimum: bound("minimum", -Infinity),
+    maximum: bound("maximum", Infinity),
+    exclusiveMinimum: bound("exclusiveMinimum", -Infinity),
+    exclusiveMaximum: bound("exclusiveMaximum", Infinity),
+  };
 }
 
 function span(schema: Schema, path: string, low: string, high: string): { least: number; most: number | null } {
@@ -196,14 +255,4 @@ function span(schema: Schema, path: string, low: string, high: string): { least:
   const [least, most] = [count(low) ?? 0, count(high)];
   if (most !== null && most < least) throw unsupported(`${path}.${high}`, `at least ${low}`);
   return { least, most };
-}
-
-function unescapePointer(step: string): string {
-  return decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~");
-}
-
-/** `path` from the schema's root, its steps after dots. */
-function unsupported(path: string, message: string): EspalierError {
-  const where = path === "" ? "schema" : `schema${path}`;
-  return new EspalierError("grammar.unsupported", `${where}: ${message}`, { fields: { path: where } });
 }

@@ -1,3 +1,4 @@
+import { EspalierError } from "@espalier/shared/errors";
 import { Automaton, type State } from "./automaton.ts";
 import type { Grammar } from "./grammar.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -50,7 +51,8 @@ export class TokenGuide {
       any |= isAllowed;
       if (isAllowed === 0) logits[id] = Number.NEGATIVE_INFINITY;
     }
-    if (any === 0) throw new Error("the model has no token that response_format allows here");
+    if (any === 0)
+      throw new EspalierError("grammar.unspeakable", "the model has no token that response_format allows here");
   }
 
   /** The answer has this allowed token now. */

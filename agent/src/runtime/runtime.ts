@@ -51,7 +51,8 @@ export interface TimeStepsRequest {
  * older ones have ended.
  * All methods reject with an `EspalierError` whose code is a `RuntimeErrorCode`: `runtime.closed` after `close()`,
  * `runtime.crashed` when the worker died, `runtime.context-overflow` or `runtime.invalid-request` when a request does
- * not fit, `runtime.run-failed` when ONNX Runtime reports an error. Aborting a signal rejects with its reason.
+ * not fit, `runtime.run-failed` when ONNX Runtime reports an error; or is the guide's `grammar.ambiguous` or
+ * `grammar.unspeakable`. Aborting a signal rejects with its reason.
  */
 export interface Runtime {
   readonly engine: EngineKind;

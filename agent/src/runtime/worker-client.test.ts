@@ -40,7 +40,7 @@ describe("WorkerClient", () => {
       `const { parentPort } = require("node:worker_threads");
        parentPort.on("message", (message) => {
          if (message.kind === "unload") parentPort.postMessage({ kind: "unloaded" });
-         else parentPort.postMessage({ kind: "failed", id: message.id, message: "no memory" });
+         else parentPort.postMessage({ kind: "failed", id: message.id, code: null, message: "no memory" });
        });`,
       { eval: true },
     );

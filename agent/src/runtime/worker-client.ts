@@ -1,5 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { type EspalierError, messageOf } from "@espalier/shared/errors";
+import { EspalierError, messageOf } from "@espalier/shared/errors";
 import type { GeneratedToken } from "./runtime.ts";
 import { runtimeError } from "./runtime-error.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -151,7 +151,7 @@ export class WorkerClient {
         this.#settle(message.id)?.done(message.result);
         return;
       case "failed":
-        this.#settle(message.id)?.failed(runtimeError("runtime.run-failed", message.message));
+        this.#settle(message.id)?.failed(new EspalierError(message.code ?? "runtime.run-failed", message.message));
         return;
       case "cancelled":
         return;

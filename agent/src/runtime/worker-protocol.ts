@@ -40,5 +40,6 @@ export type FromWorker =
   | { readonly kind: "token"; readonly id: number; readonly token: GeneratedToken }
   /** The call's end; null for `generate`, whose tokens came before. */
   | { readonly kind: "result"; readonly id: number; readonly result: CallResult | null }
-  | { readonly kind: "failed"; readonly id: number; readonly message: string }
+  /** `code` of an `EspalierError`; null for any other. */
+  | { readonly kind: "failed"; readonly id: number; readonly code: string | null; readonly message: string }
   | { readonly kind: "cancelled"; readonly id: number };

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { parentPort } from "node:worker_threads";
-import { messageOf } from "@espalier/shared/errors";
+import { EspalierError, messageOf } from "@espalier/shared/errors";
 import { createGarbageCollector } from "../measure/collect-garbage.ts";
 import { Cancelled, Decoder, type IsCancelled, type Steps } from "./decoder.ts";
 import type { Engine } from "./engine.ts";
@@ -84,7 +84,8 @@ async function takeTurn(id: number, steps: Steps<CallResult | null>): Promise<bo
     return done !== true;
   } catch (error) {
     if (error instanceof Cancelled) send({ kind: "cancelled", id });
-    else send({ kind: "failed", id, message: messageOf(error) });
+    else
+      send({ kind: "failed", id, code: error instanceof EspalierError ? error.code : null, message: messageOf(error) });
     return false;
   }
 }
