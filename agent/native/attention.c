@@ -6,8 +6,8 @@
 #include "attention_rows.h"
 #include "common.h"
 
-// Enough for a thread to be worth waking: cached bytes that it reads, new tokens that it writes.
-enum { bytes_per_part = 32 << 10, tokens_per_part = 16 };
+// Enough for a thread to be worth waking: cached elements that it reads, new tokens that it writes.
+enum { elements_per_part = 16 << 10, tokens_per_part = 16 };
 
 static size_t divided_up(size_t value, size_t by) { return (value + by - 1) / by; }
 
@@ -47,9 +47,38 @@ static void cache_part(void *context, size_t part) {
       size_t to = (head * attention->capacity + position) * size;
       float key[most_head_size];
       turn(attention, attention->keys + from, position, 1, key);
-      work->kernel->round(key, size, attention->key_cache + to);
-      work->kernel->round(attention->values + from, size, attention->value_cache + to);
+      const float *value = attention->values + from;
+      if (attention->key_scales == NULL) {
+        work->kernel->round_to_halves(key, size, (half *)attention->key_cache + to);
+        work->kernel->round_to_halves(value, size, (half *)attention->value_cache + to);
+      } else {
+        const float *key_scales = attention->key_scales + head * size, *value_scales = attention->value_scales + head * size;
+        work->kernel->round_to_bytes(key, key_scales, size, (int8_t *)attention->key_cache + to);
+        work->kernel->round_to_bytes(value, value_scales, size, (int8_t *)attention->value_cache + to);
+      }
     }
+}
+
+static void multiply_elements(float *values, const float *factors, size_t count) {
+  for (size_t i = 0; i < count; i++) values[i] *= factors[i];
+}
+
+// Lets rows of a key and value head see positions [from, to). Scales of cached bytes are those of channels: the keys' are
+// taken into the queries, the values' into the sums.
+static void attend_cache(const struct work *work, struct attention_rows *rows, size_t kv_head, size_t from, size_t to) {
+  const struct attention *attention = work->attention;
+  size_t size = attention->head_size, start = kv_head * attention->capacity * size;
+  if (attention->key_scales == NULL) {
+    work->kernel->attend_halves(rows, (const half *)attention->key_cache + start, (const half *)attention->value_cache + start,
+                                from, to);
+    return;
+  }
+  for (size_t row = 0; row < rows->rows; row++)
+    multiply_elements(rows->queries + row * size, attention->key_scales + kv_head * size, size);
+  work->kernel->attend_bytes(rows, (const int8_t *)attention->key_cache + start,
+                             (const int8_t *)attention->value_cache + start, from, to);
+  for (size_t row = 0; row < rows->rows; row++)
+    multiply_elements(rows->sums + row * size, attention->value_scales + kv_head * size, size);
 }
 
 static void attend_part(void *context, size_t part) {
@@ -72,9 +101,7 @@ static void attend_part(void *context, size_t part) {
     totals[row] = 0;
   }
   memset(sums, 0, rows.rows * size * sizeof *sums);
-  size_t seen = attention->past + end, head_start = kv_head * attention->capacity * size;
-  work->kernel->attend(&rows, attention->key_cache + head_start, attention->value_cache + head_start,
-                       stretch * work->positions, least((stretch + 1) * work->positions, seen));
+  attend_cache(work, &rows, kv_head, stretch * work->positions, least((stretch + 1) * work->positions, attention->past + end));
   if (work->position_parts > 1) {
     float *partial = work->partial + (kv_head * work->position_parts + stretch) * group * (size + 2);
     for (size_t row = 0; row < group; row++, partial += size + 2) {
@@ -117,7 +144,7 @@ bool attend(const struct kernel *kernel, const struct attention *attention, run_
   work.tokens = least(most_row_elements / (group * size), most_rows / group);
   work.token_parts = divided_up(attention->tokens, work.tokens);
   if (attention->tokens == 1) {
-    size_t positions = divided_up(bytes_per_part / (2 * size * sizeof(half)), position_block) * position_block;
+    size_t positions = divided_up(elements_per_part / (2 * size), position_block) * position_block;
     work.position_parts = divided_up(seen, positions);
     work.positions = positions;
   }

@@ -18,7 +18,8 @@ struct attention {
   size_t rotated;                     // leading elements of a head that turn with the position: 0 for none
   const float *cosines, *sines;       // [positions][rotated / 2]
   size_t capacity;                    // positions that the cache has room for
-  half *key_cache, *value_cache;      // [kv_heads][capacity][head_size]
+  void *key_cache, *value_cache;      // [kv_heads][capacity][head_size]: halves, or with scales bytes
+  const float *key_scales, *value_scales;  // [kv_heads][head_size], of a value's one step in bytes; or null
   float *output;                      // [tokens][heads * head_size]
 };
 

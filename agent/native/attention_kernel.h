@@ -7,11 +7,12 @@
 // Rows at once keep rows_at_once x VECTORS sums in registers. From `rows_to_turn` on, turning keys around pays.
 enum { rows_at_once = 6, rows_to_turn = 12 };
 // How many positions ahead of its use the cache is asked for: the processor's own prefetching stops where a page ends.
-enum { positions_ahead = 64, halves_per_line = 32 };
+enum { positions_ahead = 64, line_bytes = 64 };
 
-INLINE void ask_for(const half *from, size_t count) {
-  for (size_t i = 0; i < count; i += halves_per_line) __builtin_prefetch(from + i, 0, 2);
+INLINE void ask_for(const char *from, size_t count) {
+  for (size_t i = 0; i < count; i += line_bytes) __builtin_prefetch(from + i, 0, 2);
 }
+
 // `exponential` of each.
 INLINE lanes exponentials(lanes value) {
   const float shift = 12582912.0f;
@@ -79,20 +80,18 @@ INLINE lanes sum_lanes(lanes *vectors) {
   return vectors[0];
 }
 
-// out[m][n] (+)= a[m][k] * b[k][n] over k < count, for m < rows and n < vectors * LANES; `b` are floats, or halves of the
-// cache, and those of later positions are asked for.
+// out[m][n] (+)= a[m][k] * b[k][n] over k < count, for m < rows and n < vectors * LANES; where `b` is the cache, and not
+// floats, later positions are asked for.
 INLINE void multiply_panel(const float *a, size_t a_stride, const void *b, size_t b_stride, size_t count, float *out,
-                           size_t out_stride, bool adds, const bool halves, const size_t rows, const size_t vectors) {
+                           size_t out_stride, bool adds, const enum element kind, const size_t rows, const size_t vectors) {
   lanes sums[rows_at_once][VECTORS];
   for (size_t m = 0; m < rows; m++)
     for (size_t v = 0; v < vectors; v++) sums[m][v] = adds ? load(out + m * out_stride + v * LANES) : (lanes){0};
   for (size_t k = 0; k < count; k++) {
     lanes row[VECTORS];
-    for (size_t v = 0; v < vectors; v++) {
-      size_t at = k * b_stride + v * LANES;
-      row[v] = halves ? load_halves((const half *)b + at) : load((const float *)b + at);
-    }
-    if (halves) ask_for((const half *)b + (k + positions_ahead) * b_stride, vectors * LANES);
+    for (size_t v = 0; v < vectors; v++) row[v] = load_as(kind, b, k * b_stride + v * LANES);
+    if (kind != of_floats)
+      ask_for((const char *)b + (k + positions_ahead) * b_stride * size_of(kind), vectors * LANES * size_of(kind));
     for (size_t m = 0; m < rows; m++)
       for (size_t v = 0; v < vectors; v++) sums[m][v] += row[v] * a[m * a_stride + k];
   }
@@ -101,8 +100,8 @@ INLINE void multiply_panel(const float *a, size_t a_stride, const void *b, size_
 }
 
 #define PANEL(rows, vectors)                                                                                             \
-  multiply_panel(a, a_stride, (const char *)b + n * (halves ? sizeof(half) : sizeof(float)), b_stride, count, out + n, \
-                 out_stride, adds, halves, rows, vectors)
+  multiply_panel(a, a_stride, (const char *)b + n * size_of(kind), b_stride, count, out + n, out_stride, adds, kind, rows, \
+                 vectors)
 #define PANELS(rows)                                                                                   \
   case rows:                                                                                           \
     for (; n + VECTORS * LANES <= columns; n += VECTORS * LANES)                                       \
@@ -113,7 +112,7 @@ INLINE void multiply_panel(const float *a, size_t a_stride, const void *b, size_
 
 // The same for any number of rows, and of columns that is a multiple of LANES.
 INLINE void multiply_matrices(const float *a, size_t a_stride, size_t rows, const void *b, size_t b_stride, size_t count,
-                              float *out, size_t out_stride, size_t columns, bool adds, const bool halves) {
+                              float *out, size_t out_stride, size_t columns, bool adds, const enum element kind) {
   for (size_t m = 0; m < rows; m += rows_at_once, a += rows_at_once * a_stride, out += rows_at_once * out_stride) {
     size_t n = 0;
     switch (rows - m < rows_at_once ? rows - m : rows_at_once) {
@@ -134,14 +133,13 @@ INLINE lanes score_lanes(const float *query, const float *keys, size_t size) {
 }
 
 // scores[rows][position_block] of few queries with `count` positions: keys [count][size] are used as they lie.
-TARGET static void score_directly(const float *queries, size_t rows, size_t size, const half *keys, size_t count,
-                                  float *scores) {
+INLINE void score_directly(const float *queries, size_t rows, size_t size, const void *keys, const enum element kind,
+                           size_t count, float *scores) {
   float unpacked[LANES * most_head_size];
   for (size_t at = 0; at < count; at += LANES) {
-    const half *from = keys + at * size;
     size_t there = least(count - at, LANES) * size;
-    ask_for(from + positions_ahead * size, there);
-    for (size_t i = 0; i < there; i += LANES) store(unpacked + i, load_halves(from + i));
+    ask_for((const char *)keys + (at + positions_ahead) * size * size_of(kind), there * size_of(kind));
+    for (size_t i = 0; i < there; i += LANES) store(unpacked + i, load_as(kind, keys, at * size + i));
     memset(unpacked + there, 0, (LANES * size - there) * sizeof *unpacked);
     for (size_t row = 0; row < rows; row++)
       store(scores + row * position_block + at, score_lanes(queries + row * size, unpacked, size));
@@ -149,36 +147,46 @@ TARGET static void score_directly(const float *queries, size_t rows, size_t size
 }
 
 // The same of many: keys are turned around first, [size][position_block].
-TARGET static void score_turned(const float *queries, size_t rows, size_t size, const half *keys, size_t count,
-                                float *scores) {
+INLINE void score_turned(const float *queries, size_t rows, size_t size, const void *keys, const enum element kind,
+                         size_t count, float *scores) {
   float turned[most_head_size * position_block];
   for (size_t at = 0; at < position_block; at += LANES)
     for (size_t d = 0; d < size; d += LANES) {
       lanes vectors[LANES];
       for (size_t i = 0; i < LANES; i++)
-        vectors[i] = at + i < count ? load_halves(keys + (at + i) * size + d) : (lanes){0};
+        vectors[i] = at + i < count ? load_as(kind, keys, (at + i) * size + d) : (lanes){0};
       ALL_STEPS(TURN)
       for (size_t i = 0; i < LANES; i++) store(turned + (d + i) * position_block + at, vectors[i]);
     }
-  multiply_matrices(queries, size, rows, turned, position_block, size, scores, position_block, position_block, false, false);
+  multiply_matrices(queries, size, rows, turned, position_block, size, scores, position_block, position_block, false,
+                    of_floats);
 }
 
 // Adds a block's values [count][size], weighted, to the sums of all rows.
-TARGET static void add_values(const float *weights, size_t rows, size_t size, const half *values, size_t count, float *sums) {
+INLINE void add_values(const float *weights, size_t rows, size_t size, const void *values, const enum element kind,
+                       size_t count, float *sums) {
   if (rows < rows_to_turn) {
-    multiply_matrices(weights, position_block, rows, values, size, count, sums, size, size, true, true);
+    multiply_matrices(weights, position_block, rows, values, size, count, sums, size, size, true, kind);
     return;
   }
   float unpacked[position_block * most_head_size];
-  for (size_t i = 0; i < count * size; i += LANES) store(unpacked + i, load_halves(values + i));
-  multiply_matrices(weights, position_block, rows, unpacked, size, count, sums, size, size, true, false);
+  for (size_t i = 0; i < count * size; i += LANES) store(unpacked + i, load_as(kind, values, i));
+  multiply_matrices(weights, position_block, rows, unpacked, size, count, sums, size, size, true, of_floats);
 }
 
-// What is beyond the largest half becomes that.
 TARGET static void round_to_halves(const float *from, size_t count, half *to) {
   const lanes most = (lanes){0} + 65504.0f;
   for (size_t i = 0; i < count; i += LANES)
     *(loose_halves *)(to + i) = __builtin_convertvector(larger(smaller(load(from + i), most), -most), loose_halves);
+}
+
+TARGET static void round_to_bytes(const float *from, const float *scales, size_t count, int8_t *to) {
+  const float shift = 12582912.0f;
+  const lanes most = (lanes){0} + 127.0f;
+  for (size_t i = 0; i < count; i += LANES) {
+    lanes codes = larger(smaller(load(from + i) / load(scales + i), most), -most);
+    *(loose_bytes *)(to + i) = __builtin_convertvector((codes + shift) - shift, loose_bytes);
+  }
 }
 
 // Makes weights of a row's scores, of which it sees the first `seen`, and rescales what it has seen before.
@@ -203,8 +211,8 @@ INLINE void weigh(struct attention_rows *rows, size_t row, float *scores, size_t
   rows->totals[row] += total;
 }
 
-// Lets rows see positions [from, to) of `keys` and `values` [positions][head_size].
-TARGET static void attend_rows(struct attention_rows *rows, const half *keys, const half *values, size_t from, size_t to) {
+INLINE void attend_rows(struct attention_rows *rows, const void *keys, const void *values, const enum element kind,
+                        size_t from, size_t to) {
   float scores[most_rows * position_block];
   const size_t size = rows->head_size;
   for (; from < to; from += position_block) {
@@ -213,12 +221,23 @@ TARGET static void attend_rows(struct attention_rows *rows, const half *keys, co
     if (skipped >= rows->rows) return;
     size_t left = rows->rows - skipped;
     const float *queries = rows->queries + skipped * size;
-    if (left < rows_to_turn) score_directly(queries, left, size, keys + from * size, count, scores);
-    else score_turned(queries, left, size, keys + from * size, count, scores);
+    const char *block_keys = (const char *)keys + from * size * size_of(kind);
+    if (left < rows_to_turn) score_directly(queries, left, size, block_keys, kind, count, scores);
+    else score_turned(queries, left, size, block_keys, kind, count, scores);
     for (size_t i = 0; i < left; i++) {
       size_t sees = rows->first_sees + (skipped + i) / rows->group - from;
       weigh(rows, skipped + i, scores + i * position_block, sees < count ? sees : count);
     }
-    add_values(scores, left, size, values + from * size, count, rows->sums + skipped * size);
+    const char *block_values = (const char *)values + from * size * size_of(kind);
+    add_values(scores, left, size, block_values, kind, count, rows->sums + skipped * size);
   }
+}
+
+TARGET static void attend_halves(struct attention_rows *rows, const half *keys, const half *values, size_t from, size_t to) {
+  attend_rows(rows, keys, values, of_halves, from, to);
+}
+
+TARGET static void attend_bytes(struct attention_rows *rows, const int8_t *keys, const int8_t *values, size_t from,
+                                size_t to) {
+  attend_rows(rows, keys, values, of_bytes, from, to);
 }

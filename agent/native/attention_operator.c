@@ -2,24 +2,24 @@
 //   (query, key?, value?, past_key, past_value, seqlens_k, total_sequence_length, cos?, sin?) -> Y, present_key, present_value
 // Without key and value, query holds all three side by side. The cache is of halves (float16). Present is past where both are
 // the same memory, else past is copied into it.
+// Int8Attention  the same over a cache of bytes, with two inputs more: (..., key_scales, value_scales) [kv_num_heads, D]
 #include <stdlib.h>
 #include <string.h>
 
 #include "attention.h"
 #include "operator.h"
 
-enum { query, key, value, past_key, past_value, seqlens, total_length, cosine, sine, inputs };
+enum { query, key, value, past_key, past_value, seqlens, total_length, cosine, sine, key_scales, value_scales, most_inputs };
 enum { attended, present_key, present_value, outputs };
 
 struct attention_kernel {
   OrtApi api;
   const struct kernel *kernel;
   size_t heads, kv_heads;
-  bool rotates;
+  bool rotates, in_bytes;
 };
 
 static OrtStatus *create(const OrtCustomOp *op, OrtApi api, const OrtKernelInfo *info, void **kernel) {
-  (void)op;
   int64_t heads = 0, kv_heads = 0, rotates = 0;
   TRY(KernelInfoGetAttribute_int64(api)(info, "num_heads", &heads));
   TRY(KernelInfoGetAttribute_int64(api)(info, "kv_num_heads", &kv_heads));
@@ -28,7 +28,8 @@ static OrtStatus *create(const OrtCustomOp *op, OrtApi api, const OrtKernelInfo 
     return CreateStatus(api)(ort_invalid_argument, "num_heads or kv_num_heads is none that this operator knows");
   struct attention_kernel *made = malloc(sizeof *made);
   if (made == NULL) return CreateStatus(api)(ort_fail, "out of memory");
-  *made = (struct attention_kernel){api, chosen_kernel(), (size_t)heads, (size_t)kv_heads, rotates != 0};
+  *made = (struct attention_kernel){api, chosen_kernel(), (size_t)heads, (size_t)kv_heads, rotates != 0,
+                                    ((const struct operator *)op)->in_bytes};
   *kernel = made;
   return NULL;
 }
@@ -69,28 +70,41 @@ static OrtStatus *read_tokens(const struct attention_kernel *self, const struct 
   return NULL;
 }
 
-static void keep_past(const struct attention *attention, size_t capacity, const half *past, half *present) {
-  if (past == present) return;
-  size_t size = attention->head_size;
-  for (size_t head = 0; head < attention->kv_heads; head++)
-    memcpy(present + head * attention->capacity * size, past + head * capacity * size, attention->past * size * sizeof *past);
+static OrtStatus *read_scales(const struct attention_kernel *self, const struct tensor *in, struct attention *attention) {
+  if (!self->in_bytes) return NULL;
+  size_t channels = attention->kv_heads * attention->head_size;
+  if (in[key_scales].count != channels || in[value_scales].count != channels)
+    return invalid(self->api, "key_scales or value_scales is not [kv_num_heads, D]");
+  attention->key_scales = in[key_scales].data;
+  attention->value_scales = in[value_scales].data;
+  return NULL;
 }
+
+static void keep_past(const struct attention *attention, size_t capacity, const char *past, char *present) {
+  if (past == present) return;
+  size_t row = attention->head_size * (attention->key_scales == NULL ? sizeof(half) : sizeof(int8_t));
+  for (size_t head = 0; head < attention->kv_heads; head++)
+    memcpy(present + head * attention->capacity * row, past + head * capacity * row, attention->past * row);
+}
+
+static size_t inputs(bool in_bytes) { return in_bytes ? most_inputs : key_scales; }
 
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const struct attention_kernel *self = kernel;
   OrtApi api = self->api;
-  struct tensor in[inputs];
+  struct tensor in[most_inputs];
   struct attention attention;
-  for (size_t i = 0; i < inputs; i++) TRY(read_input(api, context, i, &in[i]));
+  for (size_t i = 0; i < inputs(self->in_bytes); i++) TRY(read_input(api, context, i, &in[i]));
   TRY(read_tokens(self, in, &attention));
+  TRY(read_scales(self, in, &attention));
   size_t capacity = (size_t)in[past_key].shape[2], seen = attention.past + attention.tokens;
   if (attention.past > capacity) return invalid(api, "seqlens_k is more than past holds");
   attention.capacity = seen > capacity ? seen : capacity;
   int64_t width = (int64_t)(self->heads * attention.head_size), shape[] = {1, (int64_t)attention.tokens, width};
   in[past_key].shape[2] = (int64_t)attention.capacity;
   TRY(make_output(api, context, attended, shape, 3, (void **)&attention.output));
-  TRY(make_output(api, context, present_key, in[past_key].shape, 4, (void **)&attention.key_cache));
-  TRY(make_output(api, context, present_value, in[past_key].shape, 4, (void **)&attention.value_cache));
+  TRY(make_output(api, context, present_key, in[past_key].shape, 4, &attention.key_cache));
+  TRY(make_output(api, context, present_value, in[past_key].shape, 4, &attention.value_cache));
   keep_past(&attention, capacity, in[past_key].data, attention.key_cache);
   keep_past(&attention, capacity, in[past_value].data, attention.value_cache);
   struct runner runner = {api, context};
@@ -99,16 +113,17 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   return NULL;
 }
 
+static int cache_type(const OrtCustomOp *op) { return ((const struct operator *)op)->in_bytes ? ort_int8 : ort_float16; }
 static int input_type(const OrtCustomOp *op, size_t i) {
-  (void)op;
-  if (i == past_key || i == past_value) return ort_float16;
+  if (i == past_key || i == past_value) return cache_type(op);
   return i == seqlens || i == total_length ? ort_int32 : ort_float;
 }
-static int output_type(const OrtCustomOp *op, size_t i) { return (void)op, i == attended ? ort_float : ort_float16; }
+static int output_type(const OrtCustomOp *op, size_t i) { return i == attended ? ort_float : cache_type(op); }
 static int input_kind(const OrtCustomOp *op, size_t i) {
   return (void)op, i == key || i == value || i == cosine || i == sine ? ort_optional : ort_required;
 }
-static size_t input_count(const OrtCustomOp *op) { return (void)op, inputs; }
+static size_t input_count(const OrtCustomOp *op) { return inputs(((const struct operator *)op)->in_bytes); }
 static size_t output_count(const OrtCustomOp *op) { return (void)op, outputs; }
 
-const struct operator attention_operator = OPERATOR("Attention", false, false);
+const struct operator attention_operators[] = {OPERATOR("Attention", .in_bytes = false),
+                                               OPERATOR("Int8Attention", .in_bytes = true)};

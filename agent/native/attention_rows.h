@@ -3,9 +3,11 @@
 #define ESPALIER_ATTENTION_ROWS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-// What the cache holds.
+// What the cache holds: halves, or bytes that a scale per channel turns into values. Kernels unpack both to floats.
 typedef _Float16 half;
+enum element { of_floats, of_halves, of_bytes };
 
 // Positions whose scores are held at once, and the most of queries' elements and of rows.
 enum { position_block = 64, most_row_elements = 6144, most_rows = 96, most_head_size = 256 };

@@ -7,7 +7,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static const struct operator *const operators[] = {&linear_operators[0], &linear_operators[1], &linear_operators[2],
-                                                 &linear_operators[3], &attention_operator};
+                                                 &linear_operators[3], &attention_operators[0],
+                                                 &attention_operators[1]};
 static const struct kernel *chosen;
 static OrtCustomOpDomain *domain;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -95,7 +95,9 @@ const struct kernel avx2_kernel = {
     .quantize_row = quantize_row,
     .gate = gate,
     .normalize = normalize,
-    .round = round_to_halves,
-    .attend = attend_rows,
+    .round_to_halves = round_to_halves,
+    .round_to_bytes = round_to_bytes,
+    .attend_halves = attend_halves,
+    .attend_bytes = attend_bytes,
 };
 #endif

@@ -120,5 +120,5 @@ static int input_kind(const OrtCustomOp *op, size_t i) { return i + 1 == input_c
 static size_t output_count(const OrtCustomOp *op) { return normed(op) ? 2 : 1; }
 
 const struct operator linear_operators[] = {
-    OPERATOR("Linear", false, false), OPERATOR("GatedLinear", true, false), OPERATOR("NormedLinear", false, true),
-    OPERATOR("NormedGatedLinear", true, true)};
+    OPERATOR("Linear", .gated = false), OPERATOR("GatedLinear", .gated = true), OPERATOR("NormedLinear", .normed = true),
+    OPERATOR("NormedGatedLinear", .gated = true, .normed = true)};

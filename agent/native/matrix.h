@@ -51,9 +51,12 @@ struct kernel {
   // sum = row + residual; normed = sum over its root mean square, times `weights`.
   void (*normalize)(const float *row, const float *residual, const float *weights, float epsilon, size_t count, float *sum,
                     float *normed);
-  void (*round)(const float *from, size_t count, _Float16 *to);
+  // The same in the cache: as halves, or as bytes of `scales` each. What is beyond the largest becomes that.
+  void (*round_to_halves)(const float *from, size_t count, _Float16 *to);
+  void (*round_to_bytes)(const float *from, const float *scales, size_t count, int8_t *to);
   // Lets rows see positions [from, to) of `keys` and `values` [positions][head_size].
-  void (*attend)(struct attention_rows *rows, const _Float16 *keys, const _Float16 *values, size_t from, size_t to);
+  void (*attend_halves)(struct attention_rows *rows, const _Float16 *keys, const _Float16 *values, size_t from, size_t to);
+  void (*attend_bytes)(struct attention_rows *rows, const int8_t *keys, const int8_t *values, size_t from, size_t to);
 };
 
 // The kernel of this name, or for a null name the fastest that is worth using here. Null when this processor has none.

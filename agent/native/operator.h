@@ -13,11 +13,11 @@ enum { most_dimensions = 8 };
     if (status != NULL) return status; \
   } while (0)
 
-// An operator and what ONNX Runtime doesn't ask about: of a product.
+// An operator and what ONNX Runtime doesn't ask about: of a product, and of attention.
 struct operator {
   OrtCustomOp op;
   const char *name;
-  bool gated, normed;
+  bool gated, normed, in_bytes;
 };
 
 // The one that kernels made from now on use; `EspalierUseKernel` sets it.
@@ -44,7 +44,7 @@ struct runner {
 void on_session_threads(void *runner, size_t count, void (*part)(void *work, size_t i), void *work);
 
 // What every operator answers alike; the rest are functions of its file.
-#define OPERATOR(its_name, is_gated, is_normed)                                                                            \
+#define OPERATOR(its_name, ...)                                                                                            \
   {.op = {.version = ort_api_version, .GetName = operator_name, .GetExecutionProviderType = operator_provider,             \
           .GetInputType = input_type, .GetInputTypeCount = input_count, .GetOutputType = output_type,                      \
           .GetOutputTypeCount = output_count, .KernelDestroy = destroy, .GetInputCharacteristic = input_kind,              \
@@ -53,7 +53,7 @@ void on_session_threads(void *runner, size_t count, void (*part)(void *work, siz
           .GetVariadicOutputMinArity = operator_one, .GetVariadicOutputHomogeneity = operator_one,                         \
           .CreateKernelV2 = create, .KernelComputeV2 = compute, .GetStartVersion = operator_one,                           \
           .GetEndVersion = operator_one},                                                                                  \
-   .name = its_name, .gated = is_gated, .normed = is_normed}
+   .name = its_name, __VA_ARGS__}
 
 const char *operator_name(const OrtCustomOp *op);
 const char *operator_provider(const OrtCustomOp *op);
@@ -61,6 +61,6 @@ int operator_output_kind(const OrtCustomOp *op, size_t i);
 int operator_memory_type(const OrtCustomOp *op, size_t i);
 int operator_one(const OrtCustomOp *op);
 
-extern const struct operator linear_operators[4], attention_operator;
+extern const struct operator linear_operators[4], attention_operators[2];
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum { ort_api_version = 17 };
-enum { ort_float = 1, ort_uint8 = 2, ort_int32 = 6, ort_float16 = 10 };
+enum { ort_float = 1, ort_uint8 = 2, ort_int8 = 3, ort_int32 = 6, ort_float16 = 10 };
 enum { ort_required = 0, ort_optional = 1 };
 enum { ort_default_memory = 0 };
 enum { ort_fail = 1, ort_invalid_argument = 2 };

@@ -65,15 +65,47 @@ static double turned(const float *head, size_t size, size_t i, size_t position, 
   return head[i] * (double)cosines[at] + (i < half_size ? -other : other) * (double)sines[at];
 }
 
-static double attention_difference(const char *name, size_t size, size_t past, size_t tokens) {
+// Elements of a cache: keys of all heads, then values. `scales` are those of their channels, where they are bytes.
+struct cache {
+  size_t head_size;
+  half *halves;
+  int8_t *bytes;
+  float *scales;  // [2][kv_heads][head_size], or null
+};
+
+static double scale_of(const struct cache *cache, size_t i) {
+  size_t size = cache->head_size;
+  return cache->scales == NULL ? 1 : cache->scales[i / (capacity * size) * size + i % size];
+}
+
+static double element(const struct cache *cache, size_t i) {
+  return cache->scales == NULL ? (double)cache->halves[i] : cache->bytes[i] * scale_of(cache, i);
+}
+
+static struct cache filled_cache(size_t size, bool in_bytes) {
+  size_t count = 2 * kv_heads * capacity * size;
+  struct cache cache = {size, malloc(count * sizeof(half)), filled(count), in_bytes ? floats(2 * kv_heads * size, 0.002f, 0.01f) : NULL};
+  float *old = floats(count, -1, 1);
+  for (size_t i = 0; i < count; i++) cache.halves[i] = (half)old[i];
+  return cache;
+}
+
+static double attention_difference(const char *name, size_t size, size_t past, size_t tokens, bool in_bytes) {
   size_t stride = (heads + 2 * kv_heads) * size, cached = kv_heads * capacity * size, all = past + tokens;
-  float *new = floats(tokens * stride, -1, 1), *old = floats(2 * cached, -1, 1);
+  float *new = floats(tokens * stride, -1, 1), *output = malloc(tokens * heads * size * sizeof *output);
   float *cosines = floats(table_rows * size / 2, -1, 1), *sines = floats(table_rows * size / 2, -1, 1);
-  half *cache = malloc(2 * cached * sizeof *cache);
-  float *output = malloc(tokens * heads * size * sizeof *output);
-  for (size_t i = 0; i < 2 * cached; i++) cache[i] = (half)old[i];
-  struct attention attention = {heads, kv_heads, size, tokens, past, stride, new, stride, new + heads * size,
-                                new + (heads + kv_heads) * size, size, cosines, sines, capacity, cache, cache + cached, output};
+  struct cache cache = filled_cache(size, in_bytes);
+  struct attention attention = {
+      .heads = heads, .kv_heads = kv_heads, .head_size = size, .tokens = tokens, .past = past, .stride = stride, .queries = new,
+      .key_stride = stride, .keys = new + heads * size, .values = new + (heads + kv_heads) * size, .rotated = size,
+      .cosines = cosines, .sines = sines, .capacity = capacity, .key_cache = cache.halves, .value_cache = cache.halves + cached,
+      .output = output};
+  if (in_bytes) {
+    attention.key_cache = cache.bytes;
+    attention.value_cache = cache.bytes + cached;
+    attention.key_scales = cache.scales;
+    attention.value_scales = cache.scales + kv_heads * size;
+  }
   if (!attend(choose_kernel(name), &attention, in_order, NULL)) abort();
   double most = 0, largest = 0, weights[capacity];
   for (size_t token = 0; token < tokens; token++)
@@ -84,23 +116,25 @@ static double attention_difference(const char *name, size_t size, size_t past, s
       for (size_t position = 0; position < sees; position++) {
         double score = 0;
         for (size_t i = 0; i < size; i++)
-          score += turned(query, size, i, past + token, cosines, sines) * (double)cache[from + position * size + i];
+          score += turned(query, size, i, past + token, cosines, sines) * element(&cache, from + position * size + i);
         total += weights[position] = exp(score / sqrt((double)size));
       }
       for (size_t i = 0; i < size; i++) {
         double sum = 0;
         for (size_t position = 0; position < sees; position++)
-          sum += weights[position] / total * (double)cache[cached + from + position * size + i];
+          sum += weights[position] / total * element(&cache, cached + from + position * size + i);
         most = fmax(most, fabs(sum - output[(token * heads + head) * size + i]));
         largest = fmax(largest, fabs(sum));
       }
     }
-  // What was written into the cache: a head's elements turned, and rounded to halves.
+  // What was written into the cache: a head's elements turned, and rounded to halves, or to bytes as far as they reach.
   for (size_t position = past; position < all; position++)
     for (size_t i = 0; i < size; i++) {
       const float *key = new + (position - past) * stride + heads * size;
       double wanted = turned(key, size, i, position, cosines, sines);
-      if (fabs(wanted - (double)cache[position * size + i]) > 1e-3) return 1;
+      double scale = scale_of(&cache, position * size + i), reach = in_bytes ? 127 * scale : 2;
+      double off = fabs(fmax(-reach, fmin(reach, wanted)) - element(&cache, position * size + i));
+      if (off > (in_bytes ? 0.5001 * scale : 1e-3)) return 1;
     }
   return most / largest;
 }
@@ -127,13 +161,15 @@ int main(void) {
   static const size_t sizes[] = {16, 64, 80}, pasts[] = {0, 70, 300}, counts[] = {1, 3, 40};
   for (size_t k = 0; k < sizeof attending / sizeof *attending; k++) {
     if (choose_kernel(attending[k]) == NULL) continue;
-    for (int i = 0; i < 27; i++) {
-      size_t size = sizes[i % 3], past = pasts[i / 3 % 3], tokens = counts[i / 9];
-      double off = attention_difference(attending[k], size, past, tokens);
+    for (int i = 0; i < 54; i++) {
+      size_t size = sizes[i % 3], past = pasts[i / 3 % 3], tokens = counts[i / 9 % 3];
+      bool in_bytes = i >= 27;
+      double off = attention_difference(attending[k], size, past, tokens, in_bytes);
       compared++;
       if (off <= 1e-5) continue;
       failed++;
-      printf("%s: heads of %zu, %zu tokens behind %zu: off by %g\n", attending[k], size, tokens, past, off);
+      printf("%s: heads of %zu, %zu tokens behind %zu, cache of %s: off by %g\n", attending[k], size, tokens, past,
+             in_bytes ? "bytes" : "halves", off);
     }
   }
   printf("%d comparisons, %d failed\n", compared, failed);

@@ -2,7 +2,7 @@ import type { GraphContract } from "@espalier/shared/contracts/manifest";
 import type { Span } from "./kv-space.ts";
 
 /** Of float16, the bits. */
-export type CacheData = Float32Array | Uint16Array;
+export type CacheData = Float32Array | Uint16Array | Int8Array;
 
 /** One cache tensor (a layer's keys or values): its names in the graph and its memory. */
 export interface CacheTensor<Data extends CacheData> {

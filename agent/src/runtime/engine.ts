@@ -1,4 +1,5 @@
 import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import type { CacheScales } from "./cache-scales.ts";
 import type { Span } from "./kv-space.ts";
 import type { EngineKind } from "./runtime.ts";
 
@@ -36,6 +37,8 @@ export interface EngineOptions {
   readonly spinning: boolean;
   /** `auto`: the agent's fastest kernel where its probe succeeds. `stock`: ONNX Runtime's own. Else the kernel of this name. */
   readonly kernel: string;
+  /** For a cache of int8, where kernels that know one serve; null where the artifact has none. */
+  readonly cacheScales: CacheScales | null;
 }
 
 /** Throws when the session's inputs and outputs are not those of a graph with this many layers. */

@@ -4,7 +4,8 @@ import { type CacheData, CacheMemory, spanData, spanShape } from "./cache-memory
 import { checkSignature, type Engine, type EngineOptions } from "./engine.ts";
 import type { KernelLibrary } from "./kernel-library.ts";
 import type { Span } from "./kv-space.ts";
-import { type CacheElements, lowerGraph } from "./lower-graph.ts";
+import type { CacheElements } from "./lower-attention.ts";
+import { lowerGraph } from "./lower-graph.ts";
 import {
   elementType,
   errorLogLevel,
@@ -18,7 +19,7 @@ import {
 /** Shapes of runs that stay bound on a span: decode, prefill's piece, and the two latest others. */
 const maxBoundShapes = 4;
 
-const cacheBuffers = { float32: Float32Array, float16: Uint16Array };
+const cacheBuffers = { float32: Float32Array, float16: Uint16Array, int8: Int8Array };
 
 /** Buffers and bindings for runs of one shape (T tokens, R rows of logits). */
 interface BoundShape {
@@ -219,7 +220,7 @@ function createSession(api: OrtApi, env: bigint, options: EngineOptions, kernels
     for (const [key, value] of Object.entries(sessionConfig(options))) {
       api.call("AddSessionConfigEntry", sessionOptions, key, value);
     }
-    const lowered = kernels === null ? null : lowerGraph(readFileSync(options.modelFile));
+    const lowered = kernels === null ? null : lowerGraph(readFileSync(options.modelFile), options.cacheScales);
     if (lowered !== null) kernels?.register(api, sessionOptions);
     const session =
       lowered === null

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type TestArtifact, tinyArtifact } from "../../../test/fixtures/tiny-artifact.ts";
 import { kernelLibraryFile, openKernelLibrary } from "./kernel-library.ts";
-import { probeKernels } from "./kernel-probe.ts";
+import { probeCache, probeKernels } from "./kernel-probe.ts";
 import { loadRuntime } from "./load-runtime.ts";
 import { lowerGraph } from "./lower-graph.ts";
 import { summarizeOnnx } from "./onnx-summary.ts";
@@ -22,7 +24,7 @@ const names = process.arch === "arm64" ? ["neon-dot", "portable"] : ["avx512-vnn
 describe("a graph for the agent's kernels", () => {
   const operatorsOf = async (recipe: "dense-fp32" | "dense-q4b32" | "dense-q8b128") => {
     const { folder } = await tinyArtifact(recipe);
-    const lowered = lowerGraph(readFileSync(join(folder, "model.onnx")));
+    const lowered = lowerGraph(readFileSync(join(folder, "model.onnx")), null);
     return lowered === null ? null : summarizeOnnx(lowered.bytes);
   };
 
@@ -37,10 +39,27 @@ describe("a graph for the agent's kernels", () => {
     }
   });
 
+  it("has a cache of int8 where there are scales, or none at all", async () => {
+    const { folder, manifest } = await tinyArtifact("dense-q4b32");
+    const stock = readFileSync(join(folder, "model.onnx"));
+    const scales = manifest.graph.layers.map(({ kvHeads, headSize }, layer) => {
+      const ones = new Float32Array(kvHeads * headSize).fill(1);
+      return { past: `past_key_values.${layer}.key`, keyScales: ones, valueScales: ones };
+    });
+    const lowered = lowerGraph(stock, scales) ?? assert.fail("nothing was replaced");
+    assert.equal(lowered.cache, "int8");
+    const { operators } = summarizeOnnx(lowered.bytes);
+    assert.ok(operators.has("espalier:Int8Attention") && !operators.has("espalier:Attention"));
+    assert.throws(() => lowerGraph(stock, scales.slice(1)), /no scales for past_key_values\.0\.key/);
+  });
+
   it("keeps its weights where they are", async () => {
     const { folder } = await tinyArtifact("dense-q8b128");
     const stock = readFileSync(join(folder, "model.onnx"));
-    assert.deepEqual(summarizeOnnx(lowerGraph(stock)?.bytes ?? stock).externalData, summarizeOnnx(stock).externalData);
+    assert.deepEqual(
+      summarizeOnnx(lowerGraph(stock, null)?.bytes ?? stock).externalData,
+      summarizeOnnx(stock).externalData,
+    );
   });
 
   it("isn't made where nothing is quantized", async () => {
@@ -59,7 +78,9 @@ describe("the agent's kernels", { skip }, () => {
         test.skip((error as Error).message);
         return;
       }
-      probeKernels(openOrtApi(openOrtLibrary()), openKernelLibrary(name));
+      const [api, kernels] = [openOrtApi(openOrtLibrary()), openKernelLibrary(name)];
+      probeKernels(api, kernels);
+      probeCache(api, kernels);
     });
   }
 
@@ -73,27 +94,42 @@ describe("the agent's kernels", { skip }, () => {
     // A kernel that multiplies with other weights than it was given.
     const strange = { ...kernels, register: () => {} };
     assert.throws(() => probeKernels(api, strange), /espalier/);
+    assert.throws(() => probeCache(api, strange), /espalier/);
   });
 });
 
 describe("a variant on the agent's kernels", { skip }, () => {
   let artifact: TestArtifact;
+  let calibrated: string;
   const runtimes = new Map<string, Runtime>();
-  const load = (kernel: string): Promise<Runtime> =>
+  const load = (kernel: string, kvCache?: "int8"): Promise<Runtime> =>
     loadRuntime({
-      folder: artifact.folder,
+      folder: kvCache === undefined ? artifact.folder : calibrated,
       graph: artifact.manifest.graph,
       threads: 2,
       contextTokens: 512,
       kernel,
+      kvCache,
       log: { info: () => {}, warn: () => {} },
     });
   before(async () => {
     artifact = await tinyArtifact("dense-q4b32");
+    calibrated = await mkdtemp(join(tmpdir(), "espalier-kv-"));
+    await cp(artifact.folder, calibrated, { recursive: true });
+    const heads = ({ kvHeads, headSize }: { kvHeads: number; headSize: number }) =>
+      Array.from({ length: kvHeads }, () => Array.from({ length: headSize }, () => 0.06));
+    const layers = artifact.manifest.graph.layers.map((layer) => ({
+      keyScales: heads(layer),
+      valueScales: heads(layer),
+    }));
+    await writeFile(join(calibrated, "kv-cache.json"), JSON.stringify({ format: "int8", layers }));
     for (const kernel of ["auto", "stock"]) runtimes.set(kernel, await load(kernel));
+    runtimes.set("int8", await load("auto", "int8"));
+    runtimes.set("stock, int8", await load("stock", "int8"));
   });
   after(async () => {
     for (const runtime of runtimes.values()) await runtime.close();
+    await rm(calibrated, { recursive: true, force: true });
   });
 
   it("says which", () => {
@@ -108,6 +144,19 @@ describe("a variant on the agent's kernels", { skip }, () => {
       ["auto", "stock"].map(async (kernel) => runtimes.get(kernel)?.logitsAt(tokens, indices) ?? assert.fail()),
     );
     assert.ok(cosine(ours ?? [], stock ?? []) > 0.999);
+  });
+
+  it("keeps what its cache holds in bytes where it is calibrated for that", async () => {
+    const bytes = Object.fromEntries([...runtimes].map(([name, { cacheElementBytes }]) => [name, cacheElementBytes]));
+    assert.deepEqual(bytes, { auto: 2, stock: 4, int8: 1, "stock, int8": 4 });
+    // Behind a prefill of two pieces, so that what is read was rounded, and differs from what was not.
+    const tokens = Array.from({ length: 200 }, (_, i) => (i * 31) % 1000);
+    const indices = Array.from({ length: artifact.manifest.graph.vocabularySize }, (_, i) => i);
+    const [halves, int8] = await Promise.all(
+      ["auto", "int8"].map(async (name) => runtimes.get(name)?.logitsAt(tokens, indices) ?? assert.fail()),
+    );
+    const similarity = cosine(halves ?? [], int8 ?? []);
+    assert.ok(similarity > 0.99 && similarity < 1, `${similarity}`);
   });
 
   it("gives equal tokens for equal seeds", async () => {

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { EspalierError } from "@espalier/shared/errors";
+import { readCacheScales } from "./cache-scales.ts";
 import { checkGraph } from "./check-graph.ts";
 import { checkCount, checkRoom, checkTokens } from "./check-request.ts";
 import { safeModelFile } from "./model-files.ts";
@@ -33,6 +34,7 @@ export async function loadRuntime(options: RuntimeOptions, signal?: AbortSignal)
   checkCount("threads", options.threads);
   checkCount("contextTokens", options.contextTokens);
   const capacity = Math.min(options.contextTokens, graph.contextLength);
+  const cacheScales = options.kvCache === "int8" ? await readCacheScales(folder, graph) : null;
   holdOrtLibrary();
 
   const setup: Omit<WorkerSetup, "progress"> = {
@@ -43,6 +45,7 @@ export async function loadRuntime(options: RuntimeOptions, signal?: AbortSignal)
       capacity,
       spinning: options.spinning ?? false,
       kernel: options.kernel ?? "auto",
+      cacheScales,
     },
     wanted: options.engine ?? "auto",
   };

@@ -1,11 +1,12 @@
 import { type EspalierError, messageOf } from "@espalier/shared/errors";
 import { BindingEngine } from "./binding-engine.ts";
+import type { CacheScales } from "./cache-scales.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 import { FfiEngine } from "./ffi-engine.ts";
-import { openKernelLibrary } from "./kernel-library.ts";
-import { probeKernels } from "./kernel-probe.ts";
+import { type KernelLibrary, openKernelLibrary } from "./kernel-library.ts";
+import { probeCache, probeKernels } from "./kernel-probe.ts";
 import { openOnce } from "./open-once.ts";
-import { openOrtApi } from "./ort-c-api.ts";
+import { type OrtApi, openOrtApi } from "./ort-c-api.ts";
 import { openOrtLibrary } from "./ort-library.ts";
 import type { EngineKind } from "./runtime.ts";
 import { runtimeError } from "./runtime-error.ts";
@@ -52,13 +53,31 @@ async function openFfi(options: EngineOptions): Promise<OpenedEngine> {
     try {
       const kernels = openKernelLibrary(options.kernel);
       probeKernels(api, kernels);
-      return { engine: await proven(FfiEngine.open(api, options, kernels)), fallbackReason: null };
+      const cache = chooseCache(api, options, kernels);
+      const engine = await proven(FfiEngine.open(api, { ...options, cacheScales: cache.scales }, kernels));
+      return { engine, fallbackReason: cache.fallbackReason };
     } catch (error) {
       if (options.kernel !== "auto") throw error;
       reason = `the agent's kernels can't be used: ${messageOf(error)}`;
     }
   }
   return { engine: await proven(FfiEngine.open(api, options, null)), fallbackReason: reason };
+}
+
+/** The artifact's scales where attention over a cache of int8 proves itself, else none: the cache is of float16 then. */
+function chooseCache(
+  api: OrtApi,
+  { cacheScales, kernel }: EngineOptions,
+  kernels: KernelLibrary,
+): { scales: CacheScales | null; fallbackReason: string | null } {
+  if (cacheScales === null) return { scales: null, fallbackReason: null };
+  try {
+    probeCache(api, kernels);
+    return { scales: cacheScales, fallbackReason: null };
+  } catch (error) {
+    if (kernel !== "auto") throw error;
+    return { scales: null, fallbackReason: `the KV cache can't be of int8: ${messageOf(error)}` };
+  }
 }
 
 async function proven(engine: FfiEngine): Promise<FfiEngine> {

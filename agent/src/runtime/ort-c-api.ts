@@ -5,7 +5,14 @@ import type { OrtLibrary } from "./ort-library.ts";
 export type Pointer = bigint | null;
 
 /** Memory that C may read or write: its data lies outside V8's heap and doesn't move. */
-export type NativeBuffer = Int32Array | BigInt64Array | BigUint64Array | Float32Array | Uint16Array | Uint8Array;
+export type NativeBuffer =
+  | Int8Array
+  | Int32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Float32Array
+  | Uint16Array
+  | Uint8Array;
 
 /**
  * The API version asked of the library. Every function used here exists since version 4; the struct of function
@@ -51,7 +58,7 @@ type StatusName = Exclude<FunctionName, ReleaseName | "GetErrorMessage">;
 type Argument = Pointer | NativeBuffer | number | string;
 
 /** Element types as ONNX Runtime numbers them. */
-export const elementType = { float32: 1, int32: 6, int64: 7, float16: 10 } as const;
+export const elementType = { float32: 1, int8: 3, int32: 6, int64: 7, float16: 10 } as const;
 
 /** ORT_LOGGING_LEVEL_ERROR: what fails is also thrown, warnings are about the graph and of no use on a device. */
 export const errorLogLevel = 3;

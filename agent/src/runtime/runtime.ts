@@ -1,4 +1,4 @@
-import type { GraphContract } from "@espalier/shared/contracts/manifest";
+import type { GraphContract, Manifest } from "@espalier/shared/contracts/manifest";
 import type { EspalierError } from "@espalier/shared/errors";
 import type { GuideRequest } from "../grammar/token-guide.ts";
 import type { TokenLogprobs } from "./log-probabilities.ts";
@@ -99,6 +99,11 @@ export interface RuntimeOptions {
    * the kernel of this name.
    */
   readonly kernel?: string;
+  /**
+   * `int8`: the folder has `kv-cache.json`, scales for a cache of a quarter of fp32's size. The agent's kernels use them, and
+   * keep one of float16 without; where ONNX Runtime attends, the cache is of fp32 all the same.
+   */
+  readonly kvCache?: Manifest["kvCache"];
   /** Where its thread comes from and goes to. Default: a new one, that ends with the model. */
   readonly workers?: RuntimeWorkers;
   readonly log: RuntimeLog;

@@ -43,9 +43,9 @@ export async function loadVariant(deps: LoadDeps, artifactDigest: Digest, signal
   const probe = Probe.parse(JSON.parse(await readFile(join(folder, artifactFiles.probe), "utf8")));
   const tokenizer = await loadTokenizer(folder);
   const dataFiles = [...new Set([artifactFiles.weights, ...manifest.tensors.map(({ file }) => file)])];
-  const { graph } = manifest;
+  const { graph, kvCache } = manifest;
   const runtime = await loadRuntime(
-    { folder, graph, dataFiles, threads, spinning, contextTokens, workers, log },
+    { folder, graph, kvCache, dataFiles, threads, spinning, contextTokens, workers, log },
     signal,
   );
   return { manifest, runtime, tokenizer, probe };
