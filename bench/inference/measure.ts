@@ -13,6 +13,8 @@ const decodedTokens = 24;
 /** Beginnings of the text after which subjects must choose as the fp32 graph does: a broken file isn't fast. */
 const checkedPrompts = 16;
 const checkedPromptTokens = 32;
+/** Before each turn: threads of the last one's subject wait for work by spinning, some 20 ms long, on cores that the next needs. */
+const settleMs = 250;
 /** How long all are left alone at the end. */
 const idleMs = 10_000;
 
@@ -99,8 +101,10 @@ async function measureTogether(
     for (let round = 0; round < rounds && children.length > 0; round += 1) {
       await beforeRound();
       const first = round % children.length;
-      for (const one of [...children.slice(first), ...children.slice(0, first)])
+      for (const one of [...children.slice(first), ...children.slice(0, first)]) {
+        await setTimeout(settleMs);
         one.rounds.push(await timeRound(one.child, text));
+      }
       say(`${threads} threads: round ${round + 1} of ${rounds}`);
     }
     const before = await Promise.all(children.map(({ child }) => child.processorMs()));

@@ -65,7 +65,8 @@ cache). \`p20-\` and \`p40-\` are pruned by 20 % and 40 % (cfsp-rel, refitted); 
 
 Each engine is asked through the interface that applications use and times what they meet, from the request to its first token
 and from token to token; ours with \`--spin\`, as the others do always. Subjects are loaded at once in processes of their own
-(those of 0.5B after the others) and have turns in ${count(rounds, "round")}, so that they share what the machine does (load
+(those of 0.5B after the others) and have turns in ${count(rounds, "round")}, a quarter of a second apart for the last one's
+spinning threads to fall asleep, so that they share what the machine does (load
 average before: ${load}; with other work on the machine only the ratios mean something); figures are medians over rounds, goals
 medians of ratios within a round. *share* is the weights read per second over the bandwidth, *agrees* the share of 16 texts
 after which the first token is that of the dense fp32 graph (the check that a file is whole), perplexity is of 2,048 tokens of
