@@ -15,6 +15,7 @@ enum { attended, present_key, present_value, outputs };
 struct attention_kernel {
   OrtApi api;
   const struct kernel *kernel;
+  struct team *team;
   size_t heads, kv_heads;
   bool rotates, in_bytes;
 };
@@ -28,13 +29,16 @@ static OrtStatus *create(const OrtCustomOp *op, OrtApi api, const OrtKernelInfo 
     return CreateStatus(api)(ort_invalid_argument, "num_heads or kv_num_heads is none that this operator knows");
   struct attention_kernel *made = malloc(sizeof *made);
   if (made == NULL) return CreateStatus(api)(ort_fail, "out of memory");
-  *made = (struct attention_kernel){api, chosen_kernel(), (size_t)heads, (size_t)kv_heads, rotates != 0,
+  *made = (struct attention_kernel){api, chosen_kernel(), chosen_team(), (size_t)heads, (size_t)kv_heads, rotates != 0,
                                     ((const struct operator *)op)->in_bytes};
   *kernel = made;
   return NULL;
 }
 
-static void destroy(void *kernel) { free(kernel); }
+static void destroy(void *kernel) {
+  leave_team(((struct attention_kernel *)kernel)->team);
+  free(kernel);
+}
 
 static OrtStatus *invalid(OrtApi api, const char *what) { return CreateStatus(api)(ort_invalid_argument, what); }
 
@@ -107,7 +111,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   TRY(make_output(api, context, present_value, in[past_key].shape, 4, &attention.value_cache));
   keep_past(&attention, capacity, in[past_key].data, attention.key_cache);
   keep_past(&attention, capacity, in[past_value].data, attention.value_cache);
-  struct runner runner = {api, context};
+  struct runner runner = {api, context, self->team};
   if (attention.tokens > 0 && !attend(self->kernel, &attention, on_session_threads, &runner))
     return CreateStatus(api)(ort_fail, "out of memory");
   return NULL;

@@ -13,7 +13,14 @@ static const struct kernel *chosen;
 static OrtCustomOpDomain *domain;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
+static _Thread_local struct team *team;
+
 const struct kernel *chosen_kernel(void) { return chosen; }
+
+struct team *chosen_team(void) {
+  join_team(team);
+  return team;
+}
 
 static OrtStatus *create_domain(OrtApi api) {
   OrtCustomOpDomain *made = NULL;
@@ -30,6 +37,14 @@ EXPORT const char *EspalierUseKernel(const char *name) {
   if (kernel == NULL) return NULL;
   chosen = kernel;
   return kernel->name;
+}
+
+// Gives kernels that the calling thread creates from now on a team of `threads`, with 0 none: ONNX Runtime's threads work
+// then. It lives as long as they do. False when there is no thread to be had.
+EXPORT bool EspalierUseTeam(uint32_t threads, uint32_t spin_us) {
+  leave_team(team);
+  team = threads == 0 ? NULL : new_team(threads, spin_us);
+  return threads == 0 || team != NULL;
 }
 
 EXPORT void EspalierPreferHugePages(void *memory, size_t bytes) { prefer_huge_pages(memory, bytes); }

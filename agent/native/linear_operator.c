@@ -13,6 +13,7 @@ enum { input, data, scales, residual, norm_weights, most_inputs = 6 };
 struct linear_kernel {
   OrtApi api;
   const struct kernel *kernel;
+  struct team *team;
   bool gated, normed;
   float epsilon;
   struct matrix matrix;
@@ -67,6 +68,7 @@ static OrtStatus *create(const OrtCustomOp *op, OrtApi api, const OrtKernelInfo 
   forget_file_pages(stored.data, stored.data_bytes);
   made->api = api;
   made->kernel = kernel_used;
+  made->team = chosen_team();
   made->gated = gated;
   made->normed = normed;
   made->epsilon = epsilon;
@@ -75,8 +77,10 @@ static OrtStatus *create(const OrtCustomOp *op, OrtApi api, const OrtKernelInfo 
 }
 
 static void destroy(void *kernel) {
-  free_matrix(&((struct linear_kernel *)kernel)->matrix);
-  free(kernel);
+  struct linear_kernel *self = kernel;
+  free_matrix(&self->matrix);
+  leave_team(self->team);
+  free(self);
 }
 
 static OrtStatus *read_norm(const struct linear_kernel *self, OrtKernelContext *context, const struct tensor *of,
@@ -102,7 +106,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   x.shape[x.rank - 1] = (int64_t)(self->gated ? self->matrix.rows / 2 : self->matrix.rows);
   float *output = NULL;
   TRY(make_output(api, context, 0, x.shape, x.rank, (void **)&output));
-  struct runner runner = {api, context};
+  struct runner runner = {api, context, self->team};
   size_t rows = x.count / self->matrix.columns;
   if (rows > 0 && !linear(self->kernel, &self->matrix, self->gated, self->normed ? &norm : NULL, x.data, rows, output,
                           on_session_threads, &runner))

@@ -27,7 +27,8 @@ OrtStatus *make_output(OrtApi api, OrtKernelContext *context, size_t index, cons
 
 void on_session_threads(void *runner, size_t count, void (*part)(void *work, size_t i), void *work) {
   const struct runner *with = runner;
-  if (count == 1) part(work, 0);
+  if (with->team != NULL) work_together(with->team, count, part, work);
+  else if (count == 1) part(work, 0);
   // It fails for null pointers only.
   else ReleaseStatus(with->api)(KernelContext_ParallelFor(with->api)(with->context, part, count, 0, work));
 }

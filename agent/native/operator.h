@@ -4,6 +4,7 @@
 
 #include "linear.h"
 #include "ort_abi.h"
+#include "team.h"
 
 enum { most_dimensions = 8 };
 
@@ -22,6 +23,8 @@ struct operator {
 
 // The one that kernels made from now on use; `EspalierUseKernel` sets it.
 const struct kernel *chosen_kernel(void);
+// The calling thread's, of which each kernel made becomes a holder; null where ONNX Runtime's threads are to work.
+struct team *chosen_team(void);
 
 // A tensor's data and shape.
 struct tensor {
@@ -38,9 +41,10 @@ OrtStatus *make_output(OrtApi api, OrtKernelContext *context, size_t index, cons
 struct runner {
   OrtApi api;
   OrtKernelContext *context;
+  struct team *team;  // may be null
 };
 
-// A `run_parallel` on the session's threads; `runner` is a `struct runner`.
+// A `run_parallel` on the team's threads, or without one on those of ONNX Runtime; `runner` is a `struct runner`.
 void on_session_threads(void *runner, size_t count, void (*part)(void *work, size_t i), void *work);
 
 // What every operator answers alike; the rest are functions of its file.

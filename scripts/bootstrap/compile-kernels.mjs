@@ -9,7 +9,18 @@ const SOURCES = fileURLToPath(new URL("../../agent/native", import.meta.url));
 /** What agents run on, as Node names it, and as the compiler does: glibc of Debian 10 and newer, as onnxruntime-node. */
 export const KERNEL_PLATFORMS = { "linux-x64": "x86_64-linux-gnu.2.28", "linux-arm64": "aarch64-linux-gnu.2.28" };
 
-const FLAGS = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden", "-s"];
+const FLAGS = [
+  "-std=c11",
+  "-O3",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-fPIC",
+  "-shared",
+  "-fvisibility=hidden",
+  "-s",
+  "-lpthread",
+];
 
 /** @returns {Promise<Buffer[]>} all that a library is made of, in a fixed order */
 export async function kernelSources() {

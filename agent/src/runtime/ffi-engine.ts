@@ -21,6 +21,12 @@ const maxBoundShapes = 4;
 
 const cacheBuffers = { float32: Float32Array, float16: Uint16Array, int8: Int8Array };
 
+/**
+ * How long a team's idle thread waits awake: through what one thread does alone within a run, and with cores of its own from
+ * token to token as well.
+ */
+const teamSpinMs = { sharing: 0.05, spinning: 1 };
+
 /** Buffers and bindings for runs of one shape (T tokens, R rows of logits). */
 interface BoundShape {
   readonly inputIds: BigInt64Array;
@@ -215,17 +221,21 @@ interface OpenedSession {
 function createSession(api: OrtApi, env: bigint, options: EngineOptions, kernels: KernelLibrary | null): OpenedSession {
   const sessionOptions = api.create("CreateSessionOptions");
   try {
-    api.call("SetIntraOpNumThreads", sessionOptions, options.threads);
+    const lowered = kernels === null ? null : lowerGraph(readFileSync(options.modelFile), options.cacheScales);
+    const hasTeam = lowered?.isWhole === true && options.threads > 1;
+    api.call("SetIntraOpNumThreads", sessionOptions, hasTeam ? 1 : options.threads);
     api.call("SetInterOpNumThreads", sessionOptions, 1);
     for (const [key, value] of Object.entries(sessionConfig(options))) {
       api.call("AddSessionConfigEntry", sessionOptions, key, value);
     }
-    const lowered = kernels === null ? null : lowerGraph(readFileSync(options.modelFile), options.cacheScales);
-    if (lowered !== null) kernels?.register(api, sessionOptions);
-    const session =
-      lowered === null
-        ? api.create("CreateSession", env, options.modelFile, sessionOptions)
-        : api.create("CreateSessionFromArray", env, lowered.bytes, lowered.bytes.byteLength, sessionOptions);
+    const create = (): bigint => {
+      if (lowered === null || kernels === null)
+        return api.create("CreateSession", env, options.modelFile, sessionOptions);
+      kernels.register(api, sessionOptions);
+      return api.create("CreateSessionFromArray", env, lowered.bytes, lowered.bytes.byteLength, sessionOptions);
+    };
+    const team = { threads: options.threads, spinMs: options.spinning ? teamSpinMs.spinning : teamSpinMs.sharing };
+    const session = hasTeam && kernels !== null ? kernels.withTeam(team, create) : create();
     const count = (name: "SessionGetInputCount" | "SessionGetOutputCount") => Number(api.create(name, session));
     try {
       checkSignature(options.graph, count("SessionGetInputCount"), count("SessionGetOutputCount"));

@@ -11,6 +11,11 @@ export interface KernelLibrary {
   readonly kernel: string;
   /** Makes the operators known to sessions created with these options. */
   register(api: OrtApi, sessionOptions: Pointer): void;
+  /**
+   * Runs `create`, and gives the operators of the session created in it a team of `threads`, for its whole life. Idle ones
+   * spin for `spinMs` and sleep then.
+   */
+  withTeam<Result>(team: { readonly threads: number; readonly spinMs: number }, create: () => Result): Result;
   /** Asks for memory that isn't touched yet in huge pages, where the system has them. */
   preferHugePages(memory: NativeBuffer): void;
 }
@@ -31,6 +36,7 @@ const foreign = openOnce(() => {
   return {
     useKernel: handle.func("EspalierUseKernel", "str", ["str"]),
     registerOps: handle.func("RegisterCustomOps", "void *", ["void *", "void *"]),
+    useTeam: handle.func("EspalierUseTeam", "bool", ["uint32_t", "uint32_t"]),
     preferHugePages: handle.func("EspalierPreferHugePages", "void", ["void *", "size_t"]),
   };
 });
@@ -40,12 +46,20 @@ const foreign = openOnce(() => {
  * the platform, or no kernel for the processor.
  */
 export function openKernelLibrary(kernel: string): KernelLibrary {
-  const { useKernel, registerOps, preferHugePages } = foreign();
+  const { useKernel, registerOps, useTeam, preferHugePages } = foreign();
   const chosen: unknown = useKernel(kernel === "auto" ? null : kernel);
   if (typeof chosen !== "string")
     throw new Error(`this processor can't run ${kernel === "auto" ? "any of the kernels" : kernel}`);
   return {
     kernel: chosen,
+    withTeam: ({ threads, spinMs }, create) => {
+      if (!useTeam(threads, spinMs * 1000)) throw new Error(`there are no ${threads} threads to be had`);
+      try {
+        return create();
+      } finally {
+        useTeam(0, 0);
+      }
+    },
     preferHugePages: (memory) => preferHugePages(memory, memory.byteLength),
     register: (api, sessionOptions) => api.check("RegisterCustomOps", registerOps(sessionOptions, api.base)),
   };

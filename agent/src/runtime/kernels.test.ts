@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -102,11 +102,11 @@ describe("a variant on the agent's kernels", { skip }, () => {
   let artifact: TestArtifact;
   let calibrated: string;
   const runtimes = new Map<string, Runtime>();
-  const load = (kernel: string, kvCache?: "int8"): Promise<Runtime> =>
+  const load = (kernel: string, kvCache?: "int8", threads = 2): Promise<Runtime> =>
     loadRuntime({
       folder: kvCache === undefined ? artifact.folder : calibrated,
       graph: artifact.manifest.graph,
-      threads: 2,
+      threads,
       contextTokens: 512,
       kernel,
       kvCache,
@@ -157,6 +157,28 @@ describe("a variant on the agent's kernels", { skip }, () => {
     );
     const similarity = cosine(halves ?? [], int8 ?? []);
     assert.ok(similarity > 0.99 && similarity < 1, `${similarity}`);
+  });
+
+  it("gives the same logits on any number of threads, and leaves none behind", {
+    skip: process.platform !== "linux",
+  }, async () => {
+    const own = async (): Promise<number> => {
+      const threads = await readdir("/proc/self/task");
+      const names = await Promise.all(
+        threads.map((thread) => readFile(`/proc/self/task/${thread}/comm`, "utf8").catch(() => "")),
+      );
+      return names.filter((name) => name.trim() === "espalier-team").length;
+    };
+    const before = await own();
+    const tokens = Array.from({ length: 150 }, (_, i) => (i * 31) % 1000);
+    const indices = Array.from({ length: artifact.manifest.graph.vocabularySize }, (_, i) => i);
+    const all = await Promise.all([1, 2, 3, 5].map((threads) => load("auto", "int8", threads)));
+    assert.equal((await own()) - before, 1 + 2 + 4);
+    const logits = await Promise.all(all.map((runtime) => runtime.logitsAt(tokens, indices)));
+    for (const other of logits) assert.deepEqual(other, logits[0]);
+    for (const runtime of all) await runtime.close();
+    // A thread that has been waited for can be listed a moment longer.
+    while ((await own()) > before);
   });
 
   it("gives equal tokens for equal seeds", async () => {

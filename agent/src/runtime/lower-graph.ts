@@ -8,7 +8,12 @@ export interface LoweredGraph {
   readonly bytes: Uint8Array;
   /** `float32` where our attention hasn't taken over. */
   readonly cache: CacheElements;
+  /** All that takes time is the agent's own. */
+  readonly isWhole: boolean;
 }
+
+/** ONNX Runtime's operators that take time on more than a few numbers a token. */
+const heavyOperators = /:(MatMul|Gemm|Conv|FusedMatMul|MatMulNBits|GroupQueryAttention|MultiHeadAttention)$/;
 
 /**
  * An ONNX model in which the agent's own kernels do the work of MatMulNBits: `Linear` takes the same inputs and attributes,
@@ -39,5 +44,6 @@ export function lowerGraph(bytes: Uint8Array, scales: CacheScales | null): Lower
       wireField(model.graph, Buffer.concat(lowered)),
     ]),
     cache: attentions.cache,
+    isWhole: nodes.every((one) => replaced.has(one) || !heavyOperators.test(one.operator)),
   };
 }

@@ -89,7 +89,10 @@ export interface RuntimeOptions {
   readonly threads: number;
   /** Wanted capacity of the KV cache; at most the graph's `contextLength`. */
   readonly contextTokens: number;
-  /** Idle threads spin instead of sleeping: about 1.2x faster on cores of one's own, slower on shared ones. Default false. */
+  /**
+   * Idle threads keep their core for longer than a moment: a little faster on cores of one's own (1.2 times where ONNX
+   * Runtime's kernels serve), slower on shared ones. Default false.
+   */
   readonly spinning?: boolean;
   /** Default `auto`: the C API where its probe succeeds, else the binding with a warning. */
   readonly engine?: EngineKind | "auto";
