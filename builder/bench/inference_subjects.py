@@ -227,7 +227,7 @@ def main() -> None:
             model = stages.pruned(level.pruning, stages.calibration(rows, SEED)).model
 
         def matrices(quantization: Quantization) -> Matrices:
-            return stages.quantized(model, Recipe(level.pruning, quantization), lambda: rows, SEED)
+            return stages.quantized(model, Recipe(level.pruning, quantization), lambda: rows, SEED).matrices
 
         return Source(model, matrices, windows, options.model)
 
