@@ -55,7 +55,11 @@ export function parseOptions(argv: readonly string[]): AgentOptions {
     .option("--disk <size>", "most bytes the data folder may hold, e.g. 2GiB; no limit by default", parseBytes)
     .option("--cpu-quota <cores>", "share of CPU time in cores, e.g. 0.5; no limit by default", positive)
     .option("--low-priority", "let every other program on the device go first", false)
-    .option("--spin", "let waiting threads keep their core: faster on cores of its own, slower on shared ones", false)
+    .option(
+      "--spin",
+      "let ONNX Runtime's idle threads spin, where no kernel of the agent's serves: slower on shared cores",
+      false,
+    )
     .option("--context <tokens>", "room for prompt and answer together", integer(16, 131_072), 2048)
     .option("--api-port <port>", "loopback port of the local API; 0 takes a free one", integer(0, 65_535), 0)
     .option("--api-key-file <file>", "file with a key that clients of the local API must send as a bearer token")

@@ -21,12 +21,6 @@ const maxBoundShapes = 4;
 
 const cacheBuffers = { float32: Float32Array, float16: Uint16Array, int8: Int8Array };
 
-/**
- * How long a team's idle thread waits awake: through what one thread does alone within a run, and with cores of its own from
- * token to token as well.
- */
-const teamSpinMs = { sharing: 0.05, spinning: 1 };
-
 /** Buffers and bindings for runs of one shape (T tokens, R rows of logits). */
 interface BoundShape {
   readonly inputIds: BigInt64Array;
@@ -234,8 +228,7 @@ function createSession(api: OrtApi, env: bigint, options: EngineOptions, kernels
       kernels.register(api, sessionOptions);
       return api.create("CreateSessionFromArray", env, lowered.bytes, lowered.bytes.byteLength, sessionOptions);
     };
-    const team = { threads: options.threads, spinMs: options.spinning ? teamSpinMs.spinning : teamSpinMs.sharing };
-    const session = hasTeam && kernels !== null ? kernels.withTeam(team, create) : create();
+    const session = hasTeam && kernels !== null ? kernels.withTeam(options.threads, create) : create();
     const count = (name: "SessionGetInputCount" | "SessionGetOutputCount") => Number(api.create(name, session));
     try {
       checkSignature(options.graph, count("SessionGetInputCount"), count("SessionGetOutputCount"));

@@ -12,10 +12,10 @@ export interface KernelLibrary {
   /** Makes the operators known to sessions created with these options. */
   register(api: OrtApi, sessionOptions: Pointer): void;
   /**
-   * Runs `create`, and gives the operators of the session created in it a team of `threads`, for its whole life. Idle ones
-   * spin for `spinMs` and sleep then.
+   * Runs `create`, and gives the operators of the session created in it a team of `threads`, for its whole life: awake
+   * within a run, asleep else.
    */
-  withTeam<Result>(team: { readonly threads: number; readonly spinMs: number }, create: () => Result): Result;
+  withTeam<Result>(threads: number, create: () => Result): Result;
   /** Asks for memory that isn't touched yet in huge pages, where the system has them. */
   preferHugePages(memory: NativeBuffer): void;
 }
@@ -27,6 +27,12 @@ const extensions: Readonly<Record<string, string>> = { linux: "so", darwin: "dyl
 export function kernelLibraryFile(): string {
   return join(folder, `${process.platform}-${process.arch}`, `kernels.${extensions[process.platform] ?? "none"}`);
 }
+
+/**
+ * How long an idle thread of a team stays awake: through what one thread does alone within a run. Longer, from token to token,
+ * was slower even on cores of its own, since the process's main thread needs one in between.
+ */
+const teamSpinUs = 50;
 
 /** Never closed: sessions call into the library as long as they live, and their threads longer. */
 const foreign = openOnce(() => {
@@ -52,8 +58,8 @@ export function openKernelLibrary(kernel: string): KernelLibrary {
     throw new Error(`this processor can't run ${kernel === "auto" ? "any of the kernels" : kernel}`);
   return {
     kernel: chosen,
-    withTeam: ({ threads, spinMs }, create) => {
-      if (!useTeam(threads, spinMs * 1000)) throw new Error(`there are no ${threads} threads to be had`);
+    withTeam: (threads, create) => {
+      if (!useTeam(threads, teamSpinUs)) throw new Error(`there are no ${threads} threads to be had`);
       try {
         return create();
       } finally {

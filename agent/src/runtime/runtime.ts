@@ -90,8 +90,8 @@ export interface RuntimeOptions {
   /** Wanted capacity of the KV cache; at most the graph's `contextLength`. */
   readonly contextTokens: number;
   /**
-   * Idle threads keep their core for longer than a moment: a little faster on cores of one's own (1.2 times where ONNX
-   * Runtime's kernels serve), slower on shared ones. Default false.
+   * ONNX Runtime's idle threads spin instead of sleeping: about 1.2x faster on cores of one's own, slower on shared ones.
+   * Those of the agent's kernels are awake within a run either way. Default false.
    */
   readonly spinning?: boolean;
   /** Default `auto`: the C API where its probe succeeds, else the binding with a warning. */
