@@ -4,7 +4,7 @@ import type { PreparedKit } from "./kit-designs.ts";
 import { type Design, emptyModel, fitNonNegative, type LinearModel } from "./least-squares.ts";
 import type { RequestLengths } from "./length-weights.ts";
 import { RequestCost } from "./request-costs.ts";
-import { createSpreads, type RunSpread, type RunSpreads, relativeError, unknownSpreads } from "./run-spread.ts";
+import { createSpreads, medianVariance, type RunSpread, type RunSpreads, unknownSpreads } from "./run-spread.ts";
 import type { FormatLayout, SeriesLayout, TimedGraph, TimingLayout } from "./timing-layout.ts";
 
 /**
@@ -221,14 +221,12 @@ function setReading({ values, errors }: LinearModel, n: number, value: number, s
  */
 function setSamples(model: LinearModel, n: number, first: Sample, second: Sample | undefined, spread: RunSpread): void {
   const { relative } = spread;
-  const firstOwn = relativeError(first);
-  const one = first.median * first.median * (relative * relative + firstOwn * firstOwn);
+  const one = first.median * first.median * (relative * relative + medianVariance(first));
   if (second === undefined) {
     setReading(model, n, first.median, Math.sqrt(one));
     return;
   }
-  const secondOwn = relativeError(second);
-  const other = second.median * second.median * (relative * relative + secondOwn * secondOwn);
+  const other = second.median * second.median * (relative * relative + medianVariance(second));
   const sum = one + other;
   const share = sum === 0 ? 0.5 : other / sum;
   const error = sum === 0 ? 0 : Math.sqrt((one * other) / sum);

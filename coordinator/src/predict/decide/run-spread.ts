@@ -83,16 +83,14 @@ function meanExcess(first: readonly { ms: Sample }[], second: readonly { ms: Sam
     const a = first[point]?.ms;
     const b = second[point]?.ms;
     if (a === undefined || b === undefined) continue;
-    const own = relativeError(a);
-    const other = relativeError(b);
-    sum += squareOf(a.median, b.median) - own * own - other * other;
+    sum += squareOf(a.median, b.median) - medianVariance(a) - medianVariance(b);
   }
   return first.length === 0 ? 0 : sum / first.length;
 }
 
-/** Standard error of a median of n normal values, relative to it: 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
-export function relativeError({ relativeSpread, repetitions }: Sample): number {
-  return (1.2533 * relativeSpread) / 1.349 / Math.sqrt(repetitions);
+/** Of a median of n normal values, relative to it: the square of 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
+export function medianVariance({ relativeSpread, repetitions }: Sample): number {
+  return ((1.2533 / 1.349) ** 2 * relativeSpread * relativeSpread) / repetitions;
 }
 
 function squareOf(a: number, b: number): number {
