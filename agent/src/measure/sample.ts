@@ -32,13 +32,18 @@ function isOutlier(value: number, lower: number, upper: number): boolean {
 export interface RepeatPolicy {
   readonly minRepetitions: number;
   readonly maxMs: number;
-  /** Good enough to stop early. */
-  readonly relativeSpread: number;
+  /** Of the median's standard error: good enough to stop early. */
+  readonly relativeError: number;
 }
 
 /** Whether values taken in `elapsedMs` suffice. Pure. */
 export function isEnough(values: readonly number[], elapsedMs: number, policy: RepeatPolicy): boolean {
   if (values.length === 0) return false;
   if (elapsedMs >= policy.maxMs) return true;
-  return values.length >= policy.minRepetitions && summarize(values).relativeSpread <= policy.relativeSpread;
+  return values.length >= policy.minRepetitions && medianError(summarize(values)) <= policy.relativeError;
+}
+
+/** Standard error of a median of n normal values, relative to it: 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
+function medianError({ relativeSpread, repetitions }: Sample): number {
+  return (1.2533 * relativeSpread) / 1.349 / Math.sqrt(repetitions);
 }

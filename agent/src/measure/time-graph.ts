@@ -18,7 +18,8 @@ const longRequest: Request = { promptTokens: 1024, maxTokens: outputTokens };
 const warmUpTokens = 16;
 const minRounds = 5;
 const minLongRounds = 2;
-const enoughSpread = 0.03;
+/** Far below what two runs differ by. */
+const enoughError = 0.015;
 /** A long prompt's share of a graph's time. */
 const longShare = 0.5;
 
@@ -83,7 +84,7 @@ function roomOf({ promptTokens, maxTokens }: Request): number {
   return promptTokens + maxTokens;
 }
 
-/** One uncounted short request, then rounds of one request each until all spreads are small or the time is up. */
+/** One uncounted short request, then rounds of one request each until all medians are known well or the time is up. */
 async function timeRounds(
   runtime: Runtime,
   requests: readonly Request[],
@@ -92,7 +93,7 @@ async function timeRounds(
 ): Promise<Point[]> {
   const points = requests.map((request): Point => ({ ...request, first: [], next: [] }));
   if (points.length === 0) return [];
-  const policy = { minRepetitions: until.minRounds, maxMs: until.limitMs, relativeSpread: enoughSpread };
+  const policy = { minRepetitions: until.minRounds, maxMs: until.limitMs, relativeError: enoughError };
   // The same few rows of the embedding, whose pages come in as tokens use them: what they can take follows from its size.
   const prompt = (tokens: number) => Array.from({ length: tokens }, (_, i) => i % runtime.vocabularySize);
   await timeRequest(runtime, prompt(warmUpTokens), 2, signal);
