@@ -3,9 +3,10 @@ import { type AttentionCost, fitAttention } from "./attention-cost.ts";
 import type { PreparedKit } from "./kit-designs.ts";
 import { type Design, emptyModel, fitNonNegative, type LinearModel } from "./least-squares.ts";
 import type { RequestLengths } from "./length-weights.ts";
+import { cacheBytes, loadedOf, loadMsOf, loadPeakOf, meanOf, runningBytesOf } from "./load-readings.ts";
 import { RequestCost } from "./request-costs.ts";
 import { createSpreads, medianVariance, type RunSpread, type RunSpreads, unknownSpreads } from "./run-spread.ts";
-import type { FormatLayout, SeriesLayout, TimedGraph, TimingLayout } from "./timing-layout.ts";
+import type { FormatLayout, SeriesLayout, TimingLayout } from "./timing-layout.ts";
 
 /**
  * What a run costs as a function of a shape, at one context or prompt length.
@@ -231,37 +232,4 @@ function setSamples(model: LinearModel, n: number, first: Sample, second: Sample
   const share = sum === 0 ? 0.5 : other / sum;
   const error = sum === 0 ? 0 : Math.sqrt((one * other) / sum);
   setReading(model, n, share * first.median + (1 - share) * second.median, error);
-}
-
-/** Of both visits to a graph, or of its only one; at least 1, since costs are never negative. */
-function meanOf(timing: KitTiming, again: KitTiming | undefined, read: (timing: KitTiming) => number): number {
-  const first = read(timing);
-  return Math.max(1, again === undefined ? first : (first + read(again)) / 2);
-}
-
-function loadMsOf({ loadMs }: KitTiming): number {
-  return loadMs;
-}
-
-function loadedOf({ loadedMemoryBytes }: KitTiming): number {
-  return loadedMemoryBytes;
-}
-
-/** While a graph loads, a part of its weights is in memory twice: as mapped and as packed for the kernels. */
-function loadPeakOf({ loadPeakMemoryBytes, loadedMemoryBytes }: KitTiming): number {
-  return loadPeakMemoryBytes ?? loadedMemoryBytes;
-}
-
-/** The cache of a kit's run is known and taken out. */
-function cacheBytes({ cacheElementsPerToken }: TimedGraph, timing: KitTiming): number {
-  let longest = timing.cacheTokens;
-  for (const { contextTokens } of timing.decode) longest = Math.max(longest, contextTokens + 1);
-  return timing.cacheElementBytes * cacheElementsPerToken * longest;
-}
-
-/** Of the graph that took most: a variant serves for longer than a graph is timed, which what grows with requests shows in. */
-function runningBytesOf(timings: readonly KitTiming[]): number {
-  let most = 0;
-  for (const { runningMemoryBytes } of timings) most = Math.max(most, runningMemoryBytes);
-  return most;
 }

@@ -45,17 +45,18 @@ export class RequestCost {
   ): void {
     this.#used = 0;
     const reach = Math.max(series.at(-1)?.tokens ?? 1, attention?.tokens ?? 1);
-    let systematic = Math.max(0, Math.log2(lengths.longest / reach)) * extrapolationUncertainty;
+    const beyond = Math.max(0, Math.log2(lengths.longest / reach)) * extrapolationUncertainty;
+    let oneWidth = 0;
     for (let index = 0; index < series.length; index++) {
       const weight = lengths.weights[index] ?? 0;
       const cost = series[index];
       if (weight === 0 || cost === undefined) continue;
-      if (cost.kind === "parameters") systematic += singleWidthUncertainty;
+      if (cost.kind === "parameters") oneWidth = singleWidthUncertainty;
       this.#add(weight, cost);
     }
     const of = this.#of;
     of[attentionMs] = (attention?.ms ?? 0) * lengths.attention;
-    of[systematicError] = systematic;
+    of[systematicError] = beyond + oneWidth;
     of[runDeviation] = spread.relative;
     of[quantile] = spread.quantile;
     of[excessP90] = spread.excessP90;
