@@ -153,7 +153,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
         inputs,
         candidates.filter(({ artifact }) => artifact !== null),
       );
-      const served = ({ devices }: Plan) => devices.filter(({ choice }) => choice !== null).length;
+      const served = ({ variants }: Plan) => variants.reduce((sum, { devices }) => sum + devices, 0);
       const chosen = candidates.filter((c) =>
         previous.variants.some(({ recipeDigest }) => recipeDigest === c.recipeDigest),
       );
