@@ -3,7 +3,7 @@ import { type AttentionCost, fitAttention } from "./attention-cost.ts";
 import type { PreparedKit } from "./kit-designs.ts";
 import { type Design, emptyModel, fitNonNegative, type LinearModel } from "./least-squares.ts";
 import type { RequestLengths } from "./length-weights.ts";
-import { cacheBytes, loadedOf, loadMsOf, loadPeakOf, meanOf, runningBytesOf } from "./load-readings.ts";
+import { cacheBytes, loadMsOf, loadPeakOf, meanOf, servingOf } from "./load-readings.ts";
 import { RequestCost } from "./request-costs.ts";
 import { createSpreads, medianVariance, type RunSpread, type RunSpreads, unknownSpreads } from "./run-spread.ts";
 import type { FormatLayout, SeriesLayout, TimingLayout } from "./timing-layout.ts";
@@ -35,11 +35,9 @@ export interface FormatModel {
   cacheElementBytes: number;
   /** What the two below are explained by. */
   byWeights: "weights" | "bytes";
-  /** Growth of resident memory at the highest while loading, and by what stays, without the KV cache. */
+  /** Growth of resident memory at the highest while loading, and while serving, without the KV cache. */
   loadPeak: LinearModel;
-  loaded: LinearModel;
-  /** On top of what stays: what requests take. */
-  runningBytes: number;
+  serving: LinearModel;
   loadMs: LinearModel;
   /** What a request of these lengths costs. */
   costsOf(lengths: RequestLengths): RequestCosts;
@@ -77,7 +75,7 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
     }
     const { formats, spreadsOf } = known;
     const attention = layout.attention === null ? null : fitAttention(layout.attention, timings);
-    const common = { attention, spreads: spreadsOf(timings), runningBytes: runningBytesOf(timings) };
+    const common = { attention, spreads: spreadsOf(timings) };
     for (const slot of formats.values()) if (slot !== null) fill(slot, timings, common);
     return (key) => {
       const slot = formats.get(key);
@@ -93,7 +91,7 @@ interface Places {
 }
 
 /** The same for all formats of a device. */
-type CommonCosts = Pick<FormatModel, "attention" | "spreads" | "runningBytes">;
+type CommonCosts = Pick<FormatModel, "attention" | "spreads">;
 
 /** Where the numbers of one format go. */
 interface Slot {
@@ -110,9 +108,9 @@ interface Slot {
 function createSlot(layout: FormatLayout): Slot | null {
   const { decode, prefill, byWeights } = layout;
   const loadPeak = byWeights === null ? null : emptyModel(byWeights.design);
-  const loaded = byWeights === null ? null : emptyModel(byWeights.design);
+  const serving = byWeights === null ? null : emptyModel(byWeights.design);
   const loadMs = byWeights === null ? null : emptyModel(byWeights.design);
-  if (byWeights === null || loadPeak === null || loaded === null || loadMs === null) return null;
+  if (byWeights === null || loadPeak === null || serving === null || loadMs === null) return null;
   if (decode.length === 0 || prefill.length === 0) return null;
   const costs: RequestCosts = { decode: new RequestCost(), prefill: new RequestCost() };
   const slot: Slot = {
@@ -125,8 +123,7 @@ function createSlot(layout: FormatLayout): Slot | null {
       cacheElementBytes: 0,
       byWeights: byWeights.kind,
       loadPeak,
-      loaded,
-      runningBytes: 0,
+      serving,
       loadMs,
       costsOf(lengths) {
         if (slot.lengths !== lengths) putTogether(costs, slot.model, lengths);
@@ -159,7 +156,7 @@ function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
 }
 
 function fill(slot: Slot, timings: readonly KitTiming[], common: CommonCosts): void {
-  const { attention, spreads, runningBytes } = common;
+  const { attention, spreads } = common;
   const { model, byWeights } = slot;
   const { timed } = model.layout;
   model.cacheElementBytes = 0;
@@ -173,18 +170,17 @@ function fill(slot: Slot, timings: readonly KitTiming[], common: CommonCosts): v
     const memoryError = spreads.memory.relative / Math.sqrt(runs);
     const loadPeak = meanOf(timing, again, loadPeakOf);
     setReading(model.loadPeak, n, loadPeak, memoryError * loadPeak);
-    const loaded = Math.max(1, meanOf(timing, again, loadedOf) - cacheBytes(graph, timing));
-    setReading(model.loaded, n, loaded, memoryError * loaded);
+    const serving = Math.max(1, meanOf(timing, again, servingOf) - cacheBytes(graph, timing));
+    setReading(model.serving, n, serving, memoryError * serving);
     const loadMs = meanOf(timing, again, loadMsOf);
     setReading(model.loadMs, n, loadMs, loadReadingError * loadMs);
   }
   slot.lengths = null;
-  model.runningBytes = runningBytes;
   model.attention = attention;
   model.spreads = spreads;
   slot.fitted =
     fitNonNegative(byWeights, model.loadPeak) &&
-    fitNonNegative(byWeights, model.loaded) &&
+    fitNonNegative(byWeights, model.serving) &&
     fitNonNegative(byWeights, model.loadMs) &&
     fitSeries(model.decode, slot.decode, spreads.decode, (timing, point) => timings[timing]?.decode[point]?.ms) &&
     fitSeries(model.prefill, slot.prefill, spreads.prefill, (timing, point) => timings[timing]?.prefill[point]?.ms);

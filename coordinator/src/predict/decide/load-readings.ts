@@ -11,8 +11,9 @@ export function loadMsOf({ loadMs }: KitTiming): number {
   return loadMs;
 }
 
-export function loadedOf({ loadedMemoryBytes }: KitTiming): number {
-  return loadedMemoryBytes;
+/** How much of it comes by loading and how much by running after it depends on what loading left to be used again. */
+export function servingOf({ loadedMemoryBytes, runningMemoryBytes }: KitTiming): number {
+  return loadedMemoryBytes + runningMemoryBytes;
 }
 
 /** While a graph loads, a part of its weights is in memory twice: as mapped and as packed for the kernels. */
@@ -25,11 +26,4 @@ export function cacheBytes({ cacheElementsPerToken }: TimedGraph, timing: KitTim
   let longest = timing.cacheTokens;
   for (const { contextTokens } of timing.decode) longest = Math.max(longest, contextTokens + 1);
   return timing.cacheElementBytes * cacheElementsPerToken * longest;
-}
-
-/** Of the graph that took most: a variant serves for longer than a graph is timed, which what grows with requests shows in. */
-export function runningBytesOf(timings: readonly KitTiming[]): number {
-  let most = 0;
-  for (const { runningMemoryBytes } of timings) most = Math.max(most, runningMemoryBytes);
-  return most;
 }

@@ -196,11 +196,11 @@ function writeMemory(
   const byWeights = shape[model.byWeights];
   const cacheBytes = cacheElementBytes(model, shape) * shape.cacheElementsPerToken * contextTokens;
   const loading = estimateOf(model.loadPeak, byWeights);
-  const loaded = estimateOf(model.loaded, byWeights);
-  const serving = loaded + cacheBytes + shape.embeddingRowsBytes + model.runningBytes;
-  const [grown, peak] = loading > serving ? [model.loadPeak, loading] : [model.loaded, serving];
+  const served = estimateOf(model.serving, byWeights);
+  const serving = served + cacheBytes + shape.embeddingRowsBytes;
+  const [grown, peak] = loading > serving ? [model.loadPeak, loading] : [model.serving, serving];
   const { relative, quantile } = model.spreads.memory;
-  const ownRun = relative * Math.max(loading, loaded);
+  const ownRun = relative * Math.max(loading, served);
   const error = quantile * Math.sqrt(varianceOf(grown, byWeights) + ownRun * ownRun);
   into[at] = baseBytes + peak;
   into[at + 1] = Math.max(memoryUncertaintyFloor, error / (baseBytes + peak));

@@ -1,4 +1,5 @@
 import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
+import { servingOf } from "./load-readings.ts";
 import type { TimingLayout } from "./timing-layout.ts";
 
 /**
@@ -49,7 +50,7 @@ export function createSpreads({
       if (first === undefined || second === undefined) continue;
       decode += meanExcess(first.decode, second.decode);
       prefill += meanExcess(first.prefill, second.prefill);
-      memory += squareOf(peakOf(first), peakOf(second));
+      memory += squareOf(servingOf(first), servingOf(second));
     }
     let [decoded, prefilled] = [0, 0];
     for (const timing of timings) {
@@ -70,10 +71,6 @@ function medianOf(values: Float64Array): number {
   const middle = values.length >> 1;
   const upper = values[middle] ?? 0;
   return values.length % 2 === 1 ? upper : (upper + (values[middle - 1] ?? upper)) / 2;
-}
-
-function peakOf({ loadedMemoryBytes, runningMemoryBytes }: KitTiming): number {
-  return loadedMemoryBytes + runningMemoryBytes;
 }
 
 /** Over the lengths of one graph, whose runs are the same two: squared difference, less the repetitions' part. */
