@@ -15,7 +15,7 @@ import pytest
 from espalier_builder.accuracy_level import at_level_0, settle_accuracy_level
 from espalier_builder.artifact.answers import greedy
 from espalier_builder.artifact.file_tree import file_tree
-from espalier_builder.artifact.probe import cosine, logit_indices
+from espalier_builder.artifact.probe import cosine, decisive_positions, leads, logit_indices
 from espalier_builder.contracts import (
     MixedBits,
     Pruning,
@@ -244,8 +244,24 @@ def test_the_probe_holds_what_the_shipped_files_say(build: Callable[..., Path]) 
     assert cosine(np.zeros_like(recorded), recorded) < first["minCosine"]
     for prompt in probe["prompts"]:
         assert len(prompt["tokens"]) == len(prompt["denseTop1"]) == len(prompt["variantTop1"])
-        agreeing = (variant.logits(prompt["tokens"]).argmax(-1) == prompt["variantTop1"]).mean()
-        assert agreeing >= probe["minAgreementWithBuilder"]
+        assert prompt["decisive"] == sorted(set(prompt["decisive"]))
+        agreeing = (variant.logits(prompt["tokens"]).argmax(-1) == prompt["variantTop1"])[prompt["decisive"]]
+        assert agreeing.mean() >= probe["minAgreementWithBuilder"]
+    compared = sum(len(prompt["decisive"]) for prompt in probe["prompts"])
+    assert compared >= 0.25 * sum(len(prompt["tokens"]) for prompt in probe["prompts"])
+
+
+def test_positions_are_decisive_by_three_times_what_moves_a_lead_or_as_the_quarter_of_greatest_leads() -> None:
+    lead = [np.array([0.5, 0.1, 0.9, 0.31]), np.array([0.29, 4.0, 0.0, 0.2])]
+    assert decisive_positions(lead, 0.1) == [[0, 2, 3], [1]]
+    assert decisive_positions(lead, 100.0) == [[2], [1]]
+
+
+def test_a_lead_is_that_of_one_runs_choice_in_another_runs_logits() -> None:
+    chosen_by = np.array([[1.0, 3.0, 2.0], [0.0, -1.0, 5.0]])
+    logits = np.array([[0.0, 2.5, 2.75], [1.0, 0.0, 4.0]])
+    assert leads(chosen_by, chosen_by).tolist() == [1.0, 5.0]
+    assert leads(logits, chosen_by).tolist() == [-0.25, 3.0]
 
 
 def test_without_text_the_model_writes_its_own_and_the_report_says_so(

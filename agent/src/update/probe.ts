@@ -25,14 +25,20 @@ export async function firstLogitsCosine(runtime: Runtime, probe: Probe, signal: 
 
 export interface ProbeResult {
   readonly positions: number;
-  /** Shares of positions at which the device's most likely token is the builder's, and the dense model's. */
+  /** Share of the decisive positions at which the device's most likely token is the builder's. */
   readonly agreementWithBuilder: number;
+  /** Share of all positions at which it is the dense model's. */
   readonly agreementWithDense: number;
 }
 
 /** Runs the artifact's probe prompts, teacher-forced. */
-export async function runProbe(runtime: Runtime, probe: Probe, signal: AbortSignal): Promise<ProbeResult> {
+export async function runProbe(
+  runtime: Pick<Runtime, "topTokens">,
+  probe: Probe,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
   let positions = 0;
+  let decisive = 0;
   let builder = 0;
   let dense = 0;
   for (const prompt of probe.prompts) {
@@ -40,13 +46,17 @@ export async function runProbe(runtime: Runtime, probe: Probe, signal: AbortSign
     const length = Math.min(own.length, prompt.variantTop1.length, prompt.denseTop1.length);
     positions += length;
     for (let i = 0; i < length; i++) {
-      if (own[i] === prompt.variantTop1[i]) builder++;
       if (own[i] === prompt.denseTop1[i]) dense++;
+    }
+    const compared = prompt.decisive ?? prompt.variantTop1.keys();
+    for (const i of compared) {
+      decisive++;
+      if (own[i] !== undefined && own[i] === prompt.variantTop1[i]) builder++;
     }
   }
   return {
     positions,
-    agreementWithBuilder: positions === 0 ? 0 : builder / positions,
+    agreementWithBuilder: decisive === 0 ? 0 : builder / decisive,
     agreementWithDense: positions === 0 ? 0 : dense / positions,
   };
 }

@@ -38,7 +38,7 @@ export async function prove(deps: ProveDeps, signal: AbortSignal): Promise<Outco
   if (result.agreementWithBuilder < probe.minAgreementWithBuilder)
     return {
       proof,
-      reason: `the probe set agrees with the builder at ${percent(result.agreementWithBuilder)} of ${result.positions} positions; at least ${percent(probe.minAgreementWithBuilder)} is needed`,
+      reason: `the probe set agrees with the builder at ${percent(result.agreementWithBuilder)} of its decisive positions; at least ${percent(probe.minAgreementWithBuilder)} is needed`,
     };
 
   const timing = await deps.time(signal);

@@ -35,7 +35,7 @@ from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.weight_layout import WEIGHTS_FILE, lay_out
 from espalier_builder.export.write_graph import ExportedGraph, write_graph
-from espalier_builder.onnx_evaluate.as_devices_run import as_devices_run
+from espalier_builder.onnx_evaluate.as_devices_run import as_devices_run, without_rounding
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.onnx_evaluate.evaluate import ExportedFigures, evaluate_exported
 from espalier_builder.progress import OnProgress, StageProgress, no_progress, only
@@ -138,7 +138,7 @@ class _Build:
         exported = self._export(weights, text)
         variant = as_devices_run(exported, self._folder, kv_scales)
         figures = self._evaluate_exported(variant, exported, text, reference)
-        answers = self._write_companions(variant, text)
+        answers = self._write_companions(variant, without_rounding(exported, self._folder), text)
         report = self._write_report(text, pruned, figures, answers)
         return BuiltVariant(self._write_manifest(exported, text), report)
 
@@ -244,7 +244,7 @@ class _Build:
         self._rows.append(ReportRow("exported", figures.quality, exported.spec.parameters, size))
         return figures
 
-    def _write_companions(self, variant: OnnxDecoder, text: EvaluationText) -> list[dict[str, Any]]:
+    def _write_companions(self, variant: OnnxDecoder, exact: OnnxDecoder, text: EvaluationText) -> list[dict[str, Any]]:
         """Returns `answers` of the report, to the prompts of the probe set."""
         self._progress.of("probe", "recording the probe set")
         checkpoint = self._request.checkpoint
@@ -253,7 +253,7 @@ class _Build:
         answers = self._measured(
             "answers", lambda: sample_answers(variant, checkpoint.tokenizer, prompts, context_length)
         )
-        probe = self._measured("probe", lambda: record_probe(checkpoint.model, variant, prompts))
+        probe = self._measured("probe", lambda: record_probe(checkpoint.model, variant, exact, prompts))
         write_document(self._folder / PROBE_FILE, "Probe", probe)
         write_tokenizer(checkpoint.tokenizer, self._folder)
         write_document(self._folder / CHAT_FILE, "ChatConfig", chat_config(checkpoint))

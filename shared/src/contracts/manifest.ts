@@ -116,10 +116,12 @@ export const Probe = z.strictObject({
         tokens: z.array(z.int()).min(2),
         denseTop1: z.array(z.int()),
         variantTop1: z.array(z.int()),
+        /** Positions at which another kernel's rounding doesn't turn the variant's choice. Absent: all of them. */
+        decisive: z.array(z.int().nonnegative()).optional(),
       }),
     )
     .min(1),
-  /** Least share of positions at which the device must choose the builder's token. */
+  /** Least share of decisive positions at which the device must choose the builder's token. */
   minAgreementWithBuilder: z.number().min(0).max(1),
 });
 export type Probe = z.infer<typeof Probe>;

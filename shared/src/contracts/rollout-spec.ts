@@ -76,8 +76,8 @@ const RolloutFields = z.strictObject({
       maxPredictionError: z.number().positive().default(0.5),
       /** Limits on times are raised by this share before requests are held against them. */
       latencyMargin: z.number().min(0).max(1).default(0),
-      /** The device's kernels round activations otherwise than the builder's; where a level is far pruned, near ties turn. */
-      minProbeAgreement: z.number().min(0).max(1).default(0.8),
+      /** Of the probe's decisive positions, those which another kernel's rounding doesn't turn. */
+      minProbeAgreement: z.number().min(0).max(1).default(0.95),
       /** A device that reached no end by then counts as offline and frees its slot. */
       deviceDeadlineSeconds: z.int().min(10).max(86_400).default(900),
     })

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
+
+from espalier_builder.accuracy_level import at_level_0
 from espalier_builder.export.graph import GRAPH_FILE, build_graph
 from espalier_builder.export.write_graph import ExportedGraph
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
@@ -11,16 +14,22 @@ from espalier_builder.quantize.kv_cache import KvScales
 
 
 def as_devices_run(exported: ExportedGraph, folder: Path, kv_scales: KvScales | None) -> OnnxDecoder:
-    """What `write_graph` wrote into `folder`, in ONNX Runtime; with `kv_scales` keys and values are rounded.
-
-    The graph that rounds lies in `folder` only while it is loaded.
-    """
+    """What `write_graph` wrote into `folder`, in ONNX Runtime; with `kv_scales` keys and values are rounded."""
     if kv_scales is None:
         return OnnxDecoder(folder / GRAPH_FILE)
-    rounding = folder / f"kv-cache-{GRAPH_FILE}"
-    graph = build_graph(exported.spec, exported.formats, exported.layout, kv_scales)
-    rounding.write_bytes(graph.SerializeToString(deterministic=True))
+    return _loaded(build_graph(exported.spec, exported.formats, exported.layout, kv_scales), folder)
+
+
+def without_rounding(exported: ExportedGraph, folder: Path) -> OnnxDecoder:
+    """The same weights with activations, keys and values in floats: what every device's rounding comes near to."""
+    return _loaded(build_graph(exported.spec, at_level_0(exported.formats), exported.layout), folder)
+
+
+def _loaded(graph: onnx.ModelProto, folder: Path) -> OnnxDecoder:
+    """A graph beside the weights in `folder`, where it lies only while it is loaded."""
+    file = folder / f"other-{GRAPH_FILE}"
+    file.write_bytes(graph.SerializeToString(deterministic=True))
     try:
-        return OnnxDecoder(rounding)
+        return OnnxDecoder(file)
     finally:
-        rounding.unlink()
+        file.unlink()

@@ -193,7 +193,7 @@ export function probeGate(subject: string, devices: readonly Observed[], minAgre
   const base = { gate: "probe", subject, allowed: minAgreement, evidence: agreements.length } as const;
   if (worst === undefined)
     return { ...base, verdict: "inconclusive", measured: null, message: "no device ran the probe set" };
-  const message = `${worst.name} chooses the builder's token at ${(worst.agreement * 100).toFixed(1)} % of the probe's positions`;
+  const message = `${worst.name} chooses the builder's token at ${(worst.agreement * 100).toFixed(1)} % of the probe's decisive positions`;
   return { ...base, verdict: worst.agreement < minAgreement ? "fail" : "pass", measured: worst.agreement, message };
 }
 
