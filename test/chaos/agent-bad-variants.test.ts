@@ -95,7 +95,8 @@ test("a variant that can't be what it should is never active, reported once with
           prompts: probe.prompts.map((prompt) => ({ ...prompt, variantTop1: prompt.variantTop1.map((id) => id ^ 1) })),
         })),
       ),
-      reason: /the probe set agrees with the builder at [\d.]+ % of its decisive positions; at least [\d.]+ % is needed/,
+      reason:
+        /the probe set agrees with the builder at [\d.]+ % of its decisive positions; at least [\d.]+ % is needed/,
     },
     "more memory than its owner allows": {
       variant: withManifest(

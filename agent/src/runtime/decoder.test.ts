@@ -16,7 +16,7 @@ describe("a long prompt", () => {
     const { graph } = manifest;
     const modelFile = join(folder, graph.file);
     ({ engine } = await openEngine(
-      { modelFile, graph, threads: 1, capacity: 512, spinning: false, kernel: "stock" },
+      { modelFile, graph, threads: 1, capacity: 512, spinning: false, kernel: "stock", cacheScales: null },
       "binding",
     ));
     const run = engine.run.bind(engine);
