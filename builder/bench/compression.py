@@ -256,8 +256,9 @@ def page(benches: list[Bench], document: dict[str, Any]) -> str:
         "Perplexity over whole documents, windows of the model's context that don't overlap, fp32; `removed` is the",
         "share of all non-embedding parameters. `published` rows are what the methods' own repositories give on the",
         "same calibration rows and texts, by an evaluator of its own. `random` and `magnitude` (whole neurons) are",
-        "floors. s: seconds to prune and recover, statistics apart, beside other work. compression.json says which",
-        "engine measured a row; dense models agree between them to five digits.",
+        "floors. s: seconds to prune and recover, statistics apart, beside other work (on the H200 beside twelve other",
+        "processes: ten times what it takes alone). compression.json says which engine measured a row; dense models",
+        "agree between them to five digits.",
     ]
     for bench in benches:
         rows = [row for row in document["rows"] if row["table"] == bench.name]
@@ -269,6 +270,8 @@ def page(benches: list[Bench], document: dict[str, Any]) -> str:
         lines += ["|---|---|---|---|---|---|---|"]
         lines += [_row(row) for row in sorted(rows, key=lambda row: (row["sparsity"], row.get("perplexity", 1e99)))]
         lines += [f"| {name}, published | {share:.4f} | {value:g} | | | | |" for name, share, value in bench.published]
+        notes = [f"- {row['method']} at {row['sparsity']:g}: {row['note']}" for row in rows if "note" in row]
+        lines += ["", *notes] if notes else []
     lines += ["", "## Not measured in this run", ""]
     lines += [
         f"- {bench.name}: {', '.join(absent)}" for bench in BENCHES if (absent := _absent(bench, document["rows"]))

@@ -128,7 +128,7 @@ def test_a_shape_tells_how_many_matrices_the_feed_forward_layers_have(name: str,
     layout = lay_out(spec_of(model), VariantFormats(FP32, FP32))
     weights = [tensor for tensor in layout.tensors if tensor.name.startswith("layers.0.ffn.")]
     elements = sum(math.prod(tensor.shape) for tensor in weights if tensor.name.endswith(".weight"))
-    matrices = 2 if variant_shape(model, Recipe()).get("ungatedFfn") else 3
+    matrices = 2 if variant_shape(model, Recipe(), FP32).get("ungatedFfn") else 3
     assert elements == matrices * 64 * 96
     assert matrices == (2 if name == "opt" else 3)
 

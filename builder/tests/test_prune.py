@@ -229,6 +229,41 @@ def test_refit_with_correction_brings_the_whole_stream_closer_to_the_dense_one()
     assert error(Refit(correction=1.0)) < error(Refit(correction=0.0))
 
 
+def test_what_reads_the_stream_is_solved_for_what_the_dense_model_reads() -> None:
+    dense, rows = tiny_model(), random_rows(64)
+    cut = choose_cut(dense, Pruning("cfsp-rel", 0.3, 8, False), calibrate(dense, rows))
+    refitted = refit(dense, cut, rows, settings=Refit(correction=1.0))
+    pruned = apply_cut(dense, refitted)
+    first, layer = dense.model.layers[:2]
+    assert torch.equal(pruned.model.layers[0].self_attn.q_proj.weight, first.self_attn.q_proj.weight)
+    x, wanted = (
+        layer.input_layernorm(model.model(rows, output_hidden_states=True).hidden_states[1]).flatten(0, 1).double()
+        for model in (pruned, dense)
+    )
+    gram = x.T @ x
+    share, diagonal = 10 * 32 / rows.numel(), gram.diagonal()
+    ridge = torch.diag(share * diagonal + 1e-4 * (1 + share) * diagonal.mean())
+    shift = torch.linalg.solve(gram + ridge, x.T @ (wanted - x))
+    for name in ("q_proj", "k_proj", "v_proj"):
+        weight = layer.self_attn.get_submodule(name).weight.double()
+        found = pruned.model.layers[1].self_attn.get_submodule(name).weight.double()
+        assert torch.allclose(found, weight + weight @ shift.T, atol=1e-4)
+    kept = refitted.neurons[1]
+    for name in ("gate_proj", "up_proj"):
+        found, weight = (model.model.layers[1].mlp.get_submodule(name).weight for model in (pruned, dense))
+        assert found.shape == weight[kept].shape
+        assert not torch.equal(found, weight[kept])
+
+
+def test_refit_with_correction_takes_heads_that_are_gone() -> None:
+    dense, rows = tiny_model(), random_rows(64)
+    cut = replace(whole(dense), groups=(torch.tensor([0, 1]), torch.tensor([1]), torch.tensor([0, 1])))
+    refitted = apply_cut(dense, refit(dense, cut, rows, settings=Refit(correction=1.0)))
+    assert refitted.model.layers[1].self_attn.q_proj.weight.shape == (16, 32)
+    assert refitted.model.layers[1].self_attn.k_proj.weight.shape == (8, 32)
+    assert refitted(rows).logits.isfinite().all()
+
+
 def test_a_layers_ffn_keeps_as_many_neurons_as_obs_allots() -> None:
     dense, rows = tiny_model(), random_rows()
     pruned = prune(dense, Pruning("obs", 0.3, 8), calibrate(dense, rows))

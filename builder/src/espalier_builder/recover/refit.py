@@ -6,14 +6,15 @@ of the linear layer (FFN neurons, or channels of attention heads); X `[T, F]` it
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from espalier_builder.checkpoint.decoder import heads_of
-from espalier_builder.checkpoint.family import DecoderModel
+from espalier_builder.checkpoint.family import DecoderModel, ffn_inputs
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.cut import Cut, channels
 from espalier_builder.prune.decoder import Block, HiddenStates
@@ -33,7 +34,8 @@ class Refit:
 
     `ridge`: see `with_ridge`. `correction`: share of the difference between the dense
     and the pruned model's stream that is part of the target; 0 imitates the dense block on the pruned stream.
-    With a correction, tokens of overlong states count less (see `trust`).
+    With a correction, tokens of overlong states count less (see `trust`), and what reads the stream is solved again too
+    (see `_Streams.reads`).
     """
 
     ridge: float = RIDGE
@@ -101,7 +103,7 @@ def refit(
 ) -> Cut:
     """`cut` with o_proj and down_proj solved again over calibration `rows` `[N, T]` where they lost inputs.
 
-    With a correction all of them are, and the dense model runs beside the pruned one.
+    With a correction all of them are, and those that read the stream; the dense model runs beside the pruned one.
 
     Sequential, first layer first: statistics and target come from the stream that the pruned and refitted layers before
     produce. With `widths` layer i's FFN neurons are chosen on the way, by `eliminate`, instead of taken from `cut`.
@@ -113,14 +115,22 @@ def refit(
     at = 0
     for source, layer in enumerate(dense.model.layers):
         stays = source in cut.layers
-        for reference, block in zip(streams.dense.blocks(layer), streams.pruned.blocks(layer), strict=True):
-            if settings.correction > 0:
+        corrects = settings.correction > 0
+        solved = copy.deepcopy(layer) if corrects and stays else layer
+        names = {module: name for name, module in solved.named_modules()}
+        for reference, block in zip(streams.dense.blocks(layer), streams.pruned.blocks(solved), strict=True):
+            attention = block.linear is solved.self_attn.o_proj
+            norm = solved.input_layernorm if attention else solved.post_attention_layernorm
+            heads = solved.self_attn
+            readers = [heads.q_proj, heads.k_proj, heads.v_proj] if attention else ffn_inputs(solved.mlp)
+            changed = corrects and stays and streams.reads(norm, readers, settings.ridge)
+            if corrects:
                 streams.dense.go_through(reference)
             if not stays:
                 continue
-            attention = block.linear is layer.self_attn.o_proj
+            groups = heads_of(dense)[source][1]
             if attention:
-                kept: Tensor | int = channels(cut.groups[at], block.linear.in_features // heads_of(dense)[source][1])
+                kept: Tensor | int = channels(cut.groups[at], block.linear.in_features // groups)
             else:
                 kept = cut.neurons[at] if widths is None else widths[at]
             inputs, weight = streams.refit(block, kept, settings)
@@ -128,6 +138,9 @@ def refit(
                 tensors[f"model.layers.{at}.{block.name}.weight"] = weight
             if not attention:
                 neurons[at] = inputs
+            for reader in readers if changed else ():
+                rows_kept = channels(cut.groups[at], reader.out_features // groups) if attention else inputs
+                tensors[f"model.layers.{at}.{names[reader]}.weight"] = reader.weight[rows_kept]
         at += stays
         progress((source + 1) / len(dense.model.layers))
     return replace(cut, neurons=tuple(neurons), tensors=tensors)
@@ -139,6 +152,29 @@ class _Streams:
 
     dense: HiddenStates
     pruned: HiddenStates
+
+    def reads(self, norm: nn.Module, readers: list[nn.Linear], ridge: float) -> bool:
+        """Changes the `readers` of the normalised stream so that they give on the pruned one what they give on the
+        dense one, as far as it is linear (asymmetric calibration, in the line of GPTAQ, arXiv:2504.02692). False where
+        the streams are still the same.
+
+        `W' = W (I + M)^T` with M `[H, H]` the ridge regression of what the pruned model's inputs X lack of the dense
+        one's, so all of them share it: `M = ((X^T X + D^2)^-1 X^T (X_dense - X))^T`. Raises BuilderError
+        `REFIT_SINGULAR`.
+        """
+        size = readers[0].in_features
+        gram, missing = (torch.zeros(size, size, device=readers[0].weight.device) for _ in range(2))
+        for states, wanted in zip(self.pruned.batches(), self.dense.batches(), strict=True):
+            inputs = norm(states).flatten(0, 1)
+            add_gram(gram, inputs)
+            missing += inputs.T @ (norm(wanted).flatten(0, 1) - inputs)
+        if not bool(missing.any()):
+            return False
+        mirror(gram)
+        shift = torch.cholesky_solve(missing, factor(with_ridge(gram, self.pruned.tokens, ridge)))
+        for reader in readers:
+            reader.weight.copy_(reader.weight + reader.weight @ shift.T)
+        return True
 
     def refit(self, block: Block, kept: Tensor | int, settings: Refit) -> tuple[Tensor, Tensor]:
         """Kept inputs and the weight on them, after the pruned stream went through; the dense one is ahead already.
