@@ -42,7 +42,7 @@ from quantized import Quantizer
 
 COMMAND = "make bench-flips DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 # The first so many of each task.
-QUESTIONS = 1000
+QUESTIONS = 250
 # What is pruned, by which method and share, and the grid that it is stored on.
 LEVELS: tuple[tuple[str, str, float, str], ...] = (
     ("dense", "none", 0.0, "dense"),
