@@ -63,6 +63,7 @@ def candidate(recipe: Recipe) -> dict[str, Any]:
             "kl": loss,
             "klHalfWidth": 0.0,
         },
+        "slices": [],
         "seconds": 0.1,
     }
 
