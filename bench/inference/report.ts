@@ -82,6 +82,8 @@ ${measured.map(({ threads }) => table(threads, rows)).join("\n\n")}
 | goal | at least | measured | |
 |---|---|---|---|
 ${goals.map(({ name, goal, value, met }) => `| ${name} | ${goal} | ${value.toFixed(2)} | ${met ? "met" : "**missed**"} |`).join("\n")}
+
+What is missed, and why as far as it is known: [decisions/0012](../decisions/0012-kernels-of-our-own.md), "Measured".
 `;
 }
 
