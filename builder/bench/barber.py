@@ -9,16 +9,13 @@ under `--work` as soon as it is measured and never measured again.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
 from torch import Tensor
 
 from espalier_builder.checkpoint.family import DecoderModel
@@ -41,6 +38,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import document_windows
+from measurements import engine_of, engines, read_rows, write_measurements
 from quantized import perplexity
 
 COMMAND = "make bench-barber DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -66,7 +64,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name, texts, count, length, documents in MODELS:
         file = options.work / f"{name}.json"
-        known: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf8")) if file.is_file() else []
+        known = read_rows(file)
         model = options.smol if name == SMOL else options.data / "models" / name
         if model is not None and model.exists():
             checkpoint = on_device(load_cached(model, StageCache(options.work / "cache")), choose_device("auto"))
@@ -84,15 +82,14 @@ def main() -> None:
                 print(json.dumps(known[-1]), file=sys.stderr, flush=True)
                 file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf8")
         rows += known
-    document = {
-        "command": COMMAND,
-        "machine": ", ".join(sorted({row["engine"] for row in rows})),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": rows,
-        "goals": [],
-    }
-    (options.out / "barber.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "barber.md").write_text(page(document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "barber",
+        page,
+        command=COMMAND,
+        machine=engines(rows),
+        rows=rows,
+    )
 
 
 def measured(
@@ -101,8 +98,7 @@ def measured(
     """The rows that are lacking: each start by itself, and rebuilt at each granularity."""
     done = {(row["start"], row["granularity"]) for row in known}
     pattern = Pattern(SHARE)
-    gpu = model.device.type == "cuda"
-    engine = f"PyTorch {torch.__version__}, {torch.cuda.get_device_name() if gpu else platform.machine()}"
+    engine = engine_of(model.device)
     for start in get_args(Start):
         asked = [each for each in (None, *get_args(Granularity)) if (start, each) not in done]
         if not asked:

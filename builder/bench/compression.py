@@ -11,7 +11,6 @@ was.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import platform
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 from espalier_builder.cli import run
 from espalier_builder.contracts import Quantization, Recipe
 from espalier_builder.method_name import REFIT, parse_method
+from measurements import write_measurements
 
 COMMAND = "make bench-compression DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 STRUCTURED = ("obs", "cfsp-rel+refit", "cfsp", "flap")
@@ -200,16 +200,16 @@ def main() -> None:
     measured = [bench for bench in BENCHES if bench.name in tables]
     rows = [{"table": bench.name, **row} for bench in measured for row in tables[bench.name]["rows"]]
     engines = sorted({row["engine"] for row in rows if "engine" in row})
-    document = {
-        "command": COMMAND,
-        "machine": f"{platform.machine()}, {platform.system()}; {', '.join(engines)}",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "protocols": {bench.name: tables[bench.name]["protocol"] for bench in measured},
-        "rows": rows,
-        "goals": [goal for bench in measured for goal in goals(bench, tables[bench.name]["rows"])],
-    }
-    (options.out / "compression.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "compression.md").write_text(page(measured, document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "compression",
+        lambda document: page(measured, document),
+        command=COMMAND,
+        machine=f"{platform.machine()}, {platform.system()}; {', '.join(engines)}",
+        rows=rows,
+        goals=[goal for bench in measured for goal in goals(bench, tables[bench.name]["rows"])],
+        protocols={bench.name: tables[bench.name]["protocol"] for bench in measured},
+    )
 
 
 def measure(bench: Bench, model: Path, text: Path, work: Path, file: Path) -> None:

@@ -11,16 +11,12 @@ processes may share the work (`--levels`), each with a folder of its own under t
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import re
 import sys
 import time
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.family import DecoderModel
@@ -38,6 +34,7 @@ from espalier_builder.tasks.questions import Question, read_questions
 from espalier_builder.tasks.score import by_pytorch, chosen, chosen_by_length, likelihoods
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
+from measurements import engine_of, engines, write_measurements
 from quantized import Quantizer
 
 COMMAND = "make bench-flips DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -76,15 +73,14 @@ def main() -> None:
         row["level"] + row["task"]: row for file in sorted(options.work.glob("**/answers-*.json")) for row in read(file)
     }
     rows = [row for row in answers.values() if row["questions"] == len(questions[row["task"]])]
-    document = {
-        "command": COMMAND,
-        "machine": ", ".join(sorted({row["engine"] for row in rows})),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": compared(rows, questions),
-        "goals": [],
-    }
-    (options.out / "flips.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "flips.md").write_text(page(document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "flips",
+        page,
+        command=COMMAND,
+        machine=engines(rows),
+        rows=compared(rows, questions),
+    )
 
 
 def measure(model: Path, text: Path, questions: dict[str, list[Question]], only: str, work: Path) -> None:
@@ -97,8 +93,7 @@ def measure(model: Path, text: Path, questions: dict[str, list[Question]], only:
     documents = read_documents(text / "wikitext2-a.jsonl", "calibration")
     drawn = calibration_rows(checkpoint.tokenizer, documents, length=1024, tokens=16 * 1024, seed=0)
     calibration = Calibration(drawn, collect_statistics(checkpoint.model, drawn))
-    gpu = checkpoint.model.device.type == "cuda"
-    engine = f"PyTorch {torch.__version__}, {torch.cuda.get_device_name() if gpu else platform.machine()}"
+    engine = engine_of(checkpoint.model.device)
     for name, method, share, grid in lacking:
         pruning = Pruning() if method == "none" else parse_method(method, share, 32)
         pruned = prune(checkpoint.model, pruning, calibration).model

@@ -8,9 +8,6 @@ Weights stay fp32, so that nothing but the cache is seen. About two minutes on o
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +29,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows, control_rows
 from espalier_builder.text.windows import Window
+from measurements import engine_of, write_measurements
 from quantizers import joined_windows
 
 COMMAND = "make bench-kv-cache DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -54,17 +52,14 @@ def main() -> None:
     keep_freed_memory()
     checkpoint = on_device(load_cached(options.smol, StageCache(options.work / "cache")), choose_device("auto"))
     rows = measure(checkpoint, options.data / "text")
-    device = checkpoint.model.device
-    machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
-    document = {
-        "command": COMMAND,
-        "machine": f"PyTorch {torch.__version__}, {machine}",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": rows,
-        "goals": [],
-    }
-    (options.out / "kv-cache.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "kv-cache.md").write_text(page(document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "kv-cache",
+        page,
+        command=COMMAND,
+        machine=engine_of(checkpoint.model.device),
+        rows=rows,
+    )
 
 
 def measure(checkpoint: Checkpoint, folder: Path) -> list[dict[str, Any]]:

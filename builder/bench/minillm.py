@@ -10,9 +10,7 @@ and interpreter. Rows lie under `--work` and are never measured again.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +36,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.stages.cost import measure_cost
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
+from measurements import engine_of, engines, read_rows, write_measurements
 
 COMMAND = "make bench-minillm DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOL = "SmolLM2-135M-Instruct"
@@ -67,15 +66,15 @@ def main() -> None:
             on = on_device(checkpoint, choose_device("auto")).model
             measure(Table(name, options.work / f"{name}.json"), on, probe_rows(drawn), probes)
     rows = [row for name, *_ in MODELS for row in Table(name, options.work / f"{name}.json").rows()]
-    document = {
-        "command": COMMAND,
-        "machine": ", ".join(sorted({row["engine"] for row in rows})),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": rows,
-        "goals": [goal for name, *_ in MODELS for goal in goals(name, rows)],
-    }
-    (options.out / "minillm.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "minillm.md").write_text(page(document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "minillm",
+        page,
+        command=COMMAND,
+        machine=engines(rows),
+        rows=rows,
+        goals=[goal for name, *_ in MODELS for goal in goals(name, rows)],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,7 @@ class Table:
     file: Path
 
     def rows(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.file.read_text(encoding="utf8")) if self.file.is_file() else []
-        return found
+        return read_rows(self.file)
 
     def add(self, *rows: dict[str, Any]) -> None:
         print(json.dumps(rows), file=sys.stderr, flush=True)
@@ -100,8 +98,7 @@ class Table:
 
 def measure(table: Table, model: DecoderModel, rows: Tensor, probes: tuple[int, ...]) -> None:
     """Adds what the table lacks."""
-    gpu = model.device.type == "cuda"
-    engine = f"PyTorch {torch.__version__}, {torch.cuda.get_device_name() if gpu else platform.machine()}"
+    engine = engine_of(model.device)
     how = {"tokens": rows.numel(), "engine": engine}
     if not table.has(what="memory"):
         peaks = memory(model, rows)

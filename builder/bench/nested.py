@@ -11,9 +11,7 @@ level was refitted. Independent levels are chosen, and solved again, each for it
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -35,6 +33,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import document_windows
+from measurements import engine_of, read_rows, write_measurements
 from quantized import perplexity
 
 COMMAND = "make bench-nested DATA=../shared/data"
@@ -55,7 +54,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name, length, alignment in MODELS:
         file = options.work / f"{name}.json"
-        known = read(file)
+        known = read_rows(file)
         checkpoint = load_cached(options.data / "models" / name, StageCache(options.work / "cache"))
         text = read_documents(options.data / "text" / "tinystories-train.jsonl", "calibration")
         drawn = calibration_rows(checkpoint.tokenizer, text, length=length, tokens=128 * length, seed=0)
@@ -67,15 +66,14 @@ def main() -> None:
             known.append({**row, "perplexity": round(perplexity(model, windows), 4)})
             file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf8")
         rows += known
-    document = {
-        "command": COMMAND,
-        "machine": f"PyTorch {torch.__version__}, {platform.machine()}",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": rows,
-        "goals": [],
-    }
-    (options.out / "nested.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "nested.md").write_text(page(document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "nested",
+        page,
+        command=COMMAND,
+        machine=engine_of(torch.device("cpu")),
+        rows=rows,
+    )
 
 
 def variants(
@@ -133,11 +131,6 @@ def page(document: dict[str, Any]) -> str:
         lines += [f"| levels | {' | '.join(f'{at:.0%} gone' for at in LEVELS)} |", "|---" * (len(LEVELS) + 1) + "|"]
         lines += [f"| {way} | {' | '.join(found.get((way, at), 'not measured') for at in LEVELS)} |" for way in ways]
     return "\n".join(lines) + "\n"
-
-
-def read(file: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf8")) if file.is_file() else []
-    return rows
 
 
 if __name__ == "__main__":

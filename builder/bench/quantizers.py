@@ -11,9 +11,7 @@ which grids, and each has a folder of its own under the one that the page is mad
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import re
 import sys
 import time
@@ -24,7 +22,6 @@ from typing import Any
 import torch
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.device import choose_device, on_device
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.weight_layout import lay_out
@@ -35,6 +32,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows, control_rows
 from espalier_builder.text.windows import Window, document_windows
+from measurements import engine_of, engines, read_rows, write_measurements
 from quantized import Quantizer
 
 COMMAND = "make bench-quantizers DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -123,27 +121,27 @@ def main() -> None:
             wanted = [grid for grid in GRIDS if re.match(options.only, grid)]
             measure(bench, wanted, model, options.data / "text", options.work)
     rows = [row for bench in BENCHES for row in merged(options.work, bench.name)]
-    document = {
-        "command": COMMAND,
-        "machine": ", ".join(sorted({row["engine"] for row in rows})),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": rows,
-        "goals": [goal for bench in BENCHES for goal in goals(bench, rows)],
-    }
-    (options.out / "quantizers.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "quantizers.md").write_text(page(document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "quantizers",
+        page,
+        command=COMMAND,
+        machine=engines(rows),
+        rows=rows,
+        goals=[goal for bench in BENCHES for goal in goals(bench, rows)],
+    )
 
 
 def merged(work: Path, name: str) -> list[dict[str, Any]]:
     """The rows of a model in `work` and its folders, each grid once."""
-    rows = [row for file in sorted(work.glob(f"**/{name}.json")) for row in _read(file)]
+    rows = [row for file in sorted(work.glob(f"**/{name}.json")) for row in read_rows(file)]
     return list({row["grid"]: row for row in reversed(rows)}.values())[::-1]
 
 
 def measure(bench: Bench, wanted: list[str], model: Path, text: Path, work: Path) -> None:
     """Adds the rows of the `wanted` grids that the table lacks."""
     file = work / f"{bench.name}.json"
-    rows = _read(file)
+    rows = read_rows(file)
     missing = [grid for grid in wanted if grid not in {row["grid"] for row in rows}]
     if not missing:
         return
@@ -167,7 +165,7 @@ def measure(bench: Bench, wanted: list[str], model: Path, text: Path, work: Path
             "perplexity": round(made.perplexity(documents), 4),
             "weightBytes": lay_out(spec_of(checkpoint.model), formats).total_bytes,
             "secondsToQuantize": round(seconds, 1),
-            "engine": _engine(checkpoint.model),
+            "engine": engine_of(checkpoint.model.device),
         }
         if joined:
             row["joinedPerplexity"] = round(made.perplexity(joined), 4)
@@ -237,16 +235,6 @@ def _row(row: dict[str, Any]) -> str:
     joined = f"{row['joinedPerplexity']:.2f}" if "joinedPerplexity" in row else ""
     size = f"{row['weightBytes'] / 1e6:.1f} MB"
     return f"| {row['grid']} | {row['perplexity']:.4g} | {joined} | {size} | {row['secondsToQuantize']} |"
-
-
-def _engine(model: DecoderModel) -> str:
-    machine = torch.cuda.get_device_name() if model.device.type == "cuda" else platform.machine()
-    return f"PyTorch {torch.__version__}, {machine}"
-
-
-def _read(file: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf8")) if file.is_file() else []
-    return rows
 
 
 if __name__ == "__main__":

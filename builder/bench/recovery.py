@@ -13,16 +13,12 @@ with a folder of its own under the one that the page is made from.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.family import DecoderModel
@@ -41,6 +37,7 @@ from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows, document_ids
 from espalier_builder.text.sample import sample_documents
 from espalier_builder.text.windows import Window, document_windows
+from measurements import engine_of, engines, read_rows, write_measurements
 from quantized import perplexity
 
 COMMAND = "make bench-recovery DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -136,15 +133,14 @@ def main() -> None:
             starts = [start for start in bench.starts if options.starts is None or start in options.starts]
             measure(bench, starts, model, options.data / "text", options.work)
     rows = [row for bench in BENCHES for row in merged(options.work, bench.model)]
-    document = {
-        "command": COMMAND,
-        "machine": ", ".join(sorted({row["engine"] for row in rows})),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": rows,
-        "goals": [],
-    }
-    (options.out / "recovery.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "recovery.md").write_text(page(document), encoding="utf8")
+    write_measurements(
+        options.out,
+        "recovery",
+        page,
+        command=COMMAND,
+        machine=engines(rows),
+        rows=rows,
+    )
 
 
 def key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -153,14 +149,14 @@ def key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def merged(work: Path, model: str) -> list[dict[str, Any]]:
     """The rows of a model in `work` and its folders, each once."""
-    rows = [row for file in sorted(work.glob(f"**/{model}.json")) for row in read(file)]
+    rows = [row for file in sorted(work.glob(f"**/{model}.json")) for row in read_rows(file)]
     return list({key(row): row for row in rows}.values())
 
 
 def measure(bench: Bench, starts: list[str], model: Path, text: Path, work: Path) -> None:
     """Adds the rows that the table lacks."""
     file = work / f"{bench.model}.json"
-    rows = read(file)
+    rows = read_rows(file)
     asked = [(start, whose, way) for start in starts for whose, way in ways(bench.full_rate)]
     done = {key(row) for row in rows}
     if all((start, whose, way.name, way.settings.seed) in done for start, whose, way in asked):
@@ -174,9 +170,7 @@ def measure(bench: Bench, starts: list[str], model: Path, text: Path, work: Path
     drawn = calibration_rows(
         checkpoint.tokenizer, documents, length=bench.length, tokens=bench.rows * bench.length, seed=0
     )
-    engine = f"PyTorch {torch.__version__}, " + (
-        torch.cuda.get_device_name() if dense.device.type == "cuda" else platform.machine()
-    )
+    engine = engine_of(dense.device)
     calibration = Calibration(drawn, collect_statistics(dense, drawn))
     for start in starts:
         pruned = prune(dense, parse_method(start, bench.sparsity, bench.alignment), calibration).model
@@ -249,11 +243,6 @@ def _row(row: dict[str, Any]) -> str:
     losses = f"{row['curve'][0]['held_out_loss']:.3f} to {best['held_out_loss']:.3f}"
     named = f"| {row['trained']} | {row['text']} | {row['seed']} | {row['parametersTrained']:,}"
     return f"{named} | {losses} | {best['step']} | {row['perplexity']:.4g} |"
-
-
-def read(file: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf8")) if file.is_file() else []
-    return rows
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ Masks by magnitude within each row (which entries go hardly matters to their num
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
 import platform
 import time
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ from espalier_builder.prune.walk import stacks
 from espalier_builder.quantize.model import stacked
 from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import WeightFormat
+from measurements import write_measurements
 
 LAYERS = (0, 14, 29)
 LEVELS = {
@@ -50,15 +49,15 @@ def main() -> None:
     torch.set_num_threads(1)
     weights = list(matrices(options.model))
     rows = [measure(level, name, weights) for name in FORMATS for level in LEVELS]
-    document = {
-        "command": COMMAND,
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "rows": rows,
-        "goals": goals(rows),
-    }
-    (options.out / "sparse-bytes.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-    (options.out / "sparse-bytes.md").write_text(page(rows), encoding="utf8")
+    write_measurements(
+        options.out,
+        "sparse-bytes",
+        lambda document: page(document["rows"]),
+        command=COMMAND,
+        machine=f"{platform.machine()}, {platform.system()}",
+        rows=rows,
+        goals=goals(rows),
+    )
     print(page(rows))
 
 
