@@ -57,6 +57,8 @@ export class FfiEngine implements Engine {
   readonly #cache: CacheMemory<CacheData>;
   readonly #lastPosition = int32Buffer(1);
   readonly #totalTokens = int32Buffer(1);
+  /** Of every run that wants one row: requests are bound one after another, and nothing hurries to collect a row of each. */
+  readonly #logitsRow: Float32Array;
   readonly #lastPositionValue: bigint;
   readonly #totalTokensValue: bigint;
   readonly #bound = new Map<Span, BoundSpan>();
@@ -76,6 +78,7 @@ export class FfiEngine implements Engine {
     this.capacity = options.capacity;
     this.cacheElementBytes = cacheBuffers[cache].BYTES_PER_ELEMENT;
     this.vocabularySize = options.graph.vocabularySize;
+    this.#logitsRow = float32Buffer(this.vocabularySize);
     this.#memoryInfo = api.create("CreateCpuMemoryInfo", 0, 0);
     this.#cacheType = elementType[cache];
     this.#cache = new CacheMemory<CacheData>(options.graph, options.capacity, (elements) => {
@@ -169,7 +172,7 @@ export class FfiEngine implements Engine {
     const api = this.#api;
     const inputIds = int64Buffer(tokens);
     const positions = int64Buffer(rows);
-    const logits = float32Buffer(rows * this.vocabularySize);
+    const logits = rows === 1 ? this.#logitsRow : float32Buffer(rows * this.vocabularySize);
     const idsValue = this.#tensor(inputIds, [1, tokens], elementType.int64);
     const positionsValue = this.#tensor(positions, [rows], elementType.int64);
     const logitsValue = this.#tensor(logits, [1, rows, this.vocabularySize], elementType.float32);
