@@ -1,4 +1,4 @@
-import type { Plan, PlannedDevice, PlannedVariant } from "@espalier/shared/contracts/plan";
+import { type Plan, type PlannedDevice, type PlannedVariant, upperEndOf } from "@espalier/shared/contracts/plan";
 
 const size = { width: 860, height: 480 };
 /** Margins of the plot; variants' names stand at the right. */
@@ -57,9 +57,9 @@ function pointsOf({ devices, variants }: Plan): Point[] {
     const choice = first?.choice;
     const variant = variants.find(({ recipeDigest }) => recipeDigest === choice?.recipeDigest);
     if (!first || !choice || variant === undefined) return [];
-    const { value, relativeUncertainty } = choice.prediction.tpotMs;
-    const upperMs = value * (1 + relativeUncertainty);
-    return [{ devices: group, variant, tpotMs: value, upperMs, limitMs: first.limits.tpotP90Ms }];
+    const { tpotMs } = choice.prediction;
+    const upperMs = upperEndOf(tpotMs);
+    return [{ devices: group, variant, tpotMs: tpotMs.value, upperMs, limitMs: first.limits.tpotP90Ms }];
   });
 }
 

@@ -1,4 +1,10 @@
-import type { Plan, PlannedDevice, Prediction } from "@espalier/shared/contracts/plan";
+import {
+  type Plan,
+  type PlannedDevice,
+  type Prediction,
+  type TimePrediction,
+  upperEndOf,
+} from "@espalier/shared/contracts/plan";
 import { renderCorrections } from "./correction.ts";
 import { renderTable } from "./print.ts";
 import { bytes, joules, milliseconds, percent, unknown } from "./quantities.ts";
@@ -67,8 +73,8 @@ function renderClasses(plan: Plan): string {
     { title: "CLASS", cell: ({ first }) => first.deviceClass },
     { title: "DEVICES", cell: ({ devices }) => String(devices.length) },
     { title: "VARIANT", cell: ({ first }) => first.choice?.variantName ?? "none" },
-    { title: "TPOT", cell: ({ first }) => figure(first.choice?.prediction.tpotMs, milliseconds) },
-    { title: "TTFT", cell: ({ first }) => figure(first.choice?.prediction.ttftMs, milliseconds) },
+    { title: "TPOT", cell: ({ first }) => time(first.choice?.prediction.tpotMs) },
+    { title: "TTFT", cell: ({ first }) => time(first.choice?.prediction.ttftMs) },
     { title: "MEMORY", cell: ({ first }) => figure(first.choice?.prediction.peakMemoryBytes, bytes) },
     ...(hasEnergy
       ? [{ title: "ENERGY", cell: ({ first }: Row) => figure(first.choice?.prediction.joulesPerToken, joules) }]
@@ -148,6 +154,12 @@ function renderCost({ cost, alternatives }: Plan): string {
 function figure(prediction: Prediction | null | undefined, show: (value: number) => string): string {
   if (prediction === undefined || prediction === null) return unknown;
   return `${show(prediction.value)} ±${Math.round(prediction.relativeUncertainty * 100)} %`;
+}
+
+/** A run's median, and what limits on the 90th percentile of its requests are held against. */
+function time(prediction: TimePrediction | undefined): string {
+  if (prediction === undefined) return unknown;
+  return `${figure(prediction, milliseconds)}, p90 to ${milliseconds(upperEndOf(prediction))}`;
 }
 
 function seconds(value: number): string {

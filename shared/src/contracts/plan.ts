@@ -5,16 +5,29 @@ import { Quality } from "./quality.ts";
 import { Recipe } from "./recipe.ts";
 import { Limits } from "./rollout-spec.ts";
 
-/** A predicted quantity. The truth is expected within `value * (1 +- relativeUncertainty)`. */
+/** A predicted quantity. Nine of ten runs are expected within `value * (1 +- relativeUncertainty)`. */
 export const Prediction = z.strictObject({
   value: z.number().nonnegative(),
   relativeUncertainty: z.number().nonnegative(),
 });
 export type Prediction = z.infer<typeof Prediction>;
 
+/** Of a time, the prediction of a run's median. */
+export const TimePrediction = Prediction.extend({
+  /** How far the 90th percentile of a run's requests lies above their median; in plans made before, in the uncertainty. */
+  p90Excess: z.number().nonnegative().default(0),
+});
+export type TimePrediction = z.infer<typeof TimePrediction>;
+
+/** What limits are held against: nineteen of twenty runs stay below it, of a time with nine of ten requests. */
+export function upperEndOf(prediction: Prediction | TimePrediction): number {
+  const excess = "p90Excess" in prediction ? prediction.p90Excess : 0;
+  return prediction.value * (1 + prediction.relativeUncertainty) * (1 + excess);
+}
+
 export const VariantPrediction = z.strictObject({
-  tpotMs: Prediction,
-  ttftMs: Prediction,
+  tpotMs: TimePrediction,
+  ttftMs: TimePrediction,
   peakMemoryBytes: Prediction,
   diskBytes: Prediction,
   downloadSeconds: Prediction.nullable(),

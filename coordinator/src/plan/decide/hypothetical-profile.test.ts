@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
+import { upperEndOf } from "@espalier/shared/contracts/plan";
 import { DeviceProfile } from "@espalier/shared/contracts/profile";
 import { syntheticKit } from "../../predict/testing/synthetic-device.ts";
 import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
@@ -69,10 +70,7 @@ test("a Raspberry Pi 5 is faster than a 4, and more memory bandwidth never makes
 
 test("a limit between both gives them different variants", () => {
   const both = referenceDevices.slice(0, 2);
-  const uppers = planFor(both).devices.map(({ choice }) => {
-    const { value, relativeUncertainty } = choice!.prediction.tpotMs;
-    return value * (1 + relativeUncertainty);
-  });
+  const uppers = planFor(both).devices.map(({ choice }) => upperEndOf(choice!.prediction.tpotMs));
   const { devices } = planFor(both, (uppers[0]! + uppers[1]!) / 2);
   assert.equal(new Set(devices.map(({ choice }) => choice?.variantName)).size, 2);
 });

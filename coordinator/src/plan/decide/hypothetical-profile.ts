@@ -3,6 +3,7 @@ import type { Kit } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile, KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
 import { kvCacheElements, layerParameters } from "../../predict/decide/layer-cost.ts";
+import { interquartileRange, normalQuantile95 } from "../../predict/decide/run-spread.ts";
 import { estimates, type ReferenceDevice } from "./reference-devices.ts";
 
 const contexts = [64, 256];
@@ -89,7 +90,8 @@ export function hypotheticalProfile(
   };
 }
 
-/** A sample as uncertain as the estimates are: predictions take it from the 90th percentile. */
+/** A sample as uncertain as the estimates are: of graphs timed once, predictions take the runs' spread from the sample's. */
 function guess(median: number): Sample {
-  return { median, p90: median * (1 + estimates.relativeError), relativeSpread: 0, repetitions: 1 };
+  const relativeSpread = (interquartileRange * estimates.relativeError) / normalQuantile95;
+  return { median, p90: median, relativeSpread, repetitions: 1 };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
+import { upperEndOf } from "@espalier/shared/contracts/plan";
 import { ordinaryCosts, syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
 import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
 import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
@@ -60,10 +61,9 @@ test("each step of a ladder fits the device, and is smaller and faster than the 
   const { devices } = plan(fleet);
   for (const { ladder, choice, limits } of devices) {
     assert.ok(ladder.length > 0);
-    const upper = (p: { value: number; relativeUncertainty: number }) => p.value * (1 + p.relativeUncertainty);
     let last = {
-      tpotP90Ms: upper(choice!.prediction.tpotMs),
-      peakMemoryBytes: upper(choice!.prediction.peakMemoryBytes),
+      tpotP90Ms: upperEndOf(choice!.prediction.tpotMs),
+      peakMemoryBytes: upperEndOf(choice!.prediction.peakMemoryBytes),
     };
     for (const step of ladder) {
       assert.ok(step.tpotP90Ms < last.tpotP90Ms && step.peakMemoryBytes < last.peakMemoryBytes);
@@ -99,7 +99,7 @@ test("a limit on energy rules out what takes more at the measured power, and its
   const at = (joulesPerToken: number) => plan([device("d", ordinaryCosts, null, 5)], { limits: { joulesPerToken } });
   const free = at(1);
   const { prediction } = free.devices[0]!.choice!;
-  const upper = prediction.joulesPerToken!.value * (1 + prediction.joulesPerToken!.relativeUncertainty);
+  const upper = upperEndOf(prediction.joulesPerToken!);
   const tight = at(0.9 * upper);
   assert.match(tight.devices[0]!.reason, /J energy per token, 11 % over the objective of/);
   const { compared, plan: chosen, dense } = tight.cost!.dense!.joulesPerToken!;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClassCorrection, CorrectedQuantity } from "@espalier/shared/contracts/correction";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
-import type { Plan } from "@espalier/shared/contracts/plan";
+import { type Plan, upperEndOf } from "@espalier/shared/contracts/plan";
 import type { Limits } from "@espalier/shared/contracts/rollout-spec";
 import { ordinaryCosts, syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
 import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
@@ -101,7 +101,7 @@ test("no choice and no step of a ladder breaks a limit by its own prediction", (
         [downloadSeconds, limits.downloadSeconds],
         [joulesPerToken, limits.joulesPerToken],
       ] as const) {
-        const upper = prediction === null ? 0 : prediction.value * (1 + prediction.relativeUncertainty);
+        const upper = prediction === null ? 0 : upperEndOf(prediction);
         assert.ok(upper <= (allowed ?? Infinity), `seed ${seed}: ${upper} of ${allowed}`);
       }
       for (const step of ladder) {

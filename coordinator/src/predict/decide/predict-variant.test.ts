@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Kit } from "@espalier/shared/contracts/kit";
+import { upperEndOf } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
 import {
@@ -220,11 +221,27 @@ test("a device that never told its memory without a model is refused", () => {
   assert.ok(!result.ok && result.problem === "memory-not-measured");
 });
 
-test("under a CPU quota a request may meet one stall more, which weighs most where it is short", () => {
+test("how far requests lie above their median is told apart from how far runs' medians do", () => {
+  const { kitDigest, timings } = measurements.kit!;
+  const scattered = timings.map((timing) => ({
+    ...timing,
+    decode: timing.decode.map((point) => ({ ...point, ms: { ...point.ms, p90: 1.3 * point.ms.median } })),
+  }));
+  const [calm, busy] = [
+    predict(),
+    predict({ measurements: { ...measurements, kit: { kitDigest, timings: scattered } } }),
+  ];
+  near(busy.tpotMs.p90Excess, 0.3, 1e-9);
+  near(busy.tpotMs.relativeUncertainty, calm.tpotMs.relativeUncertainty, 1e-9);
+  near(upperEndOf(busy.tpotMs), busy.tpotMs.value * (1 + calm.tpotMs.relativeUncertainty) * 1.3, 1e-9);
+  assert.deepEqual(busy.ttftMs, calm.ttftMs);
+});
+
+test("under a CPU quota a request may meet one stall more than the median one, which weighs most where it is short", () => {
   const [free, half] = [predict(), predict({ cpuQuota: 0.5 })];
-  const addedMs = (a: typeof free.tpotMs, b: typeof free.tpotMs) =>
-    b.value * (b.relativeUncertainty - a.relativeUncertainty);
+  const addedMs = (a: typeof free.tpotMs, b: typeof free.tpotMs) => b.value * (b.p90Excess - a.p90Excess);
   assert.equal(half.tpotMs.value, free.tpotMs.value);
+  near(half.tpotMs.relativeUncertainty, free.tpotMs.relativeUncertainty, 1e-9);
   assert.ok(Math.abs(addedMs(free.tpotMs, half.tpotMs) - 5 / 23) < 1e-9);
   assert.ok(Math.abs(addedMs(free.ttftMs, half.ttftMs) - 5) < 1e-9);
 });

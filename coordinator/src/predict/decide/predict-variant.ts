@@ -1,4 +1,4 @@
-import type { Prediction, VariantPrediction } from "@espalier/shared/contracts/plan";
+import type { Prediction, TimePrediction, VariantPrediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import type { CorrectionFactors } from "./corrections.ts";
 import type { DeviceModel, FormatModel } from "./device-model.ts";
@@ -51,7 +51,10 @@ export interface Refusal {
 
 export type PredictionResult = { ok: true; prediction: VariantPrediction } | ({ ok: false } & Refusal);
 
-/** The order in which `writePrediction` writes, of each its value and its relative uncertainty; NaN for what isn't known. */
+/**
+ * The order in which `writePrediction` writes, of each its value and how far its upper end lies above it (relative); NaN for what
+ * isn't known. What of the first two's is requests' 90th percentile above their median comes after all.
+ */
 export const quantities = [
   "tpotMs",
   "ttftMs",
@@ -61,13 +64,11 @@ export const quantities = [
   "joulesPerToken",
   "loadMs",
 ] as const satisfies readonly (keyof VariantPrediction)[];
+const p90ExcessAt = 2 * quantities.length;
 /** Numbers that one prediction takes. */
-export const predictionWidth = 2 * quantities.length;
+export const predictionWidth = p90ExcessAt + 2;
 
-/**
- * Predicts what a variant costs on a device from the device's own timings of the measurement kit. Times in ms at the
- * median; `value * (1 + relativeUncertainty)` is the upper end for the 90th percentile.
- */
+/** Predicts what a variant costs on a device from the device's own timings of the measurement kit. Times in ms at the median. */
 export function predictVariant(request: PredictionRequest): PredictionResult {
   const numbers = new Float64Array(predictionWidth);
   const refusal = writePrediction(request, request, request.lengths, request.previousArtifactBytes, numbers, 0);
@@ -105,10 +106,9 @@ export function writePrediction(
   prefill.write(shape, into, at + 2);
   into[at] = (into[at] ?? 0) * factors.tpotMs;
   into[at + 2] = (into[at + 2] ?? 0) * factors.ttftMs;
-  if (cpuQuota !== null) {
-    addStall(cpuQuota, lengths.steps, into, at);
-    addStall(cpuQuota, 1, into, at + 2);
-  }
+  writeEnergy(power, lengths.steps, into, at);
+  raiseToP90(decode.p90Excess + stallShare(cpuQuota, lengths.steps, into[at] ?? 0), into, at, 0);
+  raiseToP90(prefill.p90Excess + stallShare(cpuQuota, 1, into[at + 2] ?? 0), into, at, 1);
   writeMemory(model, variant, measurements.baseMemoryBytes + tokenizerBytes(shape), into, at + 4);
   into[at + 4] = (into[at + 4] ?? 0) * factors.peakMemoryBytes;
   // While a variant is put together its chunks and its files are both there.
@@ -118,7 +118,6 @@ export function writePrediction(
   const known = rate !== null && rate.median > 0;
   into[at + 8] = known ? artifactBytes / rate.median : Number.NaN;
   into[at + 9] = known ? Math.max(uncertaintyFloor, rate.relativeSpread) : Number.NaN;
-  writeEnergy(power, lengths.steps, into, at);
   into[at + 12] = estimateOf(model.loadMs, shape[model.byWeights]);
   into[at + 13] = loadUncertainty;
   return null;
@@ -139,8 +138,11 @@ function writeMixed(
     writePrediction(device, { ...variant, shape: narrow }, lengths, previousArtifactBytes, into, at) ??
     writePrediction(device, { ...variant, shape: wide }, lengths, previousArtifactBytes, other, 0);
   if (refusal !== null) return refusal;
-  for (let n = 0; n < predictionWidth; n += 2) {
+  for (let n = 0; n < p90ExcessAt; n += 2) {
     const [one, two] = [(1 - wideShare) * (into[at + n] ?? 0), wideShare * (other[n] ?? 0)];
+    const excess = p90ExcessAt + n / 2;
+    if (excess < predictionWidth && one + two > 0)
+      into[at + excess] = (one * (into[at + excess] ?? 0) + two * (other[excess] ?? 0)) / (one + two);
     // What is unsure in one format may be unsure the same way in the other: errors add up.
     const error = one * (into[at + n + 1] ?? 0) + two * (other[n + 1] ?? 0);
     into[at + n] = one + two;
@@ -164,9 +166,14 @@ export function readPrediction(from: Float64Array, at: number): VariantPredictio
     value: from[at + 2 * index] ?? Number.NaN,
     relativeUncertainty: from[at + 2 * index + 1] ?? Number.NaN,
   });
+  const time = (index: number): TimePrediction => {
+    const { value, relativeUncertainty: upperEnd } = quantity(index);
+    const p90Excess = from[at + p90ExcessAt + index] ?? Number.NaN;
+    return { value, relativeUncertainty: (1 + upperEnd) / (1 + p90Excess) - 1, p90Excess };
+  };
   return {
-    tpotMs: quantity(0),
-    ttftMs: quantity(1),
+    tpotMs: time(0),
+    ttftMs: time(1),
     peakMemoryBytes: quantity(2),
     diskBytes: quantity(3),
     downloadSeconds: Number.isNaN(from[at + 8]) ? null : quantity(4),
@@ -176,10 +183,16 @@ export function readPrediction(from: Float64Array, at: number): VariantPredictio
 }
 
 /** A short request under a quota may meet one whole stall more than the median one, shared by its `steps`. */
-function addStall(cpuQuota: number, steps: number, numbers: Float64Array, at: number): void {
-  const value = numbers[at] ?? 0;
-  const stallMs = quotaPeriodMs * Math.max(0, 1 - cpuQuota);
-  if (value > 0) numbers[at + 1] = (numbers[at + 1] ?? 0) + stallMs / steps / value;
+function stallShare(cpuQuota: number | null, steps: number, ms: number): number {
+  const stallMs = quotaPeriodMs * Math.max(0, 1 - (cpuQuota ?? 1));
+  return ms > 0 ? stallMs / steps / ms : 0;
+}
+
+/** The upper end of a time's uncertainty is a run's median; that of requests is further up. @param time 0 or 1, in the order of quantities */
+function raiseToP90(p90Excess: number, numbers: Float64Array, at: number, time: number): void {
+  const uncertainty = numbers[at + 2 * time + 1] ?? 0;
+  numbers[at + 2 * time + 1] = (1 + uncertainty) * (1 + p90Excess) - 1;
+  numbers[at + p90ExcessAt + time] = p90Excess;
 }
 
 /**

@@ -14,7 +14,7 @@ const extrapolationUncertainty = 0.1;
 const attentionUncertainty = 0.1;
 
 /** Where a cost's numbers are. */
-const [attentionMs, systematicError, runDeviation, quantile, excessP90] = [0, 1, 2, 3, 4];
+const [attentionMs, systematicError, runDeviation, quantile, p90Excess] = [0, 1, 2, 3, 4];
 
 /** Costs of measured lengths that share a way of fitting, weighted and summed. */
 interface Part {
@@ -59,10 +59,15 @@ export class RequestCost {
     of[systematicError] = beyond + oneWidth;
     of[runDeviation] = spread.relative;
     of[quantile] = spread.quantile;
-    of[excessP90] = spread.excessP90;
+    of[p90Excess] = spread.p90Excess;
   }
 
-  /** The median, and how far the 90th percentile may lie above it, as `[value, relativeUncertainty]` to `into[at]`. */
+  /** How far the 90th percentile of requests lies above their median, relative. */
+  get p90Excess(): number {
+    return this.#of[p90Excess] ?? 0;
+  }
+
+  /** The median of a run, and what 90 % of runs stay within, as `[value, relativeUncertainty]` to `into[at]`. */
   write(shape: ShapeFeatures, into: Float64Array, at: number): void {
     const of = this.#of;
     const attention = (of[attentionMs] ?? 0) * shape.heads;
@@ -82,9 +87,8 @@ export class RequestCost {
     const ownRun = (of[runDeviation] ?? 0) * value;
     const deviation = (of[quantile] ?? 0) * Math.sqrt(variance + ownRun * ownRun);
     const error = value === 0 ? 0 : (deviation + attentionUncertainty * attention) / value;
-    const upperEnd = (1 + (of[excessP90] ?? 0)) * (1 + error + (of[systematicError] ?? 0));
     into[at] = value;
-    into[at + 1] = Math.max(uncertaintyFloor, upperEnd - 1);
+    into[at + 1] = Math.max(uncertaintyFloor, error + (of[systematicError] ?? 0));
   }
 
   #add(weight: number, { kind, model }: CostModel): void {

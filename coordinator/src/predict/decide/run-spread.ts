@@ -7,12 +7,12 @@ import type { TimingLayout } from "./timing-layout.ts";
  * of one run don't show, and what a prediction can't be nearer than.
  */
 export interface RunSpread {
-  /** Standard deviation of one run, relative. */
+  /** Standard deviation of one run's median, relative. */
   relative: number;
   /** How many such deviations hold 90 % of the runs, both sides; the more, the fewer graphs told of the spread. */
   quantile: number;
-  /** How far the 90th percentile of requests lay above a run's median, typically. */
-  excessP90: number;
+  /** How far the 90th percentile of requests lay above their run's median, typically. */
+  p90Excess: number;
 }
 
 /** The spreads of all that a visit measures. */
@@ -22,46 +22,69 @@ export interface RunSpreads {
   memory: RunSpread;
 }
 
-/** Of a device whose graphs were timed once (ours: what calm machines show). */
+/** Of normal values, in their standard deviations: how far the middle half reaches, and nine of ten to either side. */
+export const interquartileRange = 1.349;
+export const normalQuantile95 = 1.6449;
+
+/** Of a device whose graphs were timed once (ours: what calm machines show at least). */
 export const unknownSpreads: RunSpreads = {
-  decode: { relative: 0.03, quantile: 1.645, excessP90: 0 },
-  prefill: { relative: 0.03, quantile: 1.645, excessP90: 0 },
-  memory: { relative: 0.01, quantile: 1.645, excessP90: 0 },
+  decode: { relative: 0.03, quantile: normalQuantile95, p90Excess: 0 },
+  prefill: { relative: 0.03, quantile: normalQuantile95, p90Excess: 0 },
+  memory: { relative: 0.01, quantile: normalQuantile95, p90Excess: 0 },
 };
 
-/** For one device after another whose timings `layout` describes; all of a device's formats share the machine. */
+/**
+ * For one device after another whose timings `layout` describes; all of a device's formats share the machine. What a run's own
+ * few repetitions leave uncertain of its median is part of how far two runs lie apart: taken off by an estimate from those same
+ * repetitions, nothing would be left of a calm device's spread.
+ */
 export function createSpreads({
   repeated,
   samples,
 }: Pick<TimingLayout, "repeated" | "samples">): (timings: readonly KitTiming[]) => RunSpreads {
-  const decodeExcesses = new Float64Array(samples.decode);
-  const prefillExcesses = new Float64Array(samples.prefill);
+  const decodes = new Float64Array(samples.decode);
+  const prefills = new Float64Array(samples.prefill);
   const quantile = studentQuantile95(repeated.length);
-  const spread = (sum: number, unknown: RunSpread, excessP90: number): RunSpread =>
-    repeated.length === 0
-      ? { ...unknown, excessP90 }
-      : { relative: Math.sqrt(Math.max(0, sum) / repeated.length / 2), quantile, excessP90 };
+  const gather = (timings: readonly KitTiming[], read: (ms: Sample) => number) => {
+    let [decoded, prefilled] = [0, 0];
+    for (const timing of timings) {
+      for (const { ms } of timing.decode) decodes[decoded++] = read(ms);
+      for (const { ms } of timing.prefill) prefills[prefilled++] = read(ms);
+    }
+    return { decode: medianOf(decodes), prefill: medianOf(prefills) };
+  };
+  // What repetitions of the only run differ by says something of what runs would.
+  const once = (unknown: RunSpread, relativeSpread: number, p90Excess: number): RunSpread => ({
+    ...unknown,
+    relative: Math.max(unknown.relative, relativeSpread / interquartileRange),
+    p90Excess,
+  });
+  // Two runs differ by twice the variance of one.
+  const twice = (sum: number, p90Excess: number): RunSpread => ({
+    relative: Math.sqrt(sum / repeated.length / 2),
+    quantile,
+    p90Excess,
+  });
   return (timings) => {
-    // Two runs differ by twice the variance of one, and by what the repetitions of each leave uncertain about it.
+    const excess = gather(timings, ({ p90, median }) => p90 / median - 1);
+    if (repeated.length === 0) {
+      const spread = gather(timings, ({ relativeSpread }) => relativeSpread);
+      return {
+        decode: once(unknownSpreads.decode, spread.decode, excess.decode),
+        prefill: once(unknownSpreads.prefill, spread.prefill, excess.prefill),
+        memory: unknownSpreads.memory,
+      };
+    }
     let [decode, prefill, memory] = [0, 0, 0];
     for (const { timing, again } of repeated) {
       const first = timings[timing];
       const second = timings[again ?? timing];
       if (first === undefined || second === undefined) continue;
-      decode += meanExcess(first.decode, second.decode);
-      prefill += meanExcess(first.prefill, second.prefill);
+      decode += meanSquare(first.decode, second.decode);
+      prefill += meanSquare(first.prefill, second.prefill);
       memory += squareOf(servingOf(first), servingOf(second));
     }
-    let [decoded, prefilled] = [0, 0];
-    for (const timing of timings) {
-      for (const { ms } of timing.decode) decodeExcesses[decoded++] = ms.p90 / ms.median - 1;
-      for (const { ms } of timing.prefill) prefillExcesses[prefilled++] = ms.p90 / ms.median - 1;
-    }
-    return {
-      decode: spread(decode, unknownSpreads.decode, medianOf(decodeExcesses)),
-      prefill: spread(prefill, unknownSpreads.prefill, medianOf(prefillExcesses)),
-      memory: spread(memory, unknownSpreads.memory, 0),
-    };
+    return { decode: twice(decode, excess.decode), prefill: twice(prefill, excess.prefill), memory: twice(memory, 0) };
   };
 }
 
@@ -73,21 +96,17 @@ function medianOf(values: Float64Array): number {
   return values.length % 2 === 1 ? upper : (upper + (values[middle - 1] ?? upper)) / 2;
 }
 
-/** Over the lengths of one graph, whose runs are the same two: squared difference, less the repetitions' part. */
-function meanExcess(first: readonly { ms: Sample }[], second: readonly { ms: Sample }[]): number {
+/** Over the lengths of one graph, whose runs are the same two. */
+function meanSquare(first: readonly { ms: Sample }[], second: readonly { ms: Sample }[]): number {
   let sum = 0;
-  for (let point = 0; point < first.length; point++) {
-    const a = first[point]?.ms;
-    const b = second[point]?.ms;
-    if (a === undefined || b === undefined) continue;
-    sum += squareOf(a.median, b.median) - medianVariance(a) - medianVariance(b);
-  }
+  for (let point = 0; point < first.length; point++)
+    sum += squareOf(first[point]?.ms.median ?? 0, second[point]?.ms.median ?? 0);
   return first.length === 0 ? 0 : sum / first.length;
 }
 
 /** Of a median of n normal values, relative to it: the square of 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
 export function medianVariance({ relativeSpread, repetitions }: Sample): number {
-  return ((1.2533 / 1.349) ** 2 * relativeSpread * relativeSpread) / repetitions;
+  return ((1.2533 / interquartileRange) ** 2 * relativeSpread * relativeSpread) / repetitions;
 }
 
 function squareOf(a: number, b: number): number {
@@ -98,7 +117,7 @@ function squareOf(a: number, b: number): number {
 
 /** 95 % quantile of Student's t distribution (Abramowitz and Stegun 1964, 26.7.5); within 4 % from 2 degrees of freedom on. */
 export function studentQuantile95(degrees: number): number {
-  const z = 1.6449;
+  const z = normalQuantile95;
   const second = (z ** 3 + z) / 4;
   const third = (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96;
   const fourth = (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384;

@@ -406,8 +406,8 @@ describe("canaries", () => {
           prediction: {
             tpotMs: zero,
             ttftMs: zero,
-            peakMemoryBytes: zero,
-            diskBytes: zero,
+            peakMemoryBytes: bytes,
+            diskBytes: bytes,
             downloadSeconds: null,
             joulesPerToken: null,
             loadMs: null,
@@ -420,7 +420,8 @@ describe("canaries", () => {
     ladder: [],
     ruledOut: [],
   });
-  const zero = { value: 0, relativeUncertainty: 0 };
+  const bytes = { value: 0, relativeUncertainty: 0 };
+  const zero = { ...bytes, p90Excess: 0 };
   const names = (devices: Plan["devices"], share: number) => [...chooseCanaries(devices, share)].sort();
 
   test("there is one of every class that has others to protect", () => {

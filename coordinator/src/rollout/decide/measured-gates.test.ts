@@ -61,8 +61,8 @@ function proof({
 }
 
 const prediction = {
-  tpotMs: { value: 20, relativeUncertainty: 0.1 },
-  ttftMs: { value: 200, relativeUncertainty: 0.1 },
+  tpotMs: { value: 20, relativeUncertainty: 0.1, p90Excess: 0 },
+  ttftMs: { value: 200, relativeUncertainty: 0.1, p90Excess: 0 },
   peakMemoryBytes: { value: 300, relativeUncertainty: 0.1 },
   diskBytes: { value: 1, relativeUncertainty: 0.1 },
   downloadSeconds: null,
@@ -142,14 +142,14 @@ describe("latency against the prediction", () => {
     test(name, () => assert.equal(latencyPredictionGate("class", [observed({}, given)], spec).verdict, verdict));
   }
   test("a prediction that claims little is not contradicted within its own uncertainty", () => {
-    const vague = { ...prediction, tpotMs: { value: 20, relativeUncertainty: 2 } };
+    const vague = { ...prediction, tpotMs: { value: 20, relativeUncertainty: 2, p90Excess: 0 } };
     const gate = (tpotMs: number) =>
       latencyPredictionGate("class", [{ ...observed({}, proof({ tpotMs })), prediction: vague }], spec);
     assert.deepEqual([gate(55).verdict, gate(55).allowed], ["pass", 2]);
     assert.equal(gate(65).verdict, "inconclusive");
   });
   test("a tenth of a millisecond contradicts no prediction", () => {
-    const quick = { ...prediction, tpotMs: { value: 0.2, relativeUncertainty: 0.1 } };
+    const quick = { ...prediction, tpotMs: { value: 0.2, relativeUncertainty: 0.1, p90Excess: 0 } };
     const verdictOf = (tpotMs: number) =>
       latencyPredictionGate("class", [{ ...observed({}, proof({ tpotMs })), prediction: quick }], spec).verdict;
     assert.deepEqual([verdictOf(0.4), verdictOf(0.5)], ["pass", "inconclusive"]);

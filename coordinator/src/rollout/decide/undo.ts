@@ -1,4 +1,4 @@
-import type { Plan, PlannedDevice, Prediction } from "@espalier/shared/contracts/plan";
+import type { Plan, PlannedDevice, Prediction, TimePrediction } from "@espalier/shared/contracts/plan";
 import type { Sample } from "@espalier/shared/contracts/profile";
 import type { RolloutDevice, RolloutState } from "@espalier/shared/contracts/rollout-state";
 import { EspalierError } from "@espalier/shared/errors";
@@ -58,9 +58,10 @@ function onItsRung(planned: PlannedDevice, ended: RolloutDevice | undefined): Pl
   if (ended === undefined || step === undefined || planned.choice === null) return planned;
   const { recipeDigest, variantName } = step;
   const proven = ended.proof?.timing ?? null;
-  const measured = ({ median, p90 }: Sample): Prediction => ({
+  const measured = ({ median, p90 }: Sample): TimePrediction => ({
     value: median,
-    relativeUncertainty: Math.max(0, p90 / median - 1),
+    relativeUncertainty: 0,
+    p90Excess: Math.max(0, p90 / median - 1),
   });
   const upperEnd = (value: number): Prediction => ({ value, relativeUncertainty: 0 });
   const { prediction } = planned.choice;
@@ -71,7 +72,7 @@ function onItsRung(planned: PlannedDevice, ended: RolloutDevice | undefined): Pl
       variantName,
       prediction: {
         ...prediction,
-        tpotMs: proven === null ? upperEnd(step.tpotP90Ms) : measured(proven.tpotMs),
+        tpotMs: proven === null ? { ...upperEnd(step.tpotP90Ms), p90Excess: 0 } : measured(proven.tpotMs),
         ttftMs: proven === null ? prediction.ttftMs : measured(proven.ttftMs),
         peakMemoryBytes: upperEnd(proven?.peakMemoryBytes ?? step.peakMemoryBytes),
       },
