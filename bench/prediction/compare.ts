@@ -1,4 +1,4 @@
-import type { Prediction } from "@espalier/shared/contracts/plan";
+import type { Prediction, TimePrediction } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import { factorsFor } from "../../coordinator/src/predict/decide/corrections.ts";
 import { fitDevice } from "../../coordinator/src/predict/decide/device-model.ts";
@@ -19,9 +19,15 @@ export interface Comparison {
   quantity: (typeof quantities)[number];
   /** Of the request; of the longest one for memory. */
   promptTokens: number;
-  predicted: number;
-  uncertainty: number;
-  measured: readonly [number, number];
+  prediction: Prediction | TimePrediction;
+  runs: readonly [Run, Run];
+}
+
+/** What one round measured: of times the median of so many requests, and their 90th percentile where it was kept. */
+export interface Run {
+  value: number;
+  requests: number;
+  p90: number | null;
 }
 
 /** Predictions from the kit's timings alone, beside both rounds of each variant. @param room tokens in the measured cache */
@@ -57,25 +63,33 @@ export function compare(
     const add = (
       quantity: Comparison["quantity"],
       promptTokens: number,
-      { value, relativeUncertainty }: Prediction,
-      measured: [number, number],
-    ) =>
-      comparisons.push({
-        ...{ family, budget, variant: name, real, quantity, promptTokens },
-        ...{ predicted: value, uncertainty: relativeUncertainty, measured },
-      });
+      prediction: Comparison["prediction"],
+      runs: Comparison["runs"],
+    ) => comparisons.push({ family, budget, variant: name, real, quantity, promptTokens, prediction, runs });
     first.points.forEach((point, index) => {
       const again = second.points[index];
       if (again === undefined) return;
       const { tpotMs, ttftMs } = predict(point.promptTokens, point.outputTokens);
-      add("time per output token", point.promptTokens, tpotMs, [point.tpotMs, again.tpotMs]);
-      add("time to first token", point.promptTokens, ttftMs, [point.ttftMs, again.ttftMs]);
+      const run = (value: number, p90: number | undefined, { repetitions }: typeof point): Run => ({
+        value,
+        requests: repetitions,
+        p90: p90 ?? null,
+      });
+      add("time per output token", point.promptTokens, tpotMs, [
+        run(point.tpotMs, point.tpotP90Ms, point),
+        run(again.tpotMs, again.tpotP90Ms, again),
+      ]);
+      add("time to first token", point.promptTokens, ttftMs, [
+        run(point.ttftMs, point.ttftP90Ms, point),
+        run(again.ttftMs, again.ttftP90Ms, again),
+      ]);
     });
     const longest = Math.max(...first.points.map(({ promptTokens }) => promptTokens));
     // These processes have no tokenizer, whose memory a prediction counts.
     const memory = predict(longest, 16).peakMemoryBytes;
     const withoutTokenizer = { ...memory, value: memory.value - tokenizerBytes(features) };
-    add("peak memory", longest, withoutTokenizer, [first.peakBytes, second.peakBytes]);
+    const run = ({ peakBytes }: VariantRow): Run => ({ value: peakBytes, requests: 1, p90: null });
+    add("peak memory", longest, withoutTokenizer, [run(first), run(second)]);
   }
   return comparisons;
 }

@@ -84,6 +84,9 @@ export const VariantRow = z.strictObject({
       outputTokens: z.int(),
       ttftMs: z.number(),
       tpotMs: z.number(),
+      /** 90th percentiles of the requests; rows of earlier runs have medians alone. */
+      ttftP90Ms: z.number().optional(),
+      tpotP90Ms: z.number().optional(),
       repetitions: z.int(),
     }),
   ),

@@ -1,4 +1,5 @@
-import type { Comparison } from "./compare.ts";
+import type { Comparison, Run } from "./compare.ts";
+import { meanOf } from "./statistics.ts";
 
 /** What choosing by prediction costs beside choosing by exhaustive measuring, over a sweep of limits. */
 export interface Regret {
@@ -15,12 +16,13 @@ const limitsPerPiece = 20;
 
 /**
  * Of each family and budget the biggest variant (by `bytes`, standing for quality: the weights are random) whose time per output
- * token keeps a limit, for limits from the fastest to the slowest variant's; by what `by` makes of the prediction, and by the
- * measured mean.
+ * token keeps a limit, for limits from the fastest to the slowest variant's; by what `by` makes of the prediction, and by the mean
+ * of what `measuredOf` reads off both rounds.
  */
 export function regretOf(
   comparisons: readonly Comparison[],
   bytes: ReadonlyMap<string, number>,
+  measuredOf: (run: Run) => number,
   by: (comparison: Comparison) => number,
 ): Regret {
   const regret: Regret = { limits: 0, same: 0, meanStepsLost: 0, broken: 0, worstExcess: 0 };
@@ -31,7 +33,7 @@ export function regretOf(
   );
   for (const piece of pieces.values()) {
     const ranked = [...piece].sort((a, b) => sizeOf(b, bytes) - sizeOf(a, bytes) || (a.variant < b.variant ? -1 : 1));
-    const measured = ranked.map((comparison) => (comparison.measured[0] + comparison.measured[1]) / 2);
+    const measured = ranked.map(({ runs }) => meanOf(runs, measuredOf));
     const [least, most] = [Math.min(...measured), Math.max(...measured)];
     for (let step = 0; step < limitsPerPiece; step++) {
       const limit = least * 1.05 + ((most * 1.3 - least * 1.05) * step) / (limitsPerPiece - 1);

@@ -11,6 +11,7 @@ import { locateControlGroups } from "../../agent/src/budget/control-groups.ts";
 import { enforceBudget } from "../../agent/src/budget/enforce.ts";
 import { fillWeights } from "../../agent/src/measure/fill-weights.ts";
 import { measureKit } from "../../agent/src/measure/measure-kit.ts";
+import { useOneHeap } from "../../agent/src/one-heap.ts";
 import { machineToday } from "../write-measurements.ts";
 import {
   type BenchVariant,
@@ -36,6 +37,8 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "200" },
   },
 });
+// As the agent's own process, whose children take it over.
+useOneHeap();
 const graphs = required(values.graphs, "--graphs DIR");
 const rowsFile = required(values.rows, "--rows FILE");
 const budgetName = required(values.budget, `--budget ${Object.keys(conditions).join("|")}`);

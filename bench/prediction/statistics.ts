@@ -1,5 +1,6 @@
+import { upperEndOf } from "@espalier/shared/contracts/plan";
 import { quantile } from "../../agent/src/measure/sample.ts";
-import type { Comparison } from "./compare.ts";
+import type { Comparison, Run } from "./compare.ts";
 
 /** How one quantity was predicted over some comparisons; all but `count` as shares. */
 export interface Statistics {
@@ -12,6 +13,8 @@ export interface Statistics {
   /** Runs, two of each comparison, that lie within the prediction's stated uncertainty, and below its upper end. */
   within: number;
   belowUpperEnd: number;
+  /** Runs whose requests' 90th percentile lies below what limits are held against; null where it wasn't kept. */
+  p90Below: number | null;
 }
 
 interface Spread {
@@ -20,20 +23,40 @@ interface Spread {
 }
 
 export function statisticsOf(quantity: Comparison["quantity"], of: readonly Comparison[]): Statistics {
-  const runs = of.flatMap(({ measured, predicted, uncertainty }) =>
-    measured.map((run) => ({ off: run / predicted - 1, uncertainty })),
+  const deviations = of.flatMap(deviationsOf);
+  const p90s = of.flatMap(({ prediction, runs }) =>
+    runs.flatMap(({ p90 }) => (p90 === null ? [] : [p90 <= upperEndOf(prediction)])),
   );
-  const share = (holds: (run: (typeof runs)[number]) => boolean) =>
-    runs.filter(holds).length / Math.max(1, runs.length);
   return {
     quantity,
     count: of.length,
     error: spread(of.map((comparison) => Math.abs(signedErrorOf(comparison)))),
     medianSigned: rounded(spread(of.map(signedErrorOf)).median),
     floor: spread(of.map(floorOf)),
-    within: rounded(share(({ off, uncertainty }) => Math.abs(off) <= uncertainty)),
-    belowUpperEnd: rounded(share(({ off, uncertainty }) => off <= uncertainty)),
+    within: rounded(shareOf(deviations.map((deviation) => Math.abs(deviation) <= 1))),
+    belowUpperEnd: rounded(shareOf(deviations.map((deviation) => deviation <= 1))),
+    p90Below: p90s.length === 0 ? null : rounded(shareOf(p90s)),
   };
+}
+
+export function shareOf(holds: readonly boolean[]): number {
+  return holds.filter((held) => held).length / Math.max(1, holds.length);
+}
+
+/** How far both runs lie off the prediction, in units of its stated uncertainty. */
+export function deviationsOf({ prediction, runs }: Comparison): number[] {
+  return runs.map(({ value, requests }) => (value / prediction.value - 1) / uncertaintyOfMedian(prediction, requests));
+}
+
+/**
+ * What nine of ten medians of so few requests stay within: a prediction is of a run's median, and of its requests it says where their
+ * 90th percentile lies. A median of n normal values has about pi / (2n + pi - 2) of their variance (exact for one, and for many).
+ */
+export function uncertaintyOfMedian(prediction: Comparison["prediction"], requests: number): number {
+  const { relativeUncertainty } = prediction;
+  if (!("p90Excess" in prediction)) return relativeUncertainty;
+  const ofOneRequest = (1.6449 / 1.2816) * prediction.p90Excess;
+  return Math.hypot(relativeUncertainty, ofOneRequest * Math.sqrt(Math.PI / (2 * requests + Math.PI - 2)));
 }
 
 /** Heads of a table of `cells`. */
@@ -56,18 +79,18 @@ export function percent(share: number): number {
   return Math.round(share * 1000) / 10;
 }
 
+export function meanOf([first, second]: Comparison["runs"], read: (run: Run) => number): number {
+  return (read(first) + read(second)) / 2;
+}
+
 /** Of a prediction against the mean of both rounds, relative. */
-function signedErrorOf(comparison: Comparison): number {
-  return comparison.predicted / meanOf(comparison) - 1;
+function signedErrorOf({ prediction, runs }: Comparison): number {
+  return prediction.value / meanOf(runs, ({ value }) => value) - 1;
 }
 
 /** How far the rounds lie from each other: what no prediction can be asked to beat. */
-function floorOf({ measured }: Comparison): number {
-  return Math.abs(measured[0] - measured[1]) / ((measured[0] + measured[1]) / 2);
-}
-
-function meanOf({ measured }: Comparison): number {
-  return (measured[0] + measured[1]) / 2;
+function floorOf({ runs }: Comparison): number {
+  return Math.abs(runs[0].value - runs[1].value) / meanOf(runs, ({ value }) => value);
 }
 
 function spread(shares: readonly number[]): Spread {

@@ -57,16 +57,18 @@ async function measurePoint(
   while (times.length < atLeast || performance.now() - startMs < enoughMs) {
     times.push(await timeRequest(runtime, prompt, outputTokens, signal));
   }
-  const middle = (read: (time: (typeof times)[number]) => number) =>
+  const at = (share: number, read: (time: (typeof times)[number]) => number) =>
     quantile(
       times.map(read).sort((a, b) => a - b),
-      0.5,
+      share,
     );
   return {
     promptTokens,
     outputTokens,
-    ttftMs: middle(({ ttftMs }) => ttftMs),
-    tpotMs: middle(({ tpotMs }) => tpotMs),
+    ttftMs: at(0.5, ({ ttftMs }) => ttftMs),
+    tpotMs: at(0.5, ({ tpotMs }) => tpotMs),
+    ttftP90Ms: at(0.9, ({ ttftMs }) => ttftMs),
+    tpotP90Ms: at(0.9, ({ tpotMs }) => tpotMs),
     repetitions: times.length,
   };
 }
