@@ -25,6 +25,11 @@ const recipes: Recipe[] = [
   },
   {
     schemaVersion: 1,
+    pruning: { method: "flap", sparsity: 0.3, alignment: 32, refit: "one-pass" },
+    quantization: { ...rtn, bits: 4, blockSize: 32 },
+  },
+  {
+    schemaVersion: 1,
     pruning: { method: "magnitude", sparsity: 0.125, alignment: 16, refit: false },
     quantization: { ...rtn, bits: 4, blockSize: 128, accuracyLevel: 0 },
   },

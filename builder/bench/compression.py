@@ -20,13 +20,15 @@ from typing import Any
 
 from espalier_builder.cli import run
 from espalier_builder.contracts import Quantization, Recipe
-from espalier_builder.method_name import REFIT, parse_method
+from espalier_builder.method_name import REFIT, REFIT_ONE_PASS, parse_method
 from measurements import write_measurements
 
 COMMAND = "make bench-compression DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
-STRUCTURED = ("obs", "cfsp-rel+refit", "cfsp", "flap")
+ONE_PASS = "cfsp-rel" + REFIT_ONE_PASS
+STRUCTURED = ("obs", "cfsp-rel+refit", ONE_PASS, "cfsp", "flap")
 WIDTH = (
     "obs",
+    ONE_PASS,
     *(name + refit for name in ("cfsp", "cfsp-rel", "flap", "magnitude", "random") for refit in ("", REFIT)),
 )
 DEPTH = ("shortgpt", "angular", "tail")

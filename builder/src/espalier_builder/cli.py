@@ -34,6 +34,8 @@ a recipe is JSON: what to prune and how to store the weights, e.g.
    "quantization": {"method": "rtn", "bits": 8, "blockSize": 128, "symmetric": true, "accuracyLevel": 4}}
 pruning methods: none; FFN width: random, magnitude, cfsp, cfsp-rel, minillm, minillm-gate, obs; width and heads: flap;
 whole layers: tail, shortgpt, angular;
+"refit" solves again what lost inputs: true layer after layer (better), "one-pass" each layer by itself (cheaper, from
+the second recipe on), false not at all; whole layers and masks have none, obs refits always;
 masks, with "sparsity" and "pattern" (free, 2:4, 4:8): mask-magnitude, mask-magnitude-global, wanda, sparsegpt,
 barber-magnitude, barber-wanda, barber-sparsegpt;
 quantization methods: none (fp32); rounding: rtn; on calibration text: gptq, awq, awq-gptq, smoothquant; trained: qat.

@@ -32,6 +32,8 @@ PruningMethod = Literal["none", "obs"] | WidthMethod | DepthMethod | MaskMethod
 DEPTH_METHODS: tuple[PruningMethod, ...] = get_args(DepthMethod)
 MASK_METHODS: tuple[PruningMethod, ...] = get_args(MaskMethod)
 MaskPattern = Literal["free", "2:4", "4:8"]
+# Layer by layer on what the pruned layers before give (True), or each on what the dense layers before give.
+Refitting = bool | Literal["one-pass"]
 
 KvCacheFormat = Literal["int8"]
 QuantizationMethod = Literal["none", "rtn", "gptq", "awq", "awq-gptq", "smoothquant", "qat"]
@@ -96,7 +98,7 @@ class Pruning:
     method: PruningMethod = "none"
     sparsity: float = 0.0
     alignment: int = 32
-    refit: bool = False
+    refit: Refitting = False
     pattern: MaskPattern = "free"
 
     @staticmethod
@@ -210,7 +212,8 @@ def _pruning_name(pruning: Pruning) -> str:
         pattern = "" if pruning.pattern == "free" else f"-{pruning.pattern.replace(':', 'of')}"
         return f"{pruning.method}-{percent}{pattern}"
     alignment = "" if pruning.alignment == 32 else f"-a{pruning.alignment}"
-    return f"{pruning.method}{'-refit' if pruning.refit else ''}-{percent}{alignment}"
+    refit = {False: "", True: "-refit", "one-pass": "-refit-one-pass"}[pruning.refit]
+    return f"{pruning.method}{refit}-{percent}{alignment}"
 
 
 def _percent(share: float) -> str:

@@ -13,8 +13,11 @@ export const Pruning = z.discriminatedUnion("method", [
     sparsity: z.number().min(0.01).max(0.7),
     /** FFN widths are multiples of this. */
     alignment: z.int().min(1).max(1024),
-    /** Closed-form recovery of what lost inputs, on calibration statistics, layer by layer on the pruned stream. */
-    refit: z.boolean(),
+    /**
+     * Closed-form recovery of what lost inputs, on calibration statistics: `true` solves layer after layer on what the
+     * pruned layers before give, `one-pass` each by itself on what the dense layers give.
+     */
+    refit: z.union([z.boolean(), z.literal("one-pass")]),
   }),
   /** Neurons chosen by Optimal Brain Surgeon while each layer is refitted, on the pruned stream. */
   z.strictObject({
@@ -91,7 +94,12 @@ function pruningName(pruning: Pruning): string {
   }
   if (!("alignment" in pruning)) return `${pruning.method}-${percent}`;
   const alignment = pruning.alignment === 32 ? "" : `-a${pruning.alignment}`;
-  return `${pruning.method}${"refit" in pruning && pruning.refit ? "-refit" : ""}-${percent}${alignment}`;
+  return `${pruning.method}${"refit" in pruning ? refitName(pruning.refit) : ""}-${percent}${alignment}`;
+}
+
+function refitName(refit: boolean | "one-pass"): string {
+  if (refit === "one-pass") return "-refit-one-pass";
+  return refit ? "-refit" : "";
 }
 
 function quantizationName(quantization: Quantization): string {

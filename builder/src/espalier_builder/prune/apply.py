@@ -16,6 +16,7 @@ from espalier_builder.prune.harm import measure_harm
 from espalier_builder.prune.mask.choose import choose_masks
 from espalier_builder.prune.neurons import Calibration, choose_neurons, ffn_budget
 from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.recover.one_pass import dense_grams, refit_one_pass
 from espalier_builder.recover.refit import Refit, refit
 
 Progress = Callable[[float], None]
@@ -39,14 +40,21 @@ def _none(model: DecoderModel, _pruning: Pruning, _calibration: Calibration, _pr
 def _width(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     kept = choose_neurons(model, pruning, calibration, progress)
     cut = replace(whole(model), neurons=tuple(kept))
-    return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress) if pruning.refit else cut
+    return _refitted(model, cut, pruning, calibration, progress) if pruning.refit else cut
 
 
 def _flap(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     cut = flap_cut(model, calibration.statistics, ffn_budget(model), pruning.sparsity, pruning.alignment)
     if pruning.refit:
-        return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress)
+        return _refitted(model, cut, pruning, calibration, progress)
     return replace(cut, tensors=compensating_biases(model, cut, calibration.statistics))
+
+
+def _refitted(model: DecoderModel, cut: Cut, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+    if pruning.refit == "one-pass":
+        grams = calibration.grams or dense_grams(model, calibration.rows, bf16=bf16_is_fast())
+        return refit_one_pass(model, cut, grams, progress=progress)
+    return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress)
 
 
 def _obs(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:

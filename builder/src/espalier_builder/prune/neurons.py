@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -24,19 +24,22 @@ from espalier_builder.prune.harm import Harm
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.minillm import gate_probe_scores, weight_probe_scores
 from espalier_builder.prune.statistics import Statistics
+from espalier_builder.recover.one_pass import LayerGrams
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Token rows `[N, T]`, what the dense model does on them, and the seed of methods that draw at random.
 
-    `harm` is what each layer's loss does on them, where it has been measured already.
+    `harm` is what each layer's loss does on them, `grams` are the dense layers' Gram matrices, where they are known
+    already.
     """
 
     rows: Tensor
     statistics: Statistics
     seed: int = 0
     harm: Harm | None = None
+    grams: Iterable[LayerGrams] | None = None
 
 
 @torch.inference_mode()

@@ -61,7 +61,8 @@ from espalier_builder.quantize.model import UNCALIBRATED, places
 from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
 from espalier_builder.quantize.weight_format import LinearFormats, WeightFormat, linear_format
-from espalier_builder.recover import finetune, refit, surgeon
+from espalier_builder.recover import finetune, one_pass, refit, surgeon
+from espalier_builder.recover.one_pass import SavedGrams, dense_grams, save_grams
 from espalier_builder.stages.cache import StageCache, code_version
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.stages.fitting_batches import in_batches_that_fit
@@ -86,6 +87,7 @@ _CHOOSING = (
     minillm,
     neurons,
     statistics,
+    one_pass,
     refit,
     surgeon,
     walk,
@@ -130,7 +132,11 @@ class ModelStages:
             return cut_out(self._dense.model, whole(self._dense.model))
 
         def make(folder: Path) -> None:
-            known = replace(calibration, harm=self._harm(calibration.rows)) if pruning.method == "obs" else calibration
+            known = calibration
+            if pruning.method == "obs":
+                known = replace(calibration, harm=self._harm(calibration.rows))
+            elif pruning.refit == "one-pass":
+                known = replace(calibration, grams=self._grams(calibration.rows))
             cut = in_batches_that_fit(lambda: choose_cut(self._dense.model, pruning, known, progress))
             save_cut(cut, folder / TENSORS)
 
@@ -159,6 +165,18 @@ class ModelStages:
         self.costs.append(("harm", result.cost))
         facts = json.loads((result.folder / FACTS).read_text(encoding="utf8"))
         return Harm(tuple(map(tuple, facts["widths"])), tuple(map(tuple, facts["kl"])))
+
+    def _grams(self, rows: Tensor) -> SavedGrams:
+        """The dense layers' Gram matrices (stage `grams`), the same for every method and sparsity: a file a layer."""
+        bf16 = bf16_is_fast()
+
+        def make(folder: Path) -> None:
+            in_batches_that_fit(lambda: save_grams(dense_grams(self._dense.model, rows, bf16=bf16), folder))
+
+        inputs = {"model": self._dense.digest, "rows": digest_of_rows(rows), "bf16": bf16, "engines": ENGINES}
+        result = self._cache.run("grams", inputs, code_version(one_pass, decoder, refit), make)
+        self.costs.append(("grams", result.cost))
+        return SavedGrams(result.folder, len(self._dense.model.model.layers))
 
     def quantized(
         self,
