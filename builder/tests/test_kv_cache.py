@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,25 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
+from espalier_builder.artifact.read_variant import read_document
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.checkpoint.load import load
-from espalier_builder.contracts import validate
+from espalier_builder.cli import run
+from espalier_builder.contracts import Pruning, Recipe, validate
 from espalier_builder.evaluate.forward import scored_logits
+from espalier_builder.export.decoder_spec import spec_of
+from espalier_builder.export.shape import shape_of
 from espalier_builder.export.write_graph import write_graph
 from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.as_devices_run import as_devices_run
+from espalier_builder.onnx_evaluate.built_variant import load_variant
+from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.quantize.kv_cache import KvScales, calibrate_kv_cache, rounded
 from espalier_builder.quantize.weight_format import FP32, VariantFormats
+from espalier_builder.tasks.questions import read_questions
+from espalier_builder.tasks.score import by_onnx, likelihoods
 from espalier_builder.text.windows import Window
-from random_decoder import RandomDecoder
+from random_decoder import RandomDecoder, save_checkpoint
 from test_families import FAMILIES, published
 from tiny_llama import random_rows
 
@@ -119,3 +128,70 @@ def test_values_that_are_not_finite_are_refused_with_their_layer() -> None:
     with pytest.raises(BuilderError, match="layer 1") as caught:
         calibrate_kv_cache(model, ROWS)
     assert caught.value.code == "ACTIVATIONS_NOT_FINITE"
+
+
+def test_page_and_tasks_answer_with_the_cache_that_the_artifact_ships(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, recipe, variant = tmp_path / "text.txt", tmp_path / "recipe.json", tmp_path / "variant"
+    text.write_text("A fox sat on a box. It saw a bird, and the bird saw it. Both were calm. " * 6)
+    recipe.write_text(json.dumps(Recipe(Pruning("flap", 0.2, 16), kv_cache="int8").to_json()))
+    task = tmp_path / "task.jsonl"
+    task.write_text(json.dumps({"query": "The cat sat on the", "choices": ["mat", "long table"], "gold": 0}))
+    common = [
+        "--model",
+        str(save_checkpoint(tmp_path / "model")),
+        "--cache",
+        str(tmp_path / "cache"),
+        "--device",
+        "cpu",
+    ]
+    data = ["--eval", str(text), "--eval-tokens", "128", "--sequence-length", "32"]
+    calibration = ["--calibration", str(text), "--calibration-tokens", "256"]
+    assert run(["build", *common, *data, *calibration, "--recipe", str(recipe), "--out", str(variant)]) == 0
+    # A coarse cache, so that rounding is seen.
+    scales = json.loads((variant / "kv-cache.json").read_text())
+    for layer in scales["layers"]:
+        for part in ("keyScales", "valueScales"):
+            layer[part] = [[12 * scale for scale in head] for head in layer[part]]
+    (variant / "kv-cache.json").write_text(json.dumps(scales))
+    before = {path.name: path.read_bytes() for path in variant.iterdir()}
+
+    checkpoint = load(tmp_path / "model")
+    manifest = read_document(variant / "manifest.json", "Manifest")
+    loaded = load_variant(variant, manifest, spec_of(checkpoint.model))
+    plain = OnnxDecoder(variant / "model.onnx")
+    tokens = TOKENS.tolist()
+    assert np.abs(loaded.logits(tokens) - plain.logits(tokens)).max() > 0.01
+    assert (
+        run(["tasks", *common, "--variant", str(variant), "--task", str(task), "--out", str(tmp_path / "t.json")]) == 0
+    )
+    kept = list(json.loads((tmp_path / "t.json").read_text())["likelihoods"].values())
+    asked = read_questions(task)
+    assert kept[1] == likelihoods(by_onnx(loaded), checkpoint.tokenizer, asked, 64)
+    assert kept[1] != likelihoods(by_onnx(plain), checkpoint.tokenizer, asked, 64)
+    page = tmp_path / "page.html"
+    assert run(["report", *common, *data, "--variant", str(variant), "--answer-tokens", "4", "--out", str(page)]) == 0
+    assert "rounded to int8 wherever the variant runs" in page.read_text()
+    assert {path.name: path.read_bytes() for path in variant.iterdir()} == before
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_artifact_with_such_a_cache_is_loaded_as_its_builder_ran_it(name: str, tmp_path: Path) -> None:
+    model = load(published(FAMILIES[name], tmp_path / "published")[1]).model
+    scales = calibrate_kv_cache(model, ROWS)
+    exported = write_graph(model, VariantFormats(FP32, FP32), tmp_path)
+    (tmp_path / "kv-cache.json").write_text(json.dumps(scales.to_json()))
+    manifest = {
+        "name": name,
+        "kvCache": "int8",
+        "shape": shape_of(exported.spec, exported.formats, "int8"),
+        "tensors": [tensor.to_json() for tensor in exported.layout.tensors],
+    }
+    built, found = as_devices_run(exported, tmp_path, scales), load_variant(tmp_path, manifest, spec_of(model))
+    assert np.array_equal(built.logits(TOKENS.tolist()), found.logits(TOKENS.tolist()))
+    manifest["tensors"] = manifest["tensors"][1:]
+    with pytest.raises(BuilderError, match="build it anew") as caught:
+        load_variant(tmp_path, manifest, spec_of(model))
+    assert caught.value.code == "VARIANT_INVALID"

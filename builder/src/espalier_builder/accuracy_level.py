@@ -36,18 +36,12 @@ def settle_accuracy_level(exported: ExportedGraph, folder: Path, windows: Evalua
     if not linear.quantized or linear.accuracy_level != 4:
         return None
     safe = replace(exported, formats=at_level_0(exported.formats))
-    graph, candidate = folder / GRAPH_FILE, folder / f"level-0-{GRAPH_FILE}"
-    candidate.write_bytes(build_graph(safe.spec, safe.formats, safe.layout).SerializeToString(deterministic=True))
-    try:
-        found = level_agreement(OnnxDecoder(candidate), OnnxDecoder(graph), first_windows(windows))
-        if found.agreement >= LEAST_AGREEMENT and found.kl <= MOST_KL:
-            return LevelDecision(exported, _describe(found, "so it ships"))
-        candidate.replace(graph)
-        return LevelDecision(
-            safe, _describe(found, "too far apart: the variant ships at level 0, which is much slower")
-        )
-    finally:
-        candidate.unlink(missing_ok=True)
+    file, graph = folder / GRAPH_FILE, build_graph(safe.spec, safe.formats, safe.layout)
+    found = level_agreement(OnnxDecoder(graph, weights=folder), OnnxDecoder(file), first_windows(windows))
+    if found.agreement >= LEAST_AGREEMENT and found.kl <= MOST_KL:
+        return LevelDecision(exported, _describe(found, "so it ships"))
+    file.write_bytes(graph.SerializeToString(deterministic=True))
+    return LevelDecision(safe, _describe(found, "too far apart: the variant ships at level 0, which is much slower"))
 
 
 def at_level_0(formats: VariantFormats) -> VariantFormats:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
-
 from espalier_builder.accuracy_level import at_level_0
 from espalier_builder.export.graph import GRAPH_FILE, build_graph
 from espalier_builder.export.write_graph import ExportedGraph
@@ -17,19 +15,11 @@ def as_devices_run(exported: ExportedGraph, folder: Path, kv_scales: KvScales | 
     """What `write_graph` wrote into `folder`, in ONNX Runtime; with `kv_scales` keys and values are rounded."""
     if kv_scales is None:
         return OnnxDecoder(folder / GRAPH_FILE)
-    return _loaded(build_graph(exported.spec, exported.formats, exported.layout, kv_scales), folder)
+    graph = build_graph(exported.spec, exported.formats, exported.layout, kv_scales)
+    return OnnxDecoder(graph, weights=folder)
 
 
 def without_rounding(exported: ExportedGraph, folder: Path) -> OnnxDecoder:
     """The same weights with activations, keys and values in floats: what every device's rounding comes near to."""
-    return _loaded(build_graph(exported.spec, at_level_0(exported.formats), exported.layout), folder)
-
-
-def _loaded(graph: onnx.ModelProto, folder: Path) -> OnnxDecoder:
-    """A graph beside the weights in `folder`, where it lies only while it is loaded."""
-    file = folder / f"other-{GRAPH_FILE}"
-    file.write_bytes(graph.SerializeToString(deterministic=True))
-    try:
-        return OnnxDecoder(file)
-    finally:
-        file.unlink()
+    graph = build_graph(exported.spec, at_level_0(exported.formats), exported.layout)
+    return OnnxDecoder(graph, weights=folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -15,14 +16,18 @@ _ERRORS_ONLY = 3
 class OnnxDecoder:
     """A loaded variant. T new tokens, R rows of logits, V vocabulary."""
 
-    def __init__(self, graph: Path, *, threads: int = 0) -> None:
-        """`graph`: a `model.onnx` beside its external data. `threads` 0: as many as ONNX Runtime thinks fit."""
+    def __init__(self, graph: Path | onnx.ModelProto, *, weights: Path | None = None, threads: int = 0) -> None:
+        """`graph`: a `model.onnx` beside its external data, or a graph whose external data lies in the folder
+        `weights`. `threads` 0: as many as ONNX Runtime thinks fit."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _ERRORS_ONLY
         # Waiting threads sleep: a builder shares its cores with PyTorch and with other jobs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        if weights is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
+        source = str(graph) if isinstance(graph, Path) else graph.SerializeToString(deterministic=True)
+        self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         self._cache_shapes = {
             value.name.removeprefix("past_key_values."): (value.shape[1], value.shape[3])
             for value in self._session.get_inputs()

@@ -38,6 +38,7 @@ def page(
         f"{report['achievedSparsity']:.1%} of all non-embedding parameters removed ({report['requestedSparsity']:.1%} "
         f"asked). Figures on {protocol['tokens']:,} tokens in windows of {protocol['sequenceLength']:,}; exported "
         f"files in ONNX Runtime {protocol['engineVersion']}, the stages before in PyTorch."
+        + (" Keys and values are rounded to int8 wherever the variant runs." if "kvCache" in manifest else "")
     )
     parts = [
         _stages(report),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espalier_builder.artifact.manifest import MANIFEST_FILE, REPORT_FILE
+from espalier_builder.artifact.manifest import REPORT_FILE
+from espalier_builder.artifact.read_variant import read_document, read_manifest
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.contracts import validate
-from espalier_builder.export.graph import GRAPH_FILE
-from espalier_builder.failure import BuilderError
-from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
+from espalier_builder.export.decoder_spec import spec_of
+from espalier_builder.onnx_evaluate.built_variant import load_variant
 from espalier_builder.page.answers import QUESTIONS, side_by_side
 from espalier_builder.page.documents import quality_by_document
 from espalier_builder.page.html import page
@@ -36,15 +34,10 @@ class PageRequest:
 
 def write_page(request: PageRequest, file: Path, on_progress: OnProgress) -> dict[str, Any]:
     """Writes `file`; says what stands out. Raises BuilderError `VARIANT_INVALID`, `VARIANT_DIFFERS`."""
-    manifest = read_document(request.variant / MANIFEST_FILE, "Manifest")
+    manifest = read_manifest(request.variant, request.model_digest)
     report = read_document(request.variant / REPORT_FILE, "EvaluationReport")
-    if manifest["lineage"]["modelDigest"] != request.model_digest:
-        raise BuilderError(
-            "VARIANT_DIFFERS",
-            f"{request.variant} was built from {manifest['lineage']['modelDigest']}, not from {request.model_digest}",
-            "name the model that it was built from",
-        )
-    checkpoint, variant = request.checkpoint, OnnxDecoder(request.variant / GRAPH_FILE)
+    checkpoint = request.checkpoint
+    variant = load_variant(request.variant, manifest, spec_of(checkpoint.model))
     on_progress("report", 0.1, "looking for what was removed")
     removed = removed_by_layer(checkpoint.model, request.variant, manifest)
     documents = quality_by_document(
@@ -67,15 +60,3 @@ def write_page(request: PageRequest, file: Path, on_progress: OnProgress) -> dic
         "worstDocument": None if worst is None else {"opening": worst.opening, "bitsPerByteLost": worst.lost},
         "repetition": [{"dense": each.dense.repetition, "variant": each.variant.repetition} for each in answers],
     }
-
-
-def read_document(path: Path, contract: str) -> dict[str, Any]:
-    """A file of a built variant. Raises BuilderError `VARIANT_INVALID`."""
-    try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
-        validate(contract, value)
-    except (OSError, ValueError, BuilderError) as error:
-        raise BuilderError(
-            "VARIANT_INVALID", f"{path} is no {contract} ({error})", "name the folder that `build` has written"
-        ) from error
-    return value

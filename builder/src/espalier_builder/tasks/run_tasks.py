@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from espalier_builder.artifact.manifest import MANIFEST_FILE
+from espalier_builder.artifact.read_variant import read_manifest
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import digest_of_file, digest_of_json
-from espalier_builder.export.graph import GRAPH_FILE
+from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.failure import BuilderError
-from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
-from espalier_builder.page.write_page import read_document
+from espalier_builder.onnx_evaluate.built_variant import load_variant
 from espalier_builder.tasks.flips import flips
-from espalier_builder.tasks.questions import Question, read_questions
+from espalier_builder.tasks.questions import read_questions
 from espalier_builder.tasks.score import Scorer, by_onnx, by_pytorch, chosen, chosen_by_length, likelihoods
 
 Progress = Callable[[float, str], None]
@@ -43,60 +43,59 @@ def run_tasks(run: TaskRun, file: Path, progress: Progress) -> list[dict[str, An
     Raises BuilderError `VARIANT_INVALID`, `VARIANT_DIFFERS`, and what `read_questions` raises.
     """
     questions = {path.stem: read_questions(path, run.limit) for path in run.tasks}
-    manifests = {}
-    for folder in run.variants:
-        manifest = read_document(folder / MANIFEST_FILE, "Manifest")
-        if manifest["lineage"]["modelDigest"] != run.model_digest:
-            raise BuilderError(
-                "VARIANT_DIFFERS", f"{folder} was not built from this model", "name the model that it was built from"
-            )
-        manifests[manifest["name"]] = folder
+    dense, *variants = subjects = [_dense(run), *(_variant(run, folder) for folder in run.variants)]
     kept = _Kept(file)
-    scores: dict[str, dict[str, list[list[float]]]] = {}
-    for index, name in enumerate((DENSE, *manifests)):
-        artifact = run.model_digest if name == DENSE else digest_of_file(manifests[name] / MANIFEST_FILE)
+    right: dict[tuple[_Subject, str, str], list[bool]] = {}
+    for index, subject in enumerate(subjects):
         scorer: Scorer | None = None
         for task, asked in questions.items():
-            key = digest_of_json([artifact, [[each.context, list(each.choices)] for each in asked]])
+            key = digest_of_json([*subject.answers, [[each.context, list(each.choices)] for each in asked]])
             if key not in kept.values:
-                if scorer is None:
-                    dense = name == DENSE
-                    scorer = (
-                        by_pytorch(run.checkpoint.model)
-                        if dense
-                        else by_onnx(OnnxDecoder(manifests[name] / GRAPH_FILE))
-                    )
+                scorer = scorer or subject.load()
                 context = run.checkpoint.model.config.max_position_embeddings
 
-                def tell(share: float, index: int = index, doing: str = f"{name} on {task}") -> None:
-                    progress((index + share) / (1 + len(manifests)), doing)
+                def tell(share: float, index: int = index, doing: str = f"{subject.name} on {task}") -> None:
+                    progress((index + share) / len(subjects), doing)
 
                 kept.add(key, likelihoods(scorer, run.checkpoint.tokenizer, asked, context, tell))
-            scores.setdefault(name, {})[task] = kept.values[key]
+            pairs = list(zip(kept.values[key], asked, strict=True))
+            right[subject, task, "acc"] = [chosen(values) == each.gold for values, each in pairs]
+            right[subject, task, "acc_norm"] = [chosen_by_length(values, each) == each.gold for values, each in pairs]
     return [
         {
-            "variant": name,
+            "variant": variant.name,
             "task": task,
             "rule": rule,
-            **flips(right(DENSE, task, rule), right(name, task, rule)).to_json(),
+            **flips(right[dense, task, rule], right[variant, task, rule]).to_json(),
         }
-        for right in [_judge(scores, questions)]
-        for name in manifests
+        for variant in variants
         for task in questions
         for rule in ("acc", "acc_norm")
     ]
 
 
-def _judge(
-    scores: dict[str, dict[str, list[list[float]]]], questions: dict[str, list[Question]]
-) -> Callable[[str, str, str], list[bool]]:
-    def right(name: str, task: str, rule: str) -> list[bool]:
-        pairs = zip(scores[name][task], questions[task], strict=True)
-        if rule == "acc":
-            return [chosen(values) == question.gold for values, question in pairs]
-        return [chosen_by_length(values, question) == question.gold for values, question in pairs]
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Who is asked. `answers`: what its answers follow from; `load` takes seconds."""
 
-    return right
+    name: str
+    answers: tuple[str, ...]
+    load: Callable[[], Scorer]
+
+
+def _dense(run: TaskRun) -> _Subject:
+    return _Subject(DENSE, (run.model_digest,), lambda: by_pytorch(run.checkpoint.model))
+
+
+def _variant(run: TaskRun, folder: Path) -> _Subject:
+    manifest, sizes = read_manifest(folder, run.model_digest), spec_of(run.checkpoint.model)
+    # Beside the artifact, since earlier builders kept what it answers without the rounding.
+    rounding = [manifest["kvCache"]] if "kvCache" in manifest else []
+    return _Subject(
+        manifest["name"],
+        (digest_of_file(folder / MANIFEST_FILE), *rounding),
+        lambda: by_onnx(load_variant(folder, manifest, sizes)),
+    )
 
 
 class _Kept:
