@@ -36,7 +36,8 @@ from espalier_builder.quantize.model import UNCALIBRATED, Matrices
 from espalier_builder.quantize.weight_format import linear_format, variant_formats
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import EvaluationWindows, Window, evaluation_windows

@@ -12,7 +12,8 @@ from espalier_builder.artifact.report import EvaluationText
 from espalier_builder.evaluate.model import evaluate_model
 from espalier_builder.layer_profile import LayerProfileRequest, replaced, run_layer_profile
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.windows import EvaluationWindows, evaluation_windows
 from tiny_llama import tiny_checkpoint
 

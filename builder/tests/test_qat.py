@@ -17,7 +17,8 @@ from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import WeightFormat, variant_formats
 from espalier_builder.recover.finetune import Schedule, divergence
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 from random_decoder import RandomDecoder
 
 ROWS = torch.randint(3, 130, (64, 32), generator=torch.Generator().manual_seed(1))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import DEPTH_METHODS, MASK_METHODS, Pruning, Recipe, digest_of_bytes
+from espalier_builder.contracts import MASK_METHODS, Pruning, Recipe, digest_of_bytes
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import WIDTH_METHODS, parse_method
 from espalier_builder.prune.apply import choose_cut, prune
@@ -20,7 +20,8 @@ from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.one_pass import SavedGrams, dense_grams, refit_one_pass, save_grams
 from espalier_builder.recover.refit import refit
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 from tiny_llama import random_rows, tiny_model
 
 CUT = replace(
@@ -95,10 +96,12 @@ def test_one_pass_over_the_calibration_rows_serves_every_method_and_sparsity(tmp
     assert [cost.cached for stage, cost in stages.costs if stage == "grams"] == [False, True, True]
 
 
-@pytest.mark.parametrize("method", WIDTH_METHODS)
-@pytest.mark.parametrize("way", ["+refit", "+refit-one-pass"])
-def test_every_method_that_removes_inputs_is_refitted(method: str, way: str) -> None:
-    dense, rows = tiny_model(), random_rows(16)
+@pytest.mark.parametrize(
+    ("method", "way"),
+    [*itertools.product(WIDTH_METHODS, ("+refit", "+refit-one-pass")), ("shortgpt", "+refit"), ("angular", "+refit")],
+)
+def test_every_method_that_leaves_something_to_make_good_is_refitted(method: str, way: str) -> None:
+    dense, rows = tiny_model(layers=4), random_rows(16)
     calibration = Calibration(rows, collect_statistics(dense, rows))
 
     def error(name: str) -> float:
@@ -108,18 +111,27 @@ def test_every_method_that_removes_inputs_is_refitted(method: str, way: str) -> 
     assert error(method + way) < error(method)
 
 
-@pytest.mark.parametrize("method", ["obs", *DEPTH_METHODS, *MASK_METHODS])
-@pytest.mark.parametrize("way", ["+refit", "+refit-one-pass"])
-def test_a_method_that_leaves_nothing_to_refit_says_why(method: str, way: str) -> None:
-    with pytest.raises(BuilderError, match=r"refits always|whole layers go|removes no input") as caught:
-        parse_method(method + way, 0.25, 8)
+UNREFITTED = {
+    "obs": "refits always",
+    "tail": "no layer follows",
+    **dict.fromkeys(MASK_METHODS, "removes no input"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        *((method + way, reason) for method, reason in UNREFITTED.items() for way in ("+refit", "+refit-one-pass")),
+        ("shortgpt+refit-one-pass", "seen by itself"),
+        ("angular+refit-one-pass", "seen by itself"),
+    ],
+)
+def test_a_method_that_leaves_nothing_to_make_good_says_why(name: str, reason: str) -> None:
+    with pytest.raises(BuilderError, match=reason) as caught:
+        parse_method(name, 0.25, 8)
     assert caught.value.code == "METHOD_REFITS_NOT"
+    method, _, way = name.partition("+")
+    pruning = {"method": method, "sparsity": 0.25, "refit": True if way == "refit" else "one-pass"}
     with pytest.raises(BuilderError, match="refit") as caught:
-        Recipe.from_json(
-            {
-                "schemaVersion": 1,
-                "pruning": {"method": method, "sparsity": 0.25, "refit": True},
-                "quantization": {"method": "none"},
-            }
-        )
+        Recipe.from_json({"schemaVersion": 1, "pruning": pruning, "quantization": {"method": "none"}})
     assert caught.value.code == "CONTRACT_VIOLATED"

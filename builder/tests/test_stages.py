@@ -21,10 +21,11 @@ from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
-from espalier_builder.stages import model_stages
+from espalier_builder.stages import pruning_stages
 from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.dense_stages import DenseModel
 from espalier_builder.stages.fitting_batches import in_batches_that_fit
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import evaluation_windows
 from tiny_llama import tiny_checkpoint
@@ -65,10 +66,11 @@ def test_a_stage_killed_midway_is_made_again(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from espalier_builder.stages import model_stages
+from espalier_builder.stages import pruning_stages
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.fitting_batches import in_batches_that_fit
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 
 def make(folder):
     (folder / "result").write_text("half")
@@ -106,7 +108,7 @@ def test_work_that_exceeds_the_gpu_is_done_again_in_smaller_batches() -> None:
 
 def test_a_gpu_on_which_nothing_fits_is_a_clear_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gpu = SmallGpu(tokens=1)
-    monkeypatch.setattr(model_stages, "collect_statistics", lambda *_, **__: gpu.work())
+    monkeypatch.setattr(pruning_stages, "collect_statistics", lambda *_, **__: gpu.work())
     asked = request(())
     with pytest.raises(torch.OutOfMemoryError) as caught:
         ModelStages(StageCache(tmp_path), DenseModel(asked.checkpoint.model, asked.model_digest)).calibration(

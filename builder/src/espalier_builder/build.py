@@ -47,7 +47,8 @@ from espalier_builder.quantize.model import Matrices, dequantized, places
 from espalier_builder.quantize.weight_format import MixedFormats, VariantFormats, variant_formats
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.cost import StageCost, measure_cost
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.rows import control_rows
 from espalier_builder.text_inputs import TextInputs, TextSettings
 

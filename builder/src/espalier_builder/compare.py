@@ -24,7 +24,8 @@ from espalier_builder.evaluate.quality import Quality
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.model_stages import DenseModel, ModelStages, digest_of_rows
+from espalier_builder.stages.dense_stages import DenseModel, digest_of_rows
+from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.windows import EvaluationWindows
 
 FLOORS = ("random", "magnitude")

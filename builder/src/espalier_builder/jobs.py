@@ -29,7 +29,8 @@ from espalier_builder.search.search import Search, run_search
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.tasks.run_tasks import TaskRun, run_tasks
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.windows import document_windows

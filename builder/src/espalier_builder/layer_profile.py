@@ -21,7 +21,8 @@ from espalier_builder.export.shape import shape_of
 from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import FP32, VariantFormats, WeightFormat
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 
 # (share of the job done, what is being done)
 Progress = Callable[[float, str], None]

@@ -23,7 +23,8 @@ from espalier_builder.prune.apply import Pruned
 from espalier_builder.quantize.model import dequantized
 from espalier_builder.quantize.weight_format import variant_formats
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.rows import control_rows
 
 # (share of the job done, what is being done)

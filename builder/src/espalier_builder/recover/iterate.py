@@ -30,7 +30,7 @@ from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.finetune import FineTuning, fine_tune, held_out_loss
 from espalier_builder.recover.recover_job import split_rows
-from espalier_builder.stages.model_stages import digest_of_rows
+from espalier_builder.stages.dense_stages import digest_of_rows
 
 RECORD = "iteration.json"
 # What each step is pruned on.
