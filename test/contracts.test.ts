@@ -45,6 +45,11 @@ const recipes: Recipe[] = [
     quantization: { method: "none" },
   },
   { schemaVersion: 1, pruning: { method: "shortgpt", sparsity: 0.25 }, quantization: { method: "none" } },
+  {
+    schemaVersion: 1,
+    pruning: { method: "shortgpt", sparsity: 0.25, refit: true },
+    quantization: { method: "none" },
+  },
   { schemaVersion: 1, pruning: { method: "obs", sparsity: 0.3, alignment: 32 }, quantization: { method: "none" } },
   { schemaVersion: 1, pruning: { method: "none" }, quantization: { method: "none" }, kvCache: "int8" },
   {

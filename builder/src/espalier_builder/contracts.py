@@ -90,9 +90,10 @@ def _reason(error: ValidationError) -> str:
 class Pruning:
     """`sparsity` is the share of all non-embedding parameters removed, whatever the method.
 
-    `alignment` (FFN widths are multiples of it) and `refit` (closed-form recovery) mean nothing to `none` and where
-    whole layers go; `obs` refits always. `pattern` belongs to masks: zeros anywhere, or N of every M consecutive inputs
-    of an output; there `sparsity` is also the share of each matrix (of all together for `mask-magnitude-global`).
+    `alignment` (FFN widths are multiples of it) means nothing where whole layers go. `refit` is closed-form recovery:
+    `obs` refits always, `tail` and masks never, `shortgpt` and `angular` not in one pass. `pattern` belongs to masks:
+    zeros anywhere, or N of every M consecutive inputs of an output; there `sparsity` is also the share of each matrix
+    (of all together for `mask-magnitude-global`).
     """
 
     method: PruningMethod = "none"
@@ -109,7 +110,7 @@ class Pruning:
         if self.method == "none":
             return {"method": "none"}
         if self.method in DEPTH_METHODS:
-            return {"method": self.method, "sparsity": self.sparsity}
+            return {"method": self.method, "sparsity": self.sparsity} | ({"refit": True} if self.refit else {})
         if self.method in MASK_METHODS:
             return {"method": self.method, "sparsity": self.sparsity, "pattern": self.pattern}
         sized = {"method": self.method, "sparsity": self.sparsity, "alignment": self.alignment}
@@ -206,12 +207,10 @@ def _pruning_name(pruning: Pruning) -> str:
     if pruning.method == "none":
         return "dense"
     percent = _percent(pruning.sparsity)
-    if pruning.method in DEPTH_METHODS:
-        return f"{pruning.method}-{percent}"
     if pruning.method in MASK_METHODS:
         pattern = "" if pruning.pattern == "free" else f"-{pruning.pattern.replace(':', 'of')}"
         return f"{pruning.method}-{percent}{pattern}"
-    alignment = "" if pruning.alignment == 32 else f"-a{pruning.alignment}"
+    alignment = "" if pruning.alignment == 32 or pruning.method in DEPTH_METHODS else f"-a{pruning.alignment}"
     refit = {False: "", True: "-refit", "one-pass": "-refit-one-pass"}[pruning.refit]
     return f"{pruning.method}{refit}-{percent}{alignment}"
 

@@ -1,4 +1,4 @@
-"""Methods by the short names that people type: `cfsp-rel+refit`, `flap+refit-one-pass`, `shortgpt`, `wanda+2:4`."""
+"""Methods by the short names that people type: `flap`, `cfsp-rel+refit`, `wanda+2:4`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,11 @@ REFIT, REFIT_ONE_PASS = "+refit", "+refit-one-pass"
 _REFITS: dict[str, Refitting] = {"": False, REFIT: True, REFIT_ONE_PASS: "one-pass"}
 WIDTH_METHODS: tuple[PruningMethod, ...] = get_args(WidthMethod)
 PATTERNS = ("+2:4", "+4:8")
-_NOT_REFITTED: dict[str, str] = {
-    "obs": "obs refits always, while it chooses",
-    **dict.fromkeys(DEPTH_METHODS, "where whole layers go, no layer that stays has lost an input"),
-    **dict.fromkeys(MASK_METHODS, "a mask removes no input"),
-}
 NAMES: tuple[str, ...] = (
     *(name + suffix for name in WIDTH_METHODS for suffix in _REFITS),
     "obs",
     *DEPTH_METHODS,
+    *(name + REFIT for name in DEPTH_METHODS if name != "tail"),
     *(name + suffix for name in MASK_METHODS for suffix in ("", *PATTERNS)),
 )
 
@@ -38,11 +34,25 @@ def parse_method(name: str, sparsity: float, alignment: int) -> Pruning:
     Raises BuilderError `METHOD_UNKNOWN`, `METHOD_REFITS_NOT` where the method leaves nothing to refit.
     """
     base, plus, option = name.partition("+")
-    if plus + option in (REFIT, REFIT_ONE_PASS) and base in _NOT_REFITTED:
-        raise BuilderError("METHOD_REFITS_NOT", f"{name!r}: {_NOT_REFITTED[base]}", f"use {base}")
+    suffix = plus + option
+    if suffix in (REFIT, REFIT_ONE_PASS) and (reason := _no_refit(base, suffix)) is not None:
+        raise BuilderError("METHOD_REFITS_NOT", f"{name!r}: {reason}", f"use {base}")
     if name not in NAMES:
         raise BuilderError("METHOD_UNKNOWN", f"{name!r} is no pruning method", f"use {', '.join(NAMES)}")
     method = cast(PruningMethod, base)
     if method in MASK_METHODS:
         return Pruning(method, sparsity, pattern=cast(MaskPattern, option or "free"))
-    return Pruning(method, sparsity, alignment, _REFITS[plus + option])
+    return Pruning(method, sparsity, alignment, _REFITS[suffix])
+
+
+def _no_refit(method: str, refit: str) -> str | None:
+    """Why `method` can't be refitted so; None where it can, or is no method."""
+    if method == "obs":
+        return "obs refits always, while it chooses"
+    if method in MASK_METHODS:
+        return "a mask removes no input"
+    if method == "tail":
+        return "no layer follows the last ones that could make good what they gave"
+    if method in DEPTH_METHODS and refit == REFIT_ONE_PASS:
+        return "seen by itself, no layer that stays has lost anything"
+    return None

@@ -42,8 +42,17 @@ export const Pruning = z.discriminatedUnion("method", [
     sparsity: z.number().min(0.01).max(0.9),
     pattern: z.enum(["free", "2:4", "4:8"]),
   }),
-  /** Whole layers: the last ones, those of least block influence, or the block that turns the last token least. */
-  z.strictObject({ method: z.enum(["tail", "shortgpt", "angular"]), sparsity: z.number().min(0.01).max(0.7) }),
+  /** Whole layers: the last ones. */
+  z.strictObject({ method: z.literal("tail"), sparsity: z.number().min(0.01).max(0.7) }),
+  /**
+   * Whole layers: those of least block influence, or the block that turns the last token least. With `refit` the layers
+   * that stay are solved again for the dense model's stream, layer after layer.
+   */
+  z.strictObject({
+    method: z.enum(["shortgpt", "angular"]),
+    sparsity: z.number().min(0.01).max(0.7),
+    refit: z.literal(true).optional(),
+  }),
 ]);
 export type Pruning = z.infer<typeof Pruning>;
 
@@ -92,12 +101,11 @@ function pruningName(pruning: Pruning): string {
     const pattern = pruning.pattern === "free" ? "" : `-${pruning.pattern.replace(":", "of")}`;
     return `${pruning.method}-${percent}${pattern}`;
   }
-  if (!("alignment" in pruning)) return `${pruning.method}-${percent}`;
-  const alignment = pruning.alignment === 32 ? "" : `-a${pruning.alignment}`;
+  const alignment = "alignment" in pruning && pruning.alignment !== 32 ? `-a${pruning.alignment}` : "";
   return `${pruning.method}${"refit" in pruning ? refitName(pruning.refit) : ""}-${percent}${alignment}`;
 }
 
-function refitName(refit: boolean | "one-pass"): string {
+function refitName(refit: boolean | "one-pass" | undefined): string {
   if (refit === "one-pass") return "-refit-one-pass";
   return refit ? "-refit" : "";
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from espalier_builder.checkpoint.decoder import non_embedding_parameters
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import Pruning, PruningMethod
+from espalier_builder.contracts import DEPTH_METHODS, Pruning, PruningMethod
 from espalier_builder.prune.budget import allocate_least_harm
 from espalier_builder.prune.cut import Cut, apply_cut, whole
 from espalier_builder.prune.depth import Removal, angular_removal, layers_to_keep, shortgpt_removal, tail_removal
@@ -51,10 +51,12 @@ def _flap(model: DecoderModel, pruning: Pruning, calibration: Calibration, progr
 
 
 def _refitted(model: DecoderModel, cut: Cut, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
+    """As `pruning` asks. Layers that are gone are made good by those after them, which then aim at the dense stream."""
     if pruning.refit == "one-pass":
         grams = calibration.grams or dense_grams(model, calibration.rows, bf16=bf16_is_fast())
         return refit_one_pass(model, cut, grams, progress=progress)
-    return refit(model, cut, calibration.rows, bf16=bf16_is_fast(), progress=progress)
+    settings = Refit(correction=1.0 if pruning.method in DEPTH_METHODS else 0.0)
+    return refit(model, cut, calibration.rows, settings=settings, bf16=bf16_is_fast(), progress=progress)
 
 
 def _obs(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
@@ -72,7 +74,7 @@ def _obs(model: DecoderModel, pruning: Pruning, calibration: Calibration, progre
     )
 
 
-def _depth(model: DecoderModel, pruning: Pruning, calibration: Calibration, _progress: Progress) -> Cut:
+def _depth(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     removals: dict[PruningMethod, Callable[[], Removal]] = {
         "tail": lambda: tail_removal(len(model.model.layers)),
         "shortgpt": lambda: shortgpt_removal(calibration.statistics),
@@ -82,11 +84,12 @@ def _depth(model: DecoderModel, pruning: Pruning, calibration: Calibration, _pro
     removal = removals[pruning.method]()
     layers = layers_to_keep(sizes, non_embedding_parameters(model), pruning.sparsity, removal)
     everything = whole(model)
-    return Cut(
+    cut = Cut(
         layers=layers,
         neurons=tuple(everything.neurons[layer] for layer in layers),
         groups=tuple(everything.groups[layer] for layer in layers),
     )
+    return _refitted(model, cut, pruning, calibration, progress) if pruning.refit else cut
 
 
 def _mask(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
