@@ -1,0 +1,252 @@
+"""What can be asked on the command line, with its help."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from espalier_builder.command.option_groups import (
+    TEXT,
+    add_calibration,
+    add_evaluation,
+    add_machine,
+    add_model,
+    add_out,
+    add_text,
+    add_training,
+    shares,
+    sparsity,
+)
+
+# Commands are added to it.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_EXAMPLES = """\
+examples:
+  espalier-builder build --model ./SmolLM2 --recipe q8.json --calibration train.jsonl --eval valid.jsonl --out ./q8
+  espalier-builder sensitivity --model ./SmolLM2 --candidates recipes.json --out ./sensitivity
+  espalier-builder kit --model ./SmolLM2 --format q8b128 --format q4b32a --out ./kit
+  espalier-builder prune --model ./SmolLM2 --recipe pruned.json --calibration train.jsonl --out ./pruned
+  espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
+    --calibration train.jsonl --eval valid.jsonl --out comparison.json
+  espalier-builder report --model ./SmolLM2 --variant ./q8 --eval valid.jsonl --out q8.html
+  espalier-builder tasks --model ./SmolLM2 --variant ./q8 --variant ./q4 --task arc_easy.jsonl --out answers.json
+  espalier-builder search --model ./SmolLM2 --floor 'agreement>=0.9' --eval valid.jsonl --out ./search
+  espalier-builder recover --model ./pruned --dense ./SmolLM2 --distil --text train.jsonl --out ./recovered
+  espalier-builder iterate --model ./SmolLM2 --sparsity 0.4 --distil --text train.jsonl --out ./steps
+  espalier-builder worker --nats nats://127.0.0.1:4222 --creds builder.creds --cache ./cache
+
+a recipe is JSON: what to prune and how to store the weights, e.g.
+  {"schemaVersion": 1,
+   "pruning": {"method": "cfsp-rel", "sparsity": 0.2, "alignment": 32, "refit": true},
+   "quantization": {"method": "rtn", "bits": 8, "blockSize": 128, "symmetric": true, "accuracyLevel": 4}}
+pruning methods: none; FFN width: random, magnitude, cfsp, cfsp-rel, minillm, minillm-gate, obs; width and heads: flap;
+whole layers: tail, shortgpt, angular;
+"refit" solves again what lost inputs: true layer after layer, "one-pass" each layer by itself (cheaper from the second
+recipe on, and worse), false not at all; beside shortgpt and angular it is true or absent, tail and masks have none,
+obs refits always;
+masks, with "sparsity" and "pattern" (free, 2:4, 4:8): mask-magnitude, mask-magnitude-global, wanda, sparsegpt,
+barber-magnitude, barber-wanda, barber-sparsegpt;
+quantization methods: none (fp32); rounding: rtn; on calibration text: gptq, awq, awq-gptq, smoothquant; trained: qat.
+"bits": {"mixed": 5} stores each matrix with 4 or 8 bits, whichever it needs more, in the bytes of 5 bits everywhere.
+"kvCache": "int8" beside them calibrates scales for a KV cache of half the bytes that the agent's own kernels keep else.
+Progress goes to standard error, the result to standard output as JSON.
+exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 130 interrupted.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Parses into a namespace with `command` and its options; wrong usage ends the process with exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog="espalier-builder",
+        description="Fits a language model to a device: prune, quantize, export to ONNX, evaluate what ships. "
+        "Reads LLaMA, Qwen2, Qwen3, Mistral and OPT as safetensors, LLaMA as GGUF.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add_command in (
+        _build,
+        _sensitivity,
+        _kit,
+        _prune,
+        _compare,
+        _search,
+        _report,
+        _tasks,
+        _recover,
+        _iterate,
+        _worker,
+    ):
+        add_command(commands)
+    return parser
+
+
+def _build(commands: Commands) -> None:
+    build = commands.add_parser("build", help="build one variant into a folder")
+    add_model(build)
+    build.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="the level, as JSON (see --help)")
+    add_text(build, evaluation_tokens=4096)
+    add_out(build)
+
+
+def _sensitivity(commands: Commands) -> None:
+    sensitivity = commands.add_parser("sensitivity", help="judge candidate recipes before building any")
+    add_model(sensitivity)
+    sensitivity.add_argument("--candidates", type=Path, required=True, metavar="FILE", help="a JSON list of recipes")
+    add_text(sensitivity, evaluation_tokens=2048)
+    add_out(sensitivity)
+
+
+def _kit(commands: Commands) -> None:
+    kit = commands.add_parser("kit", help="make the graphs by which devices are measured")
+    add_model(kit)
+    kit.add_argument(
+        "--format",
+        action="append",
+        required=True,
+        metavar="KEY",
+        help="fp32, or q<bits>b<block>[a][-l0], e.g. q8b128, q4b32a (a: asymmetric, l0: fp32 activations); repeatable",
+    )
+    add_out(kit)
+
+
+def _prune(commands: Commands) -> None:
+    prune = commands.add_parser("prune", help="write the pruned checkpoint, for any tool that reads safetensors")
+    add_model(prune)
+    prune.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="a recipe without quantization")
+    add_calibration(prune.add_argument_group("text", TEXT), sequence_length=512)
+    add_out(prune)
+
+
+def _compare(commands: Commands) -> None:
+    compare = commands.add_parser("compare", help="a table of pruning methods at equal budgets, with floors")
+    add_model(compare)
+    compare.add_argument(
+        "--methods",
+        type=lambda text: tuple(text.split(",")),
+        required=True,
+        metavar="A,B",
+        help="e.g. cfsp-rel+refit,shortgpt,wanda+2:4; random and magnitude are always there",
+    )
+    compare.add_argument(
+        "--sparsity",
+        type=shares,
+        required=True,
+        metavar="S,T",
+        help="shares of all non-embedding parameters, e.g. 0.15,0.3",
+    )
+    compare.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    text = compare.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file")
+    text.add_argument("--eval", type=Path, required=True, metavar="FILE", help="whole documents, each token once")
+    text.add_argument("--documents", type=int, metavar="N", help="only the first N of them")
+    add_calibration(text, sequence_length=1024)
+    compare.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.json", help="the table; rows that it holds already are kept"
+    )
+    add_machine(compare)
+
+
+def _search(commands: Commands) -> None:
+    search = commands.add_parser("search", help="find the most compressed level above a quality floor; resumable")
+    add_model(search)
+    search.add_argument(
+        "--floor", required=True, metavar="TEXT", help="agreement>=0.9, kl<=0.1, perplexity<=30 or bitsPerByte<=1.1"
+    )
+    search.add_argument(
+        "--methods",
+        type=lambda text: tuple(text.split(",")),
+        default=("cfsp-rel+refit", "shortgpt"),
+        metavar="A,B",
+        help="of pruning, as for compare; default: cfsp-rel+refit,shortgpt",
+    )
+    search.add_argument(
+        "--most-sparsity", type=sparsity, default=0.5, metavar="S", help="the largest share to remove; default: 0.5"
+    )
+    search.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    search.add_argument(
+        "--kv-cache",
+        choices=("int8",),
+        help="judge every recipe with such a cache; default: keys and values as they are",
+    )
+    search.add_argument(
+        "--trials", type=int, default=40, metavar="N", help="recipes judged, earlier runs' included; default: 40"
+    )
+    add_text(search, evaluation_tokens=2048)
+    search.add_argument("--out", type=Path, required=True, metavar="DIR", help="trials that it holds already are kept")
+    add_machine(search)
+
+
+def _report(commands: Commands) -> None:
+    report = commands.add_parser("report", help="a page about a built variant: stages, what went, what it says now")
+    add_model(report)
+    report.add_argument("--variant", type=Path, required=True, metavar="DIR", help="what `build` has written")
+    report.add_argument("--prompt", action="append", metavar="TEXT", help="a question to answer; repeatable")
+    report.add_argument("--answer-tokens", type=int, default=64, metavar="N", help="an answer, at most; default: 64")
+    add_evaluation(report.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file"), required=True)
+    report.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="a file that does not exist yet")
+    add_machine(report)
+
+
+def _tasks(commands: Commands) -> None:
+    tasks = commands.add_parser("tasks", help="answers to multiple-choice questions that compression changed")
+    add_model(tasks)
+    tasks.add_argument(
+        "--variant",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="what `build` has written; repeatable",
+    )
+    tasks.add_argument(
+        "--task",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE.jsonl",
+        help="{'query': ..., 'choices': [...], 'gold': 0} a line; repeatable",
+    )
+    tasks.add_argument("--limit", type=int, metavar="N", help="only the first N questions of each task")
+    tasks.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.json", help="likelihoods; those that it holds are kept"
+    )
+    add_machine(tasks)
+
+
+def _recover(commands: Commands) -> None:
+    recover = commands.add_parser("recover", help="train a pruned checkpoint, stopped early on held-out text")
+    add_model(recover)
+    recover.add_argument("--dense", type=Path, metavar="DIR|FILE.gguf", help="the model that this one was pruned from")
+    add_training(recover)
+    add_out(recover)
+
+
+def _iterate(commands: Commands) -> None:
+    iterate = commands.add_parser("iterate", help="prune a step, train, evaluate, next step; resumable")
+    add_model(iterate)
+    iterate.add_argument("--method", default="obs", help="of pruning, as for compare; default: obs")
+    iterate.add_argument("--sparsity", type=float, required=True, metavar="S", help="the target share of parameters")
+    iterate.add_argument("--prune-steps", type=int, default=4, metavar="N", help="default: 4")
+    iterate.add_argument("--schedule", choices=("linear", "cubic"), default="linear", help="default: linear")
+    iterate.add_argument(
+        "--worst-perplexity-ratio",
+        type=float,
+        default=1.5,
+        metavar="X",
+        help="stop where held-out perplexity is worse than X times the dense model's; default: 1.5",
+    )
+    iterate.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    add_training(iterate)
+    iterate.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a checkpoint folder a step; those it holds are kept"
+    )
+    add_machine(iterate)
+
+
+def _worker(commands: Commands) -> None:
+    worker = commands.add_parser("worker", help="take jobs from the coordinator's queue")
+    worker.add_argument("--nats", required=True, metavar="URL", help="the broker, e.g. nats://127.0.0.1:4222")
+    worker.add_argument("--creds", type=Path, metavar="FILE", help="the builder's credentials file")
+    worker.add_argument("--job-timeout", type=float, default=4 * 3600, metavar="SECONDS", help="default: 4 hours")
+    add_machine(worker)
