@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from espalier_builder.artifact.report import EvaluationText
-from espalier_builder.contracts import Recipe, digest_of_bytes, recipe_digest, validate
+from espalier_builder.contracts import MixedBits, Recipe, digest_of_bytes, recipe_digest, recipe_name, validate
 from espalier_builder.failure import BuilderError
 from espalier_builder.progress import no_progress
 from espalier_builder.search.front import Floor, cost, damage, knee, most_compressed, pareto_front, parse_floor
@@ -48,10 +48,11 @@ def candidate(recipe: Recipe) -> dict[str, Any]:
     """A model whose damage grows with sparsity and falls with bits, by a formula: what is best can be computed."""
     pruning, quantization = recipe.pruning, recipe.quantization
     calibrated = 0.5 if quantization.method == "gptq" else 1.0
+    bits = quantization.bits.average if isinstance(quantization.bits, MixedBits) else quantization.bits
     loss = 4 * pruning.sparsity**2 * (3 if pruning.method == "shortgpt" else 1)
-    loss += (0.04 if quantization.bits == 4 else 0.001) * calibrated * math.log2(quantization.block_size) / 6
+    loss += 0.04 * 40 ** ((4 - bits) / 4) * calibrated * math.log2(quantization.block_size) / 6
     loss *= 0.9 if not quantization.symmetric else 1.0
-    bits = quantization.bits + (32 + (0 if quantization.symmetric else quantization.bits)) / quantization.block_size
+    bits = bits + (32 + (0 if quantization.symmetric else quantization.bits)) / quantization.block_size
     return {
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),
@@ -119,6 +120,28 @@ def test_the_search_comes_within_two_percent_of_the_lightest_level_above_the_flo
     assert cost(found) < cost(swept)
 
 
+def test_mixed_bits_are_swept_once_and_then_refined_a_step_at_a_time() -> None:
+    names = [recipe_name(SPACE.recipe(params)) for params in SPACE.sweep()]
+    assert names[:3] == ["dense-q8b128", "dense-gptq-q6mb128a", "dense-gptq-q4b128a"]
+    assert sum("mb" in name for name in names) == 1
+    mixed = {"method": "cfsp-rel+refit", "sparsity": 0.1, "grid": "gptq6", "block": 64, "zeros": "asymmetric"}
+    assert [recipe_name(SPACE.recipe(params)) for params in SPACE.neighbours(mixed)] == [
+        "cfsp-rel-refit-12.5-gptq-q6mb64a",
+        "cfsp-rel-refit-7.5-gptq-q6mb64a",
+        "cfsp-rel-refit-10-gptq-q7mb64a",
+        "cfsp-rel-refit-10-gptq-q5mb64a",
+        "cfsp-rel-refit-10-gptq-q6mb128a",
+        "cfsp-rel-refit-10-gptq-q6mb32a",
+        "cfsp-rel-refit-15-gptq-q6mb64a",
+        "cfsp-rel-refit-5-gptq-q6mb64a",
+        "cfsp-rel-refit-10-gptq-q6mb64",
+        "dense-gptq-q6mb64a",
+        "shortgpt-10-gptq-q6mb64a",
+    ]
+    everywhere = Space(("shortgpt",), 0.3, 32, "int8")
+    assert {everywhere.recipe(params).kv_cache for params in everywhere.sweep()} == {"int8"}
+
+
 def test_an_interrupted_search_goes_on_without_judging_twice(tmp_path: Path) -> None:
     whole, killed, resumed = CountingJudge(), CountingJudge(dies_after=24), CountingJudge()
     search = Search(SPACE, FLOOR, 36)
@@ -170,10 +193,14 @@ def test_a_tiny_model_is_searched_and_its_front_is_a_sensitivity_report(tmp_path
             evaluation_windows(checkpoint.tokenizer, text, length=32, tokens=200), digest=None, given=True
         ),
     )
-    search = Search(Space(("magnitude",), 0.3, 8), Floor("agreement", 0.5), 12)
+    search = Search(Space(("magnitude",), 0.3, 8, "int8"), Floor("agreement", 0.5), 12)
     found = run_search(search, request, StageCache(tmp_path / "cache"), tmp_path / "out")
     assert found["judged"] == 12
     assert found["best"]["agreement"] >= 0.5
+    trials = json.loads((tmp_path / "out" / TRIALS_FILE).read_text())
+    assert trials["rejected"] == []
+    assert {each["shape"]["kvCache"] for each in trials["candidates"]} == {"int8"}
+    assert any("exceptions" in each["shape"] for each in trials["candidates"])
     front = json.loads((tmp_path / "out" / FRONT_FILE).read_text())
     validate("SensitivityReport", front)
     assert [each["shape"]["weightBytes"] for each in front["candidates"]] == [
@@ -207,6 +234,7 @@ def test_the_queue_asks_for_a_search_and_another_attempt_judges_nothing_twice(
                 "methods": ["magnitude"],
                 "mostSparsity": 0.2,
                 "alignment": 8,
+                "kvCache": "int8",
                 "trials": 6,
             },
             "modelFolder": str(tmp_path / "model"),

@@ -19,6 +19,7 @@ interface SearchOptions {
   methods?: string;
   mostSparsity: number;
   trials: number;
+  kvCache: string;
   recipes?: string;
 }
 
@@ -26,12 +27,21 @@ interface SearchOptions {
 export async function requestSearch(
   client: OperatorClient,
   model: string,
-  { floor, calibration, evaluation, methods = "", mostSparsity, trials }: SearchOptions,
+  { floor, calibration, evaluation, methods = "", mostSparsity, trials, kvCache }: SearchOptions,
 ): Promise<SensitivityReport> {
   const progress = startProgress("search");
   let front: SensitivityReport | undefined;
   const asked = methods.split(",").filter((name) => name !== "");
-  const call = client.searchModel({ model, floor, calibration, evaluation, methods: asked, mostSparsity, trials });
+  const call = client.searchModel({
+    model,
+    floor,
+    calibration,
+    evaluation,
+    methods: asked,
+    mostSparsity,
+    trials,
+    kvCache,
+  });
   try {
     for await (const event of messages(call)) {
       progress.update(event.fraction, event.message);
@@ -70,6 +80,11 @@ export function searchCommand(group: Command): void {
     .option("--methods <names>", "pruning methods to try, e.g. cfsp-rel+refit,obs (default: cfsp-rel+refit,shortgpt)")
     .option("--most-sparsity <share>", "the largest share of parameters to remove", Number, 0.5)
     .option("--trials <count>", "recipes to judge", Number, 40)
+    .option(
+      "--kv-cache <format>",
+      "judge every recipe with such a cache: int8 (default: keys and values as they are)",
+      "",
+    )
     .option("--recipes <file>", "write the recipes as JSON, for a rollout's candidates")
     .addHelpText(
       "after",

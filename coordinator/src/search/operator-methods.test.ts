@@ -15,6 +15,7 @@ const request: SearchModelRequest__Output = {
   methods: [],
   mostSparsity: 0,
   trials: 0,
+  kvCache: "",
 };
 
 async function startSearches(fleet: Awaited<ReturnType<typeof startSmallFleet>>) {
@@ -38,9 +39,11 @@ test("a builder searches once for the same question, and again for another", asy
   const first = await search();
   assert.equal(first.candidates.length, 2);
   assert.deepEqual(await search(), first);
-  await search({ floor: "kl<=0.1", methods: ["obs"], trials: 12 });
+  await search({ floor: "kl<=0.1", methods: ["obs"], trials: 12, kvCache: "int8" });
   const jobs = (await listJobs(fleet.store.db)).flatMap(({ job }) => (job.kind === "search" ? [job] : []));
-  const asked = jobs.map(({ floor, methods, trials, mostSparsity }) => ({ floor, methods, trials, mostSparsity }));
+  const asked = jobs.map(({ floor, methods, trials, mostSparsity, kvCache }) => {
+    return { floor, methods, trials, mostSparsity, kvCache };
+  });
   assert.deepEqual(
     asked.sort((a, b) => b.trials - a.trials),
     [
@@ -49,8 +52,9 @@ test("a builder searches once for the same question, and again for another", asy
         methods: ["cfsp-rel+refit", "shortgpt"],
         trials: 40,
         mostSparsity: 0.5,
+        kvCache: undefined,
       },
-      { floor: { figure: "kl", limit: 0.1 }, methods: ["obs"], trials: 12, mostSparsity: 0.5 },
+      { floor: { figure: "kl", limit: 0.1 }, methods: ["obs"], trials: 12, mostSparsity: 0.5, kvCache: "int8" },
     ],
   );
 });
@@ -58,6 +62,7 @@ test("a builder searches once for the same question, and again for another", asy
 test("a search that can't begin is refused with what to do", async (t) => {
   const search = await startSearches(await startSmallFleet(t, [{ id: "big" }]));
   await assert.rejects(search({ model: "other" }), (error) => hasCode(error, "model.unknown"));
+  await assert.rejects(search({ kvCache: "int4" }), (error) => hasCode(error, "search.kv-cache"));
   await assert.rejects(search({ evaluation: "other" }), (error) => hasCode(error, "dataset.unknown"));
 });
 

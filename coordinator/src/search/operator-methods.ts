@@ -1,5 +1,6 @@
 import { Floor } from "@espalier/shared/contracts/build";
 import { SensitivityReport } from "@espalier/shared/contracts/report";
+import { KvCacheFormat } from "@espalier/shared/contracts/shape";
 import { EspalierError } from "@espalier/shared/errors";
 import type { SearchModelEvent } from "@espalier/shared/generated/espalier/v1/SearchModelEvent";
 import type { SearchModelRequest__Output } from "@espalier/shared/generated/espalier/v1/SearchModelRequest";
@@ -41,6 +42,7 @@ export function searchMethods(parts: {
       mostSparsity: request.mostSparsity || defaults.mostSparsity,
       alignment: defaults.alignment,
       trials: request.trials || defaults.trials,
+      ...parseKvCache(request.kvCache),
     });
     const front = await requestResult(parts, job, SensitivityReport, signal, tell);
     tell({ message: "searched", fraction: 1, front: toDocument("SensitivityReport", front) });
@@ -56,6 +58,17 @@ export function searchMethods(parts: {
       yield* queue;
     },
   };
+}
+
+/** @throws {EspalierError} `search.kv-cache` */
+function parseKvCache(text: string): { kvCache?: KvCacheFormat } {
+  if (text === "") return {};
+  const format = KvCacheFormat.safeParse(text);
+  if (format.success) return { kvCache: format.data };
+  throw new EspalierError("search.kv-cache", `"${text}" is no format of a KV cache`, {
+    fields: { kvCache: text },
+    remedy: "ask for int8, or for none",
+  });
 }
 
 /** @throws {EspalierError} `search.floor` */

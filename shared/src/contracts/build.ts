@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Digest } from "./digest.ts";
 import { Recipe } from "./recipe.ts";
-import { WeightFormat } from "./shape.ts";
+import { KvCacheFormat, WeightFormat } from "./shape.ts";
 
 const common = {
   schemaVersion: z.literal(1),
@@ -47,6 +47,8 @@ export const BuildJob = z.discriminatedUnion("kind", [
     mostSparsity: z.number().min(0.05).max(0.7),
     /** FFN widths are multiples of this. */
     alignment: z.int().min(1).max(1024),
+    /** That of every recipe. */
+    kvCache: KvCacheFormat.optional(),
     /** Recipes judged. */
     trials: z.int().min(1).max(1000),
   }),

@@ -17,6 +17,7 @@ export function formatKey(format: WeightFormat): string {
 
 /** How keys and values may be cached where a device's kernels can; absent: as wide as those kernels keep them. */
 export const KvCacheFormat = z.literal("int8");
+export type KvCacheFormat = z.infer<typeof KvCacheFormat>;
 
 /** What a variant's cost follows from: sizes per layer, formats and bytes, known before it is built. */
 export const VariantShape = z.strictObject({

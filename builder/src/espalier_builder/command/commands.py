@@ -174,7 +174,7 @@ def _search(options: argparse.Namespace) -> dict[str, Any]:
     from espalier_builder.search.space import Space
 
     floor = parse_floor(options.floor)
-    space = Space(options.methods, options.most_sparsity, options.alignment)
+    space = Space(options.methods, options.most_sparsity, options.alignment, options.kv_cache)
     for params in space.sweep():
         space.recipe(params)
     from espalier_builder.jobs import run_search_job

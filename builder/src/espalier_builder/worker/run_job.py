@@ -93,7 +93,7 @@ def _search(
     on_progress: OnProgress,
 ) -> str:
     """Trials are kept beside the stages, so that another attempt goes on where this one is killed."""
-    space = Space(tuple(job["methods"]), job["mostSparsity"], job["alignment"])
+    space = Space(tuple(job["methods"]), job["mostSparsity"], job["alignment"], job.get("kvCache"))
     search = Search(space, Floor(job["floor"]["figure"], job["floor"]["limit"]), job["trials"], job["seed"])
     folder = stages / f"search-{job['jobId'].removeprefix('sha256:')}"
     run_search_job(model, search, text, cache, folder, on_progress)

@@ -9,6 +9,7 @@ export interface SearchModelRequest {
   'methods'?: (string)[];
   'mostSparsity'?: (number | string);
   'trials'?: (number);
+  'kvCache'?: (string);
 }
 
 export interface SearchModelRequest__Output {
@@ -19,4 +20,5 @@ export interface SearchModelRequest__Output {
   'methods': (string)[];
   'mostSparsity': (number);
   'trials': (number);
+  'kvCache': (string);
 }
