@@ -8,7 +8,9 @@ from typing import Any
 
 from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.artifact.write_document import write_document
-from espalier_builder.build import BuildRequest, BuiltVariant, build
+from espalier_builder.building.artifact_writer import BuiltVariant
+from espalier_builder.building.build import build
+from espalier_builder.building.build_log import BuildRequest
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import all_parameters, ffn_widths, heads_of
 from espalier_builder.checkpoint.save import save
