@@ -12,7 +12,7 @@ import torch
 
 from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
-from espalier_builder.contracts import Pruning
+from espalier_builder.contracts import Pruning, digest_of_bytes
 from espalier_builder.failure import BuilderError
 from espalier_builder.progress import no_progress
 from espalier_builder.prune.apply import prune
@@ -127,8 +127,9 @@ def iteration(**changes: object) -> Iteration:
 DOCUMENTS = ["the quick brown fox jumps over the lazy dog and sells sea shells"] * 12
 
 
-def run_iteration(folder: Path, settings: Iteration) -> dict[str, object]:
-    return iterate(tiny_checkpoint(), DOCUMENTS, settings, 32, folder, no_progress)
+def run_iteration(folder: Path, settings: Iteration, model: str = "tiny") -> dict[str, object]:
+    digest = digest_of_bytes(model.encode())
+    return iterate(tiny_checkpoint(), digest, DOCUMENTS, settings, 32, folder, no_progress)
 
 
 def test_steps_approach_the_target_linearly_or_fast_at_first() -> None:
@@ -151,6 +152,9 @@ def test_an_interrupted_iteration_goes_on_and_ends_with_the_same_model(tmp_path:
     assert whole["best"] == "step-3"
     with pytest.raises(BuilderError) as caught:
         run_iteration(tmp_path / "cut", iteration(sparsity=0.2))
+    assert caught.value.code == "ITERATION_DIFFERS"
+    with pytest.raises(BuilderError, match="another model") as caught:
+        run_iteration(tmp_path / "cut", iteration(), model="other")
     assert caught.value.code == "ITERATION_DIFFERS"
 
 

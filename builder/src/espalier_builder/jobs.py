@@ -252,7 +252,8 @@ def run_iterate(
 ) -> dict[str, Any]:
     """Fills the folder `out` with the steps that it lacks. Raises BuilderError."""
     checkpoint = _load(model, cache, on_progress)
-    return iterate(checkpoint, read_documents(text, "calibration"), settings, row_length, out, on_progress)
+    documents = read_documents(text, "calibration")
+    return iterate(checkpoint, model.digest, documents, settings, row_length, out, on_progress)
 
 
 def _load(model: Model, cache: StageCache, on_progress: OnProgress) -> Checkpoint:

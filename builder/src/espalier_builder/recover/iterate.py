@@ -59,21 +59,23 @@ def step_sparsity(settings: Iteration, step: int) -> float:
 
 def iterate(
     dense: Checkpoint,
+    model_digest: str,
     documents: list[str],
     settings: Iteration,
     row_length: int,
     folder: Path,
     on_progress: OnProgress,
 ) -> dict[str, Any]:
-    """Fills `folder` with a checkpoint folder a step and returns their records.
+    """Fills `folder` with a checkpoint folder a step and returns their records. `model_digest` names what `dense` was
+    read from.
 
     Recovery is as `settings.training` says, with `dense` as the teacher where it distils.
 
-    Raises BuilderError `ITERATION_DIFFERS` where `folder` holds steps of other settings, and what pruning and training
-    raise.
+    Raises BuilderError `ITERATION_DIFFERS` where `folder` holds steps of another model, text or settings, and what
+    pruning and training raise.
     """
     training, held_out = split_rows(dense, documents, settings.training, row_length)
-    asked = digest_of_json([repr(settings), digest_of_rows(training), digest_of_rows(held_out)])
+    asked = digest_of_json([model_digest, repr(settings), digest_of_rows(training), digest_of_rows(held_out)])
     floor = held_out_loss(dense.model, held_out)
     current, records = dense, list[dict[str, Any]]()
     for step in range(1, settings.steps + 1):
@@ -87,7 +89,9 @@ def iterate(
                 (work / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf8")
         record = read_json(out / RECORD)
         if record["asked"] != asked:
-            raise BuilderError("ITERATION_DIFFERS", f"{out} was made by other settings", "name another folder")
+            raise BuilderError(
+                "ITERATION_DIFFERS", f"{out} is of another model, text or settings", "name another folder"
+            )
         records.append(record)
         if record["perplexityRatio"] > settings.worst_ratio:
             break
