@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from espalier_builder.cli import run
-from espalier_builder.command.commands import parse_format
+from espalier_builder.command.inputs import parse_format
 from espalier_builder.failure import BuilderError
 from espalier_builder.quantize.weight_format import FP32, WeightFormat
 from random_decoder import save_checkpoint
