@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ def candidate(recipe: Recipe) -> dict[str, Any]:
     """A model whose damage grows with sparsity and falls with bits, by a formula: what is best can be computed."""
     pruning, quantization = recipe.pruning, recipe.quantization
     calibrated = 0.5 if quantization.method == "gptq" else 1.0
-    bits = quantization.bits.average if isinstance(quantization.bits, MixedBits) else quantization.bits
+    bits: float = quantization.bits.average if isinstance(quantization.bits, MixedBits) else quantization.bits
     loss = 4 * pruning.sparsity**2 * (3 if pruning.method == "shortgpt" else 1)
     loss += 0.04 * 40 ** ((4 - bits) / 4) * calibrated * math.log2(quantization.block_size) / 6
     loss *= 0.9 if not quantization.symmetric else 1.0
-    bits = bits + (32 + (0 if quantization.symmetric else quantization.bits)) / quantization.block_size
+    bits += (32 + (0 if quantization.symmetric else bits)) / quantization.block_size
     return {
         "recipe": recipe.to_json(),
         "recipeDigest": recipe_digest(recipe),
@@ -207,6 +208,9 @@ def test_a_tiny_model_is_searched_and_its_front_is_a_sensitivity_report(tmp_path
         each["weightBytes"] for each in found["front"]
     ]
     assert ET.parse(tmp_path / "out" / PLOT_FILE).getroot().tag.endswith("svg")  # noqa: S314 (our own file)
+    with pytest.raises(BuilderError, match="another calibration") as caught:
+        run_search(search, replace(request, rows=request.rows[:-1]), StageCache(tmp_path / "cache"), tmp_path / "out")
+    assert caught.value.code == "SEARCH_DIFFERS"
     strict = Search(search.space, Floor("kl", -1.0), 12)
     with pytest.raises(BuilderError, match="kl<=-1") as caught:
         run_search(strict, request, StageCache(tmp_path / "cache"), tmp_path / "out")

@@ -23,8 +23,11 @@ from espalier_builder.search.plot import plot_front
 from espalier_builder.search.space import DENSE, LEAST_SPARSITY, STEP, Params, Space
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.dense_stages import digest_of_rows
 
 TRIALS_FILE, FRONT_FILE, PLOT_FILE = "trials.json", "front.json", "front.svg"
+# What trials follow from beside the model and the text that they are judged on, which they name themselves.
+CALIBRATION_FILE = "calibration.json"
 # Judged together: the dense model is evaluated once a batch.
 BATCH = 6
 _SUGGESTIONS = 40
@@ -48,8 +51,8 @@ def run_search(
     """Fills `folder` with `trials.json`, `front.json` (a `SensitivityReport` of the front, whose recipes
     serve as a rollout's `candidates`) and `front.svg`; returns what was found. `request.candidates` is not read.
 
-    Raises BuilderError `SEARCH_DIFFERS` where the folder holds another model's or text's trials, `FLOOR_UNREACHED`,
-    `EXTRA_MISSING`.
+    Raises BuilderError `SEARCH_DIFFERS` where the folder holds trials of another model, text or calibration,
+    `FLOOR_UNREACHED`, `EXTRA_MISSING`.
     """
     if importlib.util.find_spec("optuna") is None:
         raise BuilderError("EXTRA_MISSING", "optuna is not installed", "pip install 'espalier-builder[search]'")
@@ -57,6 +60,7 @@ def run_search(
     def judge(recipes: tuple[Recipe, ...]) -> dict[str, Any]:
         return run_sensitivity(replace(request, candidates=recipes), cache)
 
+    _require_same_calibration(request, folder)
     report = search_levels(search, judge, folder, progress)
     best = most_compressed(report["candidates"], search.floor)
     front = pareto_front(report["candidates"])
@@ -175,6 +179,20 @@ def _points(space: Space) -> list[Params]:
 
 def _judged(report: dict[str, Any]) -> int:
     return len(report.get("candidates", [])) + len(report.get("rejected", []))
+
+
+def _require_same_calibration(request: SensitivityRequest, folder: Path) -> None:
+    """Raises BuilderError `SEARCH_DIFFERS` where the trials in `folder` learned from other rows or by another seed."""
+    file, calibration = folder / CALIBRATION_FILE, {"rows": digest_of_rows(request.rows), "seed": request.seed}
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(calibration) + "\n", encoding="utf8")
+    elif file.read_text(encoding="utf8") != json.dumps(calibration) + "\n":
+        raise BuilderError(
+            "SEARCH_DIFFERS",
+            f"{folder} holds trials with another calibration",
+            "name another folder, or remove this one",
+        )
 
 
 def _joined(report: dict[str, Any], more: dict[str, Any], folder: Path) -> dict[str, Any]:
