@@ -22,7 +22,7 @@ INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
-.PHONY: bench-recovery bench-flips bench-barber bench-kv-cache
+.PHONY: bench-recovery bench-flips bench-barber bench-kv-cache bench-search
 .PHONY: bench-inference bench-planning bench-prediction measure-prediction
 
 help: ## list the targets
@@ -95,6 +95,10 @@ bench-flips: setup ## answers that compression changes (DATA=..., SMOLLM2=...), 
 bench-kv-cache: setup ## how far an int8 KV cache moves the output (DATA=..., SMOLLM2=...), recorded in docs/measurements/kv-cache.md
 	@cd builder && $(PYTHON_ENV)/python bench/kv_cache.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) \
 	  --work $(CURDIR)/.espalier/quantizers --out $(CURDIR)/docs/measurements
+
+bench-search: setup ## the level search (DATA=..., SMOLLM2=..., TRIALS=28: recipes judged), recorded in docs/measurements/search.md
+	@cd builder && $(PYTHON_ENV)/python bench/search.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) $(if $(TRIALS),--trials $(TRIALS)) \
+	  --work $(CURDIR)/.espalier/search --out $(CURDIR)/docs/measurements
 
 bench-minillm: setup ## estimated gradients against true ones (DATA=..., SMOLLM2=...), recorded in docs/measurements/minillm.md
 	@cd builder && $(PYTHON_ENV)/python bench/minillm.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
