@@ -38,7 +38,9 @@ def parse_method(name: str, sparsity: float, alignment: int) -> Pruning:
     if suffix in (REFIT, REFIT_ONE_PASS) and (reason := _no_refit(base, suffix)) is not None:
         raise BuilderError("METHOD_REFITS_NOT", f"{name!r}: {reason}", f"use {base}")
     if name not in NAMES:
-        raise BuilderError("METHOD_UNKNOWN", f"{name!r} is no pruning method", f"use {', '.join(NAMES)}")
+        bases = ", ".join(name for name in NAMES if "+" not in name)
+        remedy = f"use {bases}; {REFIT} or {REFIT_ONE_PASS} may follow where neurons go, {' or '.join(PATTERNS)} a mask"
+        raise BuilderError("METHOD_UNKNOWN", f"{name!r} is no pruning method", remedy)
     method = cast(PruningMethod, base)
     if method in MASK_METHODS:
         return Pruning(method, sparsity, pattern=cast(MaskPattern, option or "free"))

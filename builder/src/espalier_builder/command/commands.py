@@ -6,7 +6,14 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from espalier_builder.command.inputs import named_model, named_text, parse_format, read_json, require_free
+from espalier_builder.command.inputs import (
+    named_model,
+    named_text,
+    parse_format,
+    read_json,
+    require_free,
+    require_methods,
+)
 from espalier_builder.command.progress_bar import progress_bar
 from espalier_builder.contracts import Recipe, recipe_name
 from espalier_builder.failure import BuilderError, memory_failure
@@ -108,6 +115,7 @@ def _prune(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _compare(options: argparse.Namespace) -> dict[str, Any]:
+    require_methods(*options.methods)
     from espalier_builder.jobs import ComparisonSettings, run_compare
     from espalier_builder.stages.cache import StageCache
 
@@ -130,6 +138,7 @@ def _recover(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _iterate(options: argparse.Namespace) -> dict[str, Any]:
+    require_methods(options.method)
     from espalier_builder.jobs import run_iterate
     from espalier_builder.recover.iterate import Iteration
     from espalier_builder.stages.cache import StageCache
@@ -173,9 +182,8 @@ def _search(options: argparse.Namespace) -> dict[str, Any]:
     from espalier_builder.search.space import Space
 
     floor = parse_floor(options.floor)
+    require_methods(*options.methods)
     space = Space(options.methods, options.most_sparsity, options.alignment, options.kv_cache)
-    for params in space.sweep():
-        space.recipe(params)
     from espalier_builder.jobs import run_search_job
     from espalier_builder.search.search import Search
     from espalier_builder.stages.cache import StageCache

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from espalier_builder.artifact.file_tree import file_tree
 from espalier_builder.contracts import digest_of_json
 from espalier_builder.failure import BuilderError
+from espalier_builder.method_name import parse_method
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: after the options were found to make sense.
     from espalier_builder.jobs import Model
@@ -65,6 +66,12 @@ def named_text(options: argparse.Namespace) -> TextSettings:
         sequence_length=options.sequence_length,
         seed=options.seed,
     )
+
+
+def require_methods(*names: str) -> None:
+    """Raises BuilderError `METHOD_UNKNOWN`, `METHOD_REFITS_NOT`."""
+    for name in names:
+        parse_method(name, sparsity=0.1, alignment=32)
 
 
 def read_json(path: Path) -> Any:
