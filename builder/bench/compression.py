@@ -31,7 +31,7 @@ WIDTH = (
     ONE_PASS,
     *(name + refit for name in ("cfsp", "cfsp-rel", "flap", "magnitude", "random") for refit in ("", REFIT)),
 )
-DEPTH = ("shortgpt", "shortgpt" + REFIT, "angular", "angular" + REFIT, "tail")
+DEPTH = tuple(name + refit for name in ("shortgpt", "angular", "tail") for refit in ("", REFIT))
 ESTIMATED = ("minillm", "minillm+refit", "minillm-gate", "minillm-gate+refit")
 MASKS = ("sparsegpt", "wanda", "mask-magnitude", "barber-sparsegpt", "barber-wanda", "barber-magnitude")
 

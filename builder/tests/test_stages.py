@@ -66,11 +66,7 @@ def test_a_stage_killed_midway_is_made_again(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from espalier_builder.stages import pruning_stages
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.fitting_batches import in_batches_that_fit
-from espalier_builder.stages.dense_stages import DenseModel
-from espalier_builder.stages.model_stages import ModelStages
 
 def make(folder):
     (folder / "result").write_text("half")

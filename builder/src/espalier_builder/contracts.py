@@ -91,7 +91,7 @@ class Pruning:
     """`sparsity` is the share of all non-embedding parameters removed, whatever the method.
 
     `alignment` (FFN widths are multiples of it) means nothing where whole layers go. `refit` is closed-form recovery:
-    `obs` refits always, `tail` and masks never, `shortgpt` and `angular` not in one pass. `pattern` belongs to masks:
+    `obs` refits always, masks never, and where whole layers go there is no one-pass form. `pattern` belongs to masks:
     zeros anywhere, or N of every M consecutive inputs of an output; there `sparsity` is also the share of each matrix
     (of all together for `mask-magnitude-global`).
     """

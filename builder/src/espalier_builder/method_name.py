@@ -22,8 +22,7 @@ PATTERNS = ("+2:4", "+4:8")
 NAMES: tuple[str, ...] = (
     *(name + suffix for name in WIDTH_METHODS for suffix in _REFITS),
     "obs",
-    *DEPTH_METHODS,
-    *(name + REFIT for name in DEPTH_METHODS if name != "tail"),
+    *(name + suffix for name in DEPTH_METHODS for suffix in ("", REFIT)),
     *(name + suffix for name in MASK_METHODS for suffix in ("", *PATTERNS)),
 )
 
@@ -53,8 +52,6 @@ def _no_refit(method: str, refit: str) -> str | None:
         return "obs refits always, while it chooses"
     if method in MASK_METHODS:
         return "a mask removes no input"
-    if method == "tail":
-        return "no layer follows the last ones that could make good what they gave"
     if method in DEPTH_METHODS and refit == REFIT_ONE_PASS:
         return "seen by itself, no layer that stays has lost anything"
     return None

@@ -77,7 +77,7 @@ export function searchCommand(group: Command): void {
     .requiredOption("--floor <text>", "agreement>=0.9, kl<=0.1, perplexity<=30 or bitsPerByte<=1.1")
     .option("--calibration <dataset>", "text that methods learn from (default: the model writes its own)", "")
     .option("--evaluation <dataset>", "text to judge by (default: the model writes its own)", "")
-    .option("--methods <names>", "pruning methods to try, e.g. cfsp-rel+refit,obs (default: cfsp-rel+refit,shortgpt)")
+    .option("--methods <names>", "pruning methods to try, e.g. obs (default: cfsp-rel+refit,shortgpt+refit)")
     .option("--most-sparsity <share>", "the largest share of parameters to remove", Number, 0.5)
     .option("--trials <count>", "recipes to judge", Number, 40)
     .option(

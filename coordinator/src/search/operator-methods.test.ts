@@ -49,7 +49,7 @@ test("a builder searches once for the same question, and again for another", asy
     [
       {
         floor: { figure: "agreement", limit: 0.8 },
-        methods: ["cfsp-rel+refit", "shortgpt"],
+        methods: ["cfsp-rel+refit", "shortgpt+refit"],
         trials: 40,
         mostSparsity: 0.5,
         kvCache: undefined,

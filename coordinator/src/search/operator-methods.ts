@@ -16,7 +16,7 @@ import { requireTree } from "../store/trees.ts";
 
 /** As a sensitivity job: a recipe is judged in seconds. */
 const text = { calibrationTokens: 16_384, evaluationTokens: 2048, sequenceLength: 512, seed: 0 };
-const defaults = { methods: ["cfsp-rel+refit", "shortgpt"], mostSparsity: 0.5, alignment: 32, trials: 40 };
+const defaults = { methods: ["cfsp-rel+refit", "shortgpt+refit"], mostSparsity: 0.5, alignment: 32, trials: 40 };
 
 /** Has a builder search the most compressed recipe above a floor. The same search asked twice is made once. */
 export function searchMethods(parts: {

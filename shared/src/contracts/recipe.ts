@@ -42,14 +42,12 @@ export const Pruning = z.discriminatedUnion("method", [
     sparsity: z.number().min(0.01).max(0.9),
     pattern: z.enum(["free", "2:4", "4:8"]),
   }),
-  /** Whole layers: the last ones. */
-  z.strictObject({ method: z.literal("tail"), sparsity: z.number().min(0.01).max(0.7) }),
   /**
-   * Whole layers: those of least block influence, or the block that turns the last token least. With `refit` the layers
-   * that stay are solved again for the dense model's stream, layer after layer.
+   * Whole layers: the last ones, those of least block influence, or the block that turns the last token least. With
+   * `refit` the layers that stay are solved again for the dense model's stream, layer after layer.
    */
   z.strictObject({
-    method: z.enum(["shortgpt", "angular"]),
+    method: z.enum(["tail", "shortgpt", "angular"]),
     sparsity: z.number().min(0.01).max(0.7),
     refit: z.literal(true).optional(),
   }),

@@ -80,7 +80,7 @@ class LevelMaker:
         if pruning.method == "none":
             return Pruned(self._dense, 0.0)
         tell = self._log.begin("prune", f"pruning by {pruning.method}")
-        if pruning.method == "tail":
+        if pruning.method == "tail" and not pruning.refit:
             calibration = _NO_CALIBRATION
         else:
             calibration = self._stages.calibration(self._calibration_rows, self._request.text.seed)
@@ -132,7 +132,7 @@ class LevelMaker:
         self._log.rows.append(ReportRow("quantized", quality, spec.parameters, lay_out(spec, formats).total_bytes))
 
 
-# Dropping the last layers asks nothing of any text.
+# Dropping the last layers alone asks nothing of any text.
 _NO_CALIBRATION = Calibration(
     rows=torch.empty((0, 0), dtype=torch.long),
     statistics=Statistics(ffn=(), attention=(), angles=(), influences=(), last_states=torch.empty(0), rows=0, tokens=0),

@@ -27,7 +27,7 @@ examples:
   espalier-builder sensitivity --model ./SmolLM2 --candidates recipes.json --out ./sensitivity
   espalier-builder kit --model ./SmolLM2 --format q8b128 --format q4b32a --out ./kit
   espalier-builder prune --model ./SmolLM2 --recipe pruned.json --calibration train.jsonl --out ./pruned
-  espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt --sparsity 0.15,0.3 \\
+  espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt+refit --sparsity 0.15,0.3 \\
     --calibration train.jsonl --eval valid.jsonl --out comparison.json
   espalier-builder report --model ./SmolLM2 --variant ./q8 --eval valid.jsonl --out q8.html
   espalier-builder tasks --model ./SmolLM2 --variant ./q8 --variant ./q4 --task arc_easy.jsonl --out answers.json
@@ -43,8 +43,7 @@ a recipe is JSON: what to prune and how to store the weights, e.g.
 pruning methods: none; FFN width: random, magnitude, cfsp, cfsp-rel, minillm, minillm-gate, obs; width and heads: flap;
 whole layers: tail, shortgpt, angular;
 "refit" solves again what lost inputs: true layer after layer, "one-pass" each layer by itself (cheaper from the second
-recipe on, and worse), false not at all; beside shortgpt and angular it is true or absent, tail and masks have none,
-obs refits always;
+recipe on, and worse), false not at all; where whole layers go it is true or absent; masks have none, obs refits always;
 masks, with "sparsity" and "pattern" (free, 2:4, 4:8): mask-magnitude, mask-magnitude-global, wanda, sparsegpt,
 barber-magnitude, barber-wanda, barber-sparsegpt;
 quantization methods: none (fp32); rounding: rtn; on calibration text: gptq, awq, awq-gptq, smoothquant; trained: qat.
@@ -127,7 +126,7 @@ def _compare(commands: Commands) -> None:
         type=lambda text: tuple(text.split(",")),
         required=True,
         metavar="A,B",
-        help="e.g. cfsp-rel+refit,shortgpt,wanda+2:4; random and magnitude are always there",
+        help="e.g. cfsp-rel+refit,shortgpt+refit,wanda+2:4; random and magnitude are always there",
     )
     compare.add_argument(
         "--sparsity",
@@ -156,9 +155,9 @@ def _search(commands: Commands) -> None:
     search.add_argument(
         "--methods",
         type=lambda text: tuple(text.split(",")),
-        default=("cfsp-rel+refit", "shortgpt"),
+        default=("cfsp-rel+refit", "shortgpt+refit"),
         metavar="A,B",
-        help="of pruning, as for compare; default: cfsp-rel+refit,shortgpt",
+        help="of pruning, as for compare; default: cfsp-rel+refit,shortgpt+refit",
     )
     search.add_argument(
         "--most-sparsity", type=sparsity, default=0.5, metavar="S", help="the largest share to remove; default: 0.5"

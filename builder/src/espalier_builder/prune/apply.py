@@ -51,7 +51,7 @@ def _flap(model: DecoderModel, pruning: Pruning, calibration: Calibration, progr
 
 
 def _refitted(model: DecoderModel, cut: Cut, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
-    """As `pruning` asks. Layers that are gone are made good by those after them, which then aim at the dense stream."""
+    """As `pruning` asks. Where whole layers are gone the others aim at the dense model's stream."""
     if pruning.refit == "one-pass":
         grams = calibration.grams or dense_grams(model, calibration.rows, bf16=bf16_is_fast())
         return refit_one_pass(model, cut, grams, progress=progress)

@@ -7,14 +7,14 @@ of the linear layer (FFN neurons, or channels of attention heads); X `[T, F]` it
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from espalier_builder.checkpoint.decoder import heads_of
-from espalier_builder.checkpoint.family import DecoderModel, ffn_inputs
+from espalier_builder.checkpoint.family import DecoderLayer, DecoderModel, ffn_inputs
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.cut import Cut, channels
 from espalier_builder.prune.decoder import Block, HiddenStates
@@ -103,7 +103,8 @@ def refit(
 ) -> Cut:
     """`cut` with o_proj and down_proj solved again over calibration `rows` `[N, T]` where they lost inputs.
 
-    With a correction all of them are, and those that read the stream; the dense model runs beside the pruned one.
+    With a correction all of them are, and those that read the stream; the dense model runs beside the pruned one. The
+    layer before layers that are gone then aims at the stream behind them, and those after make good what it misses.
 
     Sequential, first layer first: statistics and target come from the stream that the pruned and refitted layers before
     produce. With `widths` layer i's FFN neurons are chosen on the way, by `eliminate`, instead of taken from `cut`.
@@ -111,23 +112,23 @@ def refit(
     fp32 matrices. Raises BuilderError `REFIT_SINGULAR`.
     """
     streams = _Streams(HiddenStates(dense, rows, bf16=bf16), HiddenStates(dense, rows, bf16=bf16))
-    tensors, neurons = dict(cut.tensors), list(cut.neurons)
-    at = 0
-    for source, layer in enumerate(dense.model.layers):
-        stays = source in cut.layers
-        corrects = settings.correction > 0
-        solved = copy.deepcopy(layer) if corrects and stays else layer
+    tensors, neurons, layers = dict(cut.tensors), list(cut.neurons), dense.model.layers
+    corrects = settings.correction > 0
+    ends = (*cut.layers[1:], len(layers))
+    streams.skip(layers[: cut.layers[0]])
+    for at, (source, end) in enumerate(zip(cut.layers, ends, strict=True)):
+        layer = layers[source]
+        solved = copy.deepcopy(layer) if corrects else layer
         names = {module: name for name, module in solved.named_modules()}
         for reference, block in zip(streams.dense.blocks(layer), streams.pruned.blocks(solved), strict=True):
             attention = block.linear is solved.self_attn.o_proj
             norm = solved.input_layernorm if attention else solved.post_attention_layernorm
             heads = solved.self_attn
             readers = [heads.q_proj, heads.k_proj, heads.v_proj] if attention else ffn_inputs(solved.mlp)
-            changed = corrects and stays and streams.reads(norm, readers, settings.ridge)
+            changed = corrects and streams.reads(norm, readers, settings.ridge)
             if corrects:
                 streams.dense.go_through(reference)
-            if not stays:
-                continue
+                streams.skip(() if attention else layers[source + 1 : end])
             groups = heads_of(dense)[source][1]
             if attention:
                 kept: Tensor | int = channels(cut.groups[at], block.linear.in_features // groups)
@@ -141,8 +142,7 @@ def refit(
             for reader in readers if changed else ():
                 rows_kept = channels(cut.groups[at], reader.out_features // groups) if attention else inputs
                 tensors[f"model.layers.{at}.{names[reader]}.weight"] = reader.weight[rows_kept]
-        at += stays
-        progress((source + 1) / len(dense.model.layers))
+        progress((at + 1) / len(cut.layers))
     return replace(cut, neurons=tuple(neurons), tensors=tensors)
 
 
@@ -152,6 +152,12 @@ class _Streams:
 
     dense: HiddenStates
     pruned: HiddenStates
+
+    def skip(self, gone: Iterable[DecoderLayer]) -> None:
+        """Takes the dense model's stream through layers that the pruned one lacks."""
+        for layer in gone:
+            for block in self.dense.blocks(layer):
+                self.dense.go_through(block)
 
     def reads(self, norm: nn.Module, readers: list[nn.Linear], ridge: float) -> bool:
         """Changes the `readers` of the normalised stream so that they give on the pruned one what they give on the

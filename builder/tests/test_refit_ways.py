@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import MASK_METHODS, Pruning, Recipe, digest_of_bytes
+from espalier_builder.contracts import DEPTH_METHODS, MASK_METHODS, Pruning, Recipe, digest_of_bytes
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import WIDTH_METHODS, parse_method
 from espalier_builder.prune.apply import choose_cut, prune
@@ -18,7 +18,7 @@ from espalier_builder.prune.cut import Cut, apply_cut, whole
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.one_pass import SavedGrams, dense_grams, refit_one_pass, save_grams
-from espalier_builder.recover.refit import refit
+from espalier_builder.recover.refit import Refit, refit
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.dense_stages import DenseModel
 from espalier_builder.stages.model_stages import ModelStages
@@ -98,7 +98,10 @@ def test_one_pass_over_the_calibration_rows_serves_every_method_and_sparsity(tmp
 
 @pytest.mark.parametrize(
     ("method", "way"),
-    [*itertools.product(WIDTH_METHODS, ("+refit", "+refit-one-pass")), ("shortgpt", "+refit"), ("angular", "+refit")],
+    [
+        *itertools.product(WIDTH_METHODS, ("+refit", "+refit-one-pass")),
+        *((method, "+refit") for method in DEPTH_METHODS),
+    ],
 )
 def test_every_method_that_leaves_something_to_make_good_is_refitted(method: str, way: str) -> None:
     dense, rows = tiny_model(layers=4), random_rows(16)
@@ -113,7 +116,6 @@ def test_every_method_that_leaves_something_to_make_good_is_refitted(method: str
 
 UNREFITTED = {
     "obs": "refits always",
-    "tail": "no layer follows",
     **dict.fromkeys(MASK_METHODS, "removes no input"),
 }
 
@@ -122,8 +124,7 @@ UNREFITTED = {
     ("name", "reason"),
     [
         *((method + way, reason) for method, reason in UNREFITTED.items() for way in ("+refit", "+refit-one-pass")),
-        ("shortgpt+refit-one-pass", "seen by itself"),
-        ("angular+refit-one-pass", "seen by itself"),
+        *((f"{method}+refit-one-pass", "seen by itself") for method in DEPTH_METHODS),
     ],
 )
 def test_a_method_that_leaves_nothing_to_make_good_says_why(name: str, reason: str) -> None:
@@ -135,3 +136,20 @@ def test_a_method_that_leaves_nothing_to_make_good_says_why(name: str, reason: s
     with pytest.raises(BuilderError, match="refit") as caught:
         Recipe.from_json({"schemaVersion": 1, "pruning": pruning, "quantization": {"method": "none"}})
     assert caught.value.code == "CONTRACT_VIOLATED"
+
+
+def test_the_layer_before_a_gap_aims_behind_it() -> None:
+    """Its down_proj is the ridge regression of what lacks of the dense stream behind the gap, tokens weighted."""
+    dense, rows = tiny_model(layers=4), random_rows(64)
+    cut = replace(whole(dense), layers=(0, 3), neurons=(torch.arange(48),) * 2, groups=(torch.arange(2),) * 2)
+    found = refit(dense, cut, rows, settings=Refit(correction=1.0)).tensors
+    states = dense.model(rows, output_hidden_states=True).hidden_states
+    x, weight = inputs_of(dense, rows, "mlp.down_proj")[0], dense.model.layers[0].mlp.down_proj.weight.double()
+    reached, wanted = (states[at].flatten(0, 1).double() for at in (1, 3))
+    squares = reached.square().sum(1, keepdim=True)
+    trust = (squares.median() / squares).clamp(max=1)
+    gram = x.T @ (trust * x)
+    share, energy = 10 * 48 / rows.numel(), gram.diagonal()
+    ridge = torch.diag(share * energy + 1e-4 * (1 + share) * energy.mean())
+    expected = weight + torch.linalg.solve(gram + ridge, x.T @ (trust * (wanted - reached))).T
+    assert torch.allclose(found["model.layers.0.mlp.down_proj.weight"].double(), expected, atol=1e-3)
