@@ -16,7 +16,14 @@ from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
 from espalier_builder.prune.apply import Pruned, prune
 from espalier_builder.prune.decoder import HiddenStates
-from espalier_builder.prune.mask.barber import block_gradients, swap
+from espalier_builder.prune.mask.barber import (
+    BarberSettings,
+    barber_layer,
+    block_error,
+    block_gradients,
+    rebuild_in_groups,
+    swap,
+)
 from espalier_builder.prune.mask.pattern import Pattern
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
 from espalier_builder.prune.neurons import Calibration
@@ -138,6 +145,85 @@ def test_sparsegpt_is_optimal_brain_surgeon_column_by_column() -> None:
     assert torch.allclose(result.double(), expected.masked_fill(gone, 0), atol=1e-3)
 
 
+def test_sparsegpt_reconstructs_what_a_given_mask_leaves() -> None:
+    chance = torch.Generator().manual_seed(0)
+    weight = torch.randn(6, 40, generator=chance)
+    inputs = torch.randn(200, 40, generator=chance) @ torch.randn(40, 40, generator=chance)
+    gram = inputs.T @ inputs
+    chosen = sparsegpt(weight, gram, Pattern(0.5))
+    assert torch.equal(sparsegpt(weight, gram, chosen == 0), chosen)
+    # The last columns can't be made good by any later one; the only column to go is, exactly, by all after it.
+    gone = torch.zeros(6, 40, dtype=torch.bool)
+    gone[:, 0] = True
+    hessian = gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(40, dtype=torch.float64)
+    moved = weight[:, 1:].double() + weight[:, :1].double() @ hessian[:1, 1:] @ hessian[1:, 1:].inverse()
+    assert torch.allclose(sparsegpt(weight, gram, gone)[:, 1:].double(), moved, atol=1e-3)
+
+
+def test_in_groups_the_best_of_a_row_come_back_and_the_worst_of_their_groups_go() -> None:
+    chance = torch.Generator().manual_seed(0)
+    scores = torch.rand(6, 32, generator=chance)
+    kept = ~Pattern(0.5, 4).of_row(torch.rand(6, 32, generator=chance))
+    rebuilt = rebuild_in_groups(kept, scores, 0.5, 4)
+    for row in range(6):
+        pruned = sorted((float(scores[row, c]) for c in range(32) if not kept[row, c]), reverse=True)
+        staying = sorted(float(scores[row, c]) for c in range(32) if kept[row, c])
+        count = math.floor(0.5 * sum(a > b for a, b in zip(pruned, staying, strict=True)))
+        expected = kept[row].clone()
+        for start in range(0, 32, 4):
+            group = range(start, start + 4)
+            back = [c for c in group if not kept[row, c] and float(scores[row, c]) in pruned[:count]]
+            for c in sorted((c for c in group if kept[row, c]), key=lambda c: float(scores[row, c]))[: len(back)]:
+                expected[c] = False
+            expected[back] = True
+        assert torch.equal(rebuilt[row], expected)
+    assert not torch.equal(rebuilt, kept)
+
+
+def test_barber_scores_by_the_weights_that_would_stand() -> None:
+    dense, rows = tiny_model(), random_rows()
+    start = masked("sparsegpt", 0.5, dense).model.model.layers[0]
+    settings = BarberSettings("layer", 0.1)
+    layer, stream = copy.deepcopy(start), HiddenStates(dense, rows, bf16=False)
+    guide, attention = dense.model.layers[0], copy.deepcopy(start)
+    barber_layer(stream, guide, layer, settings, Pattern(0.5))
+    attention.self_attn = layer.self_attn
+    stream = HiddenStates(dense, rows, bf16=False)
+    stream.go_through(stream.attention_block(attention))
+    named = {"gate_proj": guide.mlp.gate_proj, "up_proj": guide.mlp.up_proj, "down_proj": guide.mlp.down_proj}
+    gradients, _ = block_gradients(stream, stream.ffn_block(guide), stream.ffn_block(start), list(named.values()))
+    for (name, teacher), gradient in zip(named.items(), gradients, strict=True):
+        before, after = start.mlp.get_submodule(name).weight, layer.mlp.get_submodule(name).weight
+        standing = torch.where(before != 0, before, teacher.weight)
+        score = (standing.abs() * gradient).flatten()
+        out = sorted((i for i in range(score.numel()) if before.flatten()[i] == 0), key=lambda i: -float(score[i]))
+        stay = sorted((i for i in range(score.numel()) if before.flatten()[i] != 0), key=lambda i: float(score[i]))
+        count = math.floor(0.1 * sum(bool(score[a] > score[b]) for a, b in zip(out, stay, strict=False)))
+        expected = before.flatten().clone()
+        expected[stay[:count]] = 0
+        expected[out[:count]] = teacher.weight.flatten()[out[:count]]
+        assert count > 0
+        assert torch.equal(after.flatten(), expected)
+
+
+@pytest.mark.parametrize("solve_again", (False, True))
+def test_no_block_ends_farther_from_the_dense_one_than_its_start(solve_again: bool) -> None:
+    dense, rows = tiny_model(), random_rows()
+    stays = []
+    for start, granularity, threshold in itertools.product(("wanda", "sparsegpt"), ("row", "block"), (0.1, 1.0)):
+        before = masked(start, 0.5, dense).model.model.layers[0]
+        after, stream = copy.deepcopy(before), HiddenStates(dense, rows, bf16=False)
+        settings = BarberSettings(granularity, threshold, solve_again)
+        barber_layer(stream, dense.model.layers[0], after, settings, Pattern(0.5))
+        stream = HiddenStates(dense, rows, bf16=False)
+        guide = stream.attention_block(dense.model.layers[0])
+        errors = [block_error(stream, guide, stream.attention_block(layer)) for layer in (before, after)]
+        assert errors[1] <= errors[0]
+        stays.append(torch.equal(before.self_attn.o_proj.weight, after.self_attn.o_proj.weight))
+    assert True in stays
+    assert False in stays
+
+
 def test_swapping_exchanges_the_best_pruned_for_the_worst_kept() -> None:
     scores = torch.tensor([[9.0, 1.0, 8.0, 2.0, 7.0, 3.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
     kept = torch.tensor([[False, True, False, True, False, True], [False, False, False, True, True, True]])
@@ -146,7 +232,6 @@ def test_swapping_exchanges_the_best_pruned_for_the_worst_kept() -> None:
     assert swap(kept, scores, 1.0)[0].tolist() == [True, False, True, False, True, False]
     assert torch.equal(swap(kept, scores, 1.0)[1], kept[1])
     assert torch.equal(swap(kept, scores, 0.3), kept)
-    assert swap(kept, scores, 0.3, least=1)[0].tolist() == [True, False, False, True, False, True]
 
 
 def test_gradients_of_a_block_are_those_of_its_output_error_row_by_row() -> None:
@@ -154,17 +239,21 @@ def test_gradients_of_a_block_are_those_of_its_output_error_row_by_row() -> None
     guide, sparse = (copy.deepcopy(dense.model.layers[0]) for _ in range(2))
     sparse.mlp.down_proj.weight[:, ::2] = 0
     stream = HiddenStates(dense, rows, bf16=False)
-    found = block_gradients(
+    found, error = block_gradients(
         stream, stream.ffn_block(guide), stream.ffn_block(sparse), [guide.mlp.up_proj, guide.mlp.down_proj]
     )
     squares = torch.zeros_like(dense.model.layers[0].mlp.down_proj.weight)
+    errors = []
     for row in stream.states:
         normed = guide.post_attention_layernorm(row)
         inner = torch.nn.functional.silu(guide.mlp.gate_proj(normed)) * guide.mlp.up_proj(normed)
         difference = guide.mlp.down_proj(inner) - sparse.mlp.down_proj(inner)
         squares += (2 / difference.numel() * difference.T @ inner).square()
+        errors.append(float(difference.square().mean()))
     assert torch.allclose(found[1], (squares / 3).sqrt(), rtol=1e-4, atol=1e-8)
     assert found[0].shape == guide.mlp.up_proj.weight.shape
+    assert error == pytest.approx(sum(errors) / 3)
+    assert error == pytest.approx(block_error(stream, stream.ffn_block(guide), stream.ffn_block(sparse)))
     assert not any(weight.requires_grad for weight in guide.parameters())
 
 
