@@ -26,7 +26,6 @@ from espalier_builder.prune.cut import whole
 from espalier_builder.prune.mask.barber import Granularity
 from espalier_builder.prune.mask.choose import (
     BARBER,
-    BarberSettings,
     Start,
     barber_masks,
     magnitude_masks,
@@ -49,7 +48,13 @@ MODELS = (
     ("babyllama-1M", ("tinystories-train.jsonl", "tinystories-valid.jsonl"), 128, 256, None),
 )
 SHARE = 0.5
-THRESHOLD = 0.1
+# (start, whether what its new masks leave is solved again)
+VARIANTS: tuple[tuple[Start, bool], ...] = (
+    ("magnitude", False),
+    ("wanda", False),
+    ("sparsegpt", False),
+    ("sparsegpt", True),
+)
 
 
 def main() -> None:
@@ -96,11 +101,11 @@ def measured(
     model: DecoderModel, rows: Tensor, judge: Callable[[DecoderModel], float], known: list[dict[str, Any]]
 ) -> Any:
     """The rows that are lacking: each start by itself, and rebuilt at each granularity."""
-    done = {(row["start"], row["granularity"]) for row in known}
+    done = {(row["start"], row["granularity"], row["solvedAgain"]) for row in known}
     pattern = Pattern(SHARE)
     engine = engine_of(model.device)
     for start in get_args(Start):
-        asked = [each for each in (None, *get_args(Granularity)) if (start, each) not in done]
+        asked = [each for each in variants_of(start) if (start, *each) not in done]
         if not asked:
             continue
         if start == "magnitude":
@@ -108,15 +113,22 @@ def measured(
         else:
             masks = sequential_masks(model, rows, pattern, start, lambda _: None)
         zeros = count_zeros(masks)
-        for granularity in asked:
+        for granularity, again in asked:
             rebuilt = masks
             if granularity is not None:
-                settings = BarberSettings(granularity, THRESHOLD)
+                settings = replace(BARBER[start], granularity=granularity, solve_again=again)
                 rebuilt = barber_masks(model, masks, rows, pattern, settings, lambda _: None)
             if count_zeros(rebuilt) != zeros:
                 sys.exit(f"{start}, {granularity}: {count_zeros(rebuilt)} zeros instead of {zeros}")
             masked = cut_out(model, replace(whole(model), tensors=rebuilt)).model
-            yield {"start": start, "granularity": granularity, "perplexity": judge(masked), "engine": engine}
+            row = {"start": start, "granularity": granularity, "solvedAgain": again}
+            yield row | {"perplexity": judge(masked), "engine": engine}
+
+
+def variants_of(start: Start) -> list[tuple[Granularity | None, bool]]:
+    """(granularity, solved again); None: the start's own mask."""
+    again = [each for name, each in VARIANTS if name == start]
+    return [(None, False), *((granularity, each) for each in again for granularity in get_args(Granularity))]
 
 
 def count_zeros(masks: dict[str, Tensor]) -> int:
@@ -127,24 +139,27 @@ def page(document: dict[str, Any]) -> str:
     lines = ["# LLM-Barber by start and granularity", ""]
     lines += [f"`{document['command']}` on {document['date']} ({document['machine']}).", ""]
     lines += [
-        f"Perplexity at {SHARE:.0%} of every matrix, by the protocol of compression.md; at most {THRESHOLD:.0%} of the"
+        f"Perplexity at {SHARE:.0%} of every matrix, by the protocol of compression.md; at most a tenth of the pairs",
+        "that would gain change places. The number of zeros stays that of the start to the last weight; what",
+        "`barber-...` is in a recipe is in italics. Solved again: SparseGPT reconstructs what new masks leave; else",
+        "weights come back with their dense values among weights that were moved to do without them.",
     ]
-    lines += [
-        "pairs that would gain change places. The number of zeros stays that of the start to the last weight; the"
-    ]
-    lines += ["granularity that `barber-...` takes in a recipe is in italics."]
     for name, *_ in MODELS:
-        found = {(r["start"], r["granularity"]): r["perplexity"] for r in document["rows"] if r["model"] == name}
+        rows = [row for row in document["rows"] if row["model"] == name]
+        found = {(row["start"], row["granularity"], row["solvedAgain"]): row["perplexity"] for row in rows}
         if not found:
             continue
         lines += ["", f"## {name}", "", "| start | by itself | block | layer | row |", "|---|---|---|---|---|"]
-        for start in get_args(Start):
+        for start, again in VARIANTS:
             cells = []
             for granularity in (None, *get_args(Granularity)):
-                value = found.get((start, granularity))
+                value = found.get((start, granularity, again and granularity is not None))
                 cell = "not measured" if value is None else f"{value:.4g}"
-                cells.append(f"*{cell}*" if granularity == BARBER[start].granularity else cell)
-            lines.append(f"| {start} | {' | '.join(cells)} |")
+                chosen = (granularity, again) == (BARBER[start].granularity, BARBER[start].solve_again)
+                cells.append(f"*{cell}*" if chosen else cell)
+            lines.append(f"| {start}{', solved again' if again else ''} | {' | '.join(cells)} |")
+        notes = dict.fromkeys(row["note"] for row in rows if "note" in row)
+        lines += ["", *notes] if notes else []
     return "\n".join(lines) + "\n"
 
 

@@ -22,6 +22,7 @@ from espalier_builder.cli import run
 from espalier_builder.contracts import Quantization, Recipe
 from espalier_builder.method_name import REFIT, REFIT_ONE_PASS, parse_method
 from measurements import write_measurements
+from published import PUBLISHED, beside, no_worse, section
 
 COMMAND = "make bench-compression DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 ONE_PASS = "cfsp-rel" + REFIT_ONE_PASS
@@ -38,8 +39,9 @@ MASKS = ("sparsegpt", "wanda", "mask-magnitude", "barber-sparsegpt", "barber-wan
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One table. `published`: (method, share of linear weights removed, perplexity) of the authors' code. `first`: the
-    method and share by which the model is pruned before; the others' shares are then of what that leaves."""
+    """One table: `methods` at each of `sparsities`, and what published.py has beside its rows. `goals`: (sparsity,
+    perplexity) for the best of them. `first`: the method and share by which the model is pruned before; the others'
+    shares are then of what that leaves."""
 
     name: str
     model: str
@@ -47,12 +49,20 @@ class Bench:
     options: tuple[str, ...]
     methods: tuple[str, ...]
     sparsities: tuple[float, ...]
-    published: tuple[tuple[str, float, float], ...]
-    goals: tuple[tuple[float, float], ...]
+    goals: tuple[tuple[float, float], ...] = ()
     first: tuple[str, float] | None = None
+
+    def asked(self) -> dict[float, tuple[str, ...]]:
+        """Methods by share: all of them, and those that published rows at other shares are beside."""
+        methods = dict.fromkeys(self.sparsities, self.methods)
+        for published in PUBLISHED.get(self.name, ()):
+            methods[published.asked] = tuple(dict.fromkeys((*methods.get(published.asked, ()), published.ours)))
+        return methods
 
 
 SMOL = "SmolLM2-135M-Instruct"
+# Weights of the layers' linears over all non-embedding parameters: the rest are norms.
+LINEAR = {"babyllama-1M": 921_600 / 923_008, "stories260K": 226_560 / 227_264, SMOL: 106_168_320 / 106_203_456}
 WIKITEXT = ("wikitext2-a.jsonl", "wikitext2-b.jsonl")
 TINY_STORIES = ("tinystories-train.jsonl", "tinystories-valid.jsonl")
 BENCHES = (
@@ -60,35 +70,17 @@ BENCHES = (
         name="babyllama-1M",
         model="babyllama-1M",
         text=TINY_STORIES,
-        options=("--calibration-tokens", "32768", "--alignment", "8"),
+        options=("--calibration-tokens", "32768", "--alignment", "1"),
         methods=STRUCTURED,
-        sparsities=(0.146, 0.366),
-        published=(
-            ("cfsp", 0.1454, 2.34),
-            ("cfsp a=auto", 0.1458, 2.33),
-            ("llmpruner, FFN only", 0.1479, 2.553),
-            ("flap", 0.129, 3.219),
-            ("cfsp", 0.3658, 6.201),
-            ("cfsp-flap_bias", 0.3667, 5.838),
-            ("llmpruner, FFN only", 0.3667, 9.1),
-        ),
-        goals=((0.146, 2.33), (0.366, 5.838)),
+        sparsities=(0.1454, 0.3658),
     ),
     Bench(
         name="stories260K",
         model="stories260K",
         text=TINY_STORIES,
-        options=("--calibration-tokens", "65536", "--alignment", "4"),
+        options=("--calibration-tokens", "65536", "--alignment", "1"),
         methods=(*STRUCTURED, "minillm", "minillm-gate", "shortgpt"),
-        sparsities=(0.146, 0.366),
-        published=(
-            ("cfsp", 0.1432, 6.412),
-            ("cfsp a=auto", 0.1441, 6.481),
-            ("flap", 0.1274, 7.881),
-            ("cfsp", 0.3619, 33.64),
-            ("cfsp a=auto", 0.3627, 31.42),
-        ),
-        goals=((0.146, 6.412), (0.366, 31.42)),
+        sparsities=(0.1432, 0.3619),
     ),
     Bench(
         name="babyllama-1M, masks",
@@ -96,22 +88,15 @@ BENCHES = (
         text=TINY_STORIES,
         options=("--calibration-tokens", "32768", "--alignment", "8"),
         methods=MASKS,
-        sparsities=(0.5, 0.7),
-        published=(
-            ("sparsegpt", 0.5, 2.604),
-            ("barber from magnitude", 0.5, 3.26),
-            ("magnitude", 0.5, 3.713),
-            ("wanda", 0.5, 4.159),
-            ("barber from wanda, threshold 0.1", 0.5, 3.825),
-            ("barber from sparsegpt, retain=1", 0.5, 2.629),
-            ("sparsegpt", 0.7, 9.177),
-            ("barber from magnitude", 0.7, 21.48),
-            ("barber from sparsegpt", 0.7, 35.97),
-            ("wanda", 0.6962, 45.61),
-            ("barber from wanda", 0.6962, 45.61),
-            ("magnitude", 0.7, 47.34),
-        ),
-        goals=(),
+        sparsities=(0.5, 0.7, 0.9),
+    ),
+    Bench(
+        name="stories260K, masks",
+        model="stories260K",
+        text=TINY_STORIES,
+        options=("--calibration-tokens", "65536", "--alignment", "4"),
+        methods=MASKS,
+        sparsities=(0.5,),
     ),
     Bench(
         name="SmolLM2-135M-Instruct",
@@ -120,14 +105,6 @@ BENCHES = (
         options=("--documents", "3"),
         methods=(*WIDTH, *DEPTH),
         sparsities=(0.1, 0.15, 0.2, 0.3),
-        published=(
-            ("cfsp", 0.15, 35.3),
-            ("llmpruner, FFN only", 0.151, 50.73),
-            ("flap", 0.1, 46.31),
-            ("cfsp", 0.3, 78.04),
-            ("cfsp a=auto", 0.3, 71.4),
-            ("flap", 0.325, 293.3),
-        ),
         goals=((0.15, 32.4), (0.3, 47.4)),
     ),
     Bench(
@@ -137,8 +114,6 @@ BENCHES = (
         options=("--documents", "3"),
         methods=ESTIMATED,
         sparsities=(0.1, 0.2, 0.3),
-        published=(),
-        goals=(),
     ),
     Bench(
         name="SmolLM2-135M-Instruct, width after depth",
@@ -148,8 +123,6 @@ BENCHES = (
         methods=("obs", "cfsp-rel+refit", "flap+refit"),
         # With the tenth that is gone already: 15, 20 and 30 %.
         sparsities=(0.0556, 0.1111, 0.2222),
-        published=(),
-        goals=(),
         first=("shortgpt", 0.1),
     ),
     Bench(
@@ -159,13 +132,6 @@ BENCHES = (
         options=("--documents", "3"),
         methods=MASKS,
         sparsities=(0.5, 0.7, 0.9),
-        published=(
-            ("sparsegpt", 0.5, 51.16),
-            ("barber from wanda", 0.5, 57.04),
-            ("wanda", 0.5, 57.19),
-            ("magnitude", 0.5, 499.4),
-        ),
-        goals=(),
     ),
     *(
         Bench(
@@ -175,8 +141,6 @@ BENCHES = (
             options=("--documents", "3"),
             methods=tuple(f"{method}+{pattern}" for method in MASKS),
             sparsities=(0.5,),
-            published=(),
-            goals=(),
         )
         for pattern in ("2:4", "4:8")
     ),
@@ -201,6 +165,7 @@ def main() -> None:
             tables[bench.name] = json.loads(file.read_text(encoding="utf8"))
     measured = [bench for bench in BENCHES if bench.name in tables]
     rows = [{"table": bench.name, **row} for bench in measured for row in tables[bench.name]["rows"]]
+    lines = [line for bench in measured for line in beside(bench.name, tables[bench.name]["rows"], LINEAR[bench.model])]
     engines = sorted({row["engine"] for row in rows if "engine" in row})
     write_measurements(
         options.out,
@@ -209,15 +174,18 @@ def main() -> None:
         command=COMMAND,
         machine=f"{platform.machine()}, {platform.system()}; {', '.join(engines)}",
         rows=rows,
-        goals=[goal for bench in measured for goal in goals(bench, tables[bench.name]["rows"])],
+        goals=[
+            *(goal for bench in measured for goal in goals(bench, tables[bench.name]["rows"])),
+            *no_worse(lines),
+        ],
         protocols={bench.name: tables[bench.name]["protocol"] for bench in measured},
+        published=lines,
     )
 
 
 def measure(bench: Bench, model: Path, text: Path, work: Path, file: Path) -> None:
     """`espalier-builder compare`, after `espalier-builder prune` where the bench says so."""
     calibration, evaluation = (str(text / name) for name in bench.text)
-    shares = ",".join(f"{share:g}" for share in bench.sparsities)
     cache = ["--cache", str(work / "cache")]
     if bench.first is not None:
         folder = work / bench.name
@@ -228,8 +196,9 @@ def measure(bench: Bench, model: Path, text: Path, work: Path, file: Path) -> No
         if not folder.exists():
             call([*asked, "--sequence-length", "1024", *cache, "--out", str(folder)])
         model = folder
-    asked = ["compare", "--model", str(model), "--methods", ",".join(bench.methods), "--sparsity", shares]
-    call([*asked, "--calibration", calibration, "--eval", evaluation, *bench.options, *cache, "--out", str(file)])
+    for share, methods in bench.asked().items():
+        asked = ["compare", "--model", str(model), "--methods", ",".join(methods), "--sparsity", f"{share:g}"]
+        call([*asked, "--calibration", calibration, "--eval", evaluation, *bench.options, *cache, "--out", str(file)])
 
 
 def call(arguments: list[str]) -> None:
@@ -256,11 +225,10 @@ def page(benches: list[Bench], document: dict[str, Any]) -> str:
         f"`{document['command']}` on {document['date']} ({document['machine']}).",
         "",
         "Perplexity over whole documents, windows of the model's context that don't overlap, fp32; `removed` is the",
-        "share of all non-embedding parameters. `published` rows are what the methods' own repositories give on the",
-        "same calibration rows and texts, by an evaluator of its own. `random` and `magnitude` (whole neurons) are",
-        "floors. s: seconds to prune and recover, statistics apart, beside other work (on the H200 beside twelve other",
-        "processes: ten times what it takes alone). compression.json says which engine measured a row; dense models",
-        "agree between them to five digits.",
+        "share of all non-embedding parameters. `random` and `magnitude` (whole neurons) are floors. s: seconds to",
+        "prune and recover, statistics apart, beside other work (on the H200 beside twelve other processes: ten times",
+        "what it takes alone). compression.json says which engine measured a row; dense models agree between them to",
+        "five digits.",
     ]
     for bench in benches:
         rows = [row for row in document["rows"] if row["table"] == bench.name]
@@ -271,9 +239,9 @@ def page(benches: list[Bench], document: dict[str, Any]) -> str:
         lines += ["| method | removed | perplexity | bits per byte | agreement | KL | s |"]
         lines += ["|---|---|---|---|---|---|---|"]
         lines += [_row(row) for row in sorted(rows, key=lambda row: (row["sparsity"], row.get("perplexity", 1e99)))]
-        lines += [f"| {name}, published | {share:.4f} | {value:g} | | | | |" for name, share, value in bench.published]
         notes = [f"- {row['method']} at {row['sparsity']:g}: {row['note']}" for row in rows if "note" in row]
         lines += ["", *notes] if notes else []
+    lines += ["", *section(document["published"])]
     lines += ["", "## Not measured in this run", ""]
     lines += [
         f"- {bench.name}: {', '.join(absent)}" for bench in BENCHES if (absent := _absent(bench, document["rows"]))
@@ -287,7 +255,7 @@ def page(benches: list[Bench], document: dict[str, Any]) -> str:
 def _absent(bench: Bench, rows: list[dict[str, Any]]) -> list[str]:
     """What the command asks for and the table lacks: it was stopped, or the model wasn't given."""
     present = {(row["method"], row["sparsity"]) for row in rows if row["table"] == bench.name}
-    asked = [(method, share) for share in bench.sparsities for method in bench.methods]
+    asked = [(method, share) for share, methods in bench.asked().items() for method in methods]
     return [f"{method} at {share:g}" for method, share in asked if (method, share) not in present]
 
 
