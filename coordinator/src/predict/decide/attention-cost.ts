@@ -1,6 +1,7 @@
-import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
+import type { KitTiming } from "@espalier/shared/contracts/profile";
 import type { KitGraphShape } from "./kit-designs.ts";
 import { totalHeads } from "./layer-cost.ts";
+import type { SamplePlace, SampleReader, Samples } from "./samples.ts";
 
 /**
  * What attention costs beyond the lengths that every kit graph is timed at. It doesn't depend on the weights' format, so one
@@ -11,17 +12,14 @@ export interface AttentionCost {
   decodeMs: number;
   /** Per pair of a prompt's token with one before it, and head. */
   prefillMs: number;
-  /** The longest context that was timed. */
-  tokens: number;
 }
 
-/** Which points of which timing tell the cost of attention; indices into a device's timings and their points. */
+/** Which samples tell the cost of attention. */
 export interface AttentionLayout {
-  timing: number;
-  again: number | null;
   heads: number;
-  decode: { short: number; long: number; tokens: number };
-  prefill: { piece: number; long: number; pieces: number; pairs: number };
+  decode: { short: SamplePlace; long: SamplePlace; tokens: number };
+  prefill: { piece: SamplePlace; long: SamplePlace; pieces: number; pairs: number };
+  /** The longest context. */
   tokens: number;
 }
 
@@ -29,6 +27,7 @@ export interface AttentionLayout {
 export function attentionLayout(
   graphs: readonly { graph: KitGraphShape; timing: number; again: number | null }[],
   timings: readonly KitTiming[],
+  samples: SampleReader,
 ): AttentionLayout | null {
   let longest = 0;
   let found: (typeof graphs)[number] | null = null;
@@ -46,14 +45,19 @@ export function attentionLayout(
   const [shortDecode, longDecode] = decode.sort((a, b) => a.tokens - b.tokens).slice(-2);
   const [piece, longPrefill] = prefill.sort((a, b) => a.tokens - b.tokens).slice(-2);
   if (!shortDecode || !longDecode || !piece || !longPrefill) return null;
+  const visits = found;
+  const decodePlace = ({ point }: { point: number }) => samples.place("decode", visits, point);
+  const prefillPlace = ({ point }: { point: number }) => samples.place("prefill", visits, point);
   return {
-    timing: found.timing,
-    again: found.again,
     heads: totalHeads(found.graph.shape),
-    decode: { short: shortDecode.point, long: longDecode.point, tokens: longDecode.tokens - shortDecode.tokens },
+    decode: {
+      short: decodePlace(shortDecode),
+      long: decodePlace(longDecode),
+      tokens: longDecode.tokens - shortDecode.tokens,
+    },
     prefill: {
-      piece: piece.point,
-      long: longPrefill.point,
+      piece: prefillPlace(piece),
+      long: prefillPlace(longPrefill),
       pieces: longPrefill.tokens / piece.tokens,
       pairs: pairsWithEarlierPieces(longPrefill.tokens, piece.tokens),
     },
@@ -61,19 +65,20 @@ export function attentionLayout(
   };
 }
 
-/** @param timings of a device that the layout describes */
-export function fitAttention(layout: AttentionLayout, timings: readonly KitTiming[]): AttentionCost {
-  const { heads, decode, prefill, tokens } = layout;
-  const first = timings[layout.timing];
-  const again = layout.again === null ? first : timings[layout.again];
-  const mean = (a: Sample | undefined, b: Sample | undefined) => ((a?.median ?? 0) + (b?.median ?? 0)) / 2;
-  const decodeMs = (point: number) => mean(first?.decode[point]?.ms, again?.decode[point]?.ms);
-  const prefillMs = (point: number) => mean(first?.prefill[point]?.ms, again?.prefill[point]?.ms);
+export function fitAttention(
+  { heads, decode, prefill }: AttentionLayout,
+  samples: Pick<SampleReader, "decode" | "prefill">,
+): AttentionCost {
+  const decodeMs = (place: SamplePlace) => meanMedian(samples.decode, place);
+  const prefillMs = (place: SamplePlace) => meanMedian(samples.prefill, place);
   return {
     decodeMs: Math.max(0, decodeMs(decode.long) - decodeMs(decode.short)) / decode.tokens / heads,
     prefillMs: Math.max(0, prefillMs(prefill.long) - prefill.pieces * prefillMs(prefill.piece)) / prefill.pairs / heads,
-    tokens,
   };
+}
+
+function meanMedian({ medians }: Samples, { sample, again }: SamplePlace): number {
+  return ((medians[sample] ?? 0) + (medians[again ?? sample] ?? 0)) / 2;
 }
 
 /** Pairs of a prompt's token with a token of an earlier piece: what processing in pieces adds to the pieces' own cost. */

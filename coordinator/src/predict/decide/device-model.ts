@@ -1,12 +1,13 @@
-import type { KitTiming, Measurements, Sample } from "@espalier/shared/contracts/profile";
+import type { KitTiming, Measurements } from "@espalier/shared/contracts/profile";
 import { type AttentionCost, fitAttention } from "./attention-cost.ts";
 import type { PreparedKit } from "./kit-designs.ts";
-import { type Design, emptyModel, fitNonNegative, type LinearModel } from "./least-squares.ts";
+import { emptyModel, fitNonNegative, type LinearModel, setReading } from "./least-squares.ts";
 import type { RequestLengths } from "./length-weights.ts";
-import { cacheBytes, loadMsOf, loadPeakOf, meanOf, servingOf } from "./load-readings.ts";
 import { RequestCost } from "./request-costs.ts";
-import { createSpreads, medianVariance, type RunSpread, type RunSpreads, unknownSpreads } from "./run-spread.ts";
+import { createSpreads, type RunSpread, type RunSpreads, unknownSpreads } from "./run-spread.ts";
+import type { SamplePlace, SampleReader, Samples } from "./samples.ts";
 import type { FormatLayout, SeriesLayout, TimingLayout } from "./timing-layout.ts";
+import { emptyWeightCosts, fitWeightCosts, type WeightCosts } from "./weight-costs.ts";
 
 /**
  * What a run costs as a function of a shape, at one context or prompt length.
@@ -33,12 +34,7 @@ export interface FormatModel {
   spreads: RunSpreads;
   /** Of one number in the KV cache, with weights of this format. */
   cacheElementBytes: number;
-  /** What the two below are explained by. */
-  byWeights: "weights" | "bytes";
-  /** Growth of resident memory at the highest while loading, and while serving, without the KV cache. */
-  loadPeak: LinearModel;
-  serving: LinearModel;
-  loadMs: LinearModel;
+  weights: WeightCosts;
   /** What a request of these lengths costs. */
   costsOf(lengths: RequestLengths): RequestCosts;
 }
@@ -49,9 +45,6 @@ export interface RequestCosts {
   /** Of the first one. */
   prefill: RequestCost;
 }
-
-/** Relative standard error given to one load (ours: they are timed once). */
-const loadReadingError = 0.1;
 
 /** The model of a format by its key; null for a format not timed at two depths at least. */
 export type DeviceModel = (formatKey: string) => FormatModel | null;
@@ -74,9 +67,10 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
       places.set(layout, known);
     }
     const { formats, spreadsOf } = known;
-    const attention = layout.attention === null ? null : fitAttention(layout.attention, timings);
+    const { samples } = layout;
+    const attention = layout.attention === null ? null : fitAttention(layout.attention, samples);
     const common = { attention, spreads: spreadsOf(timings) };
-    for (const slot of formats.values()) if (slot !== null) fill(slot, timings, common);
+    for (const slot of formats.values()) if (slot !== null) fill(slot, timings, samples, common);
     return (key) => {
       const slot = formats.get(key);
       return slot?.fitted ? slot.model : null;
@@ -101,30 +95,26 @@ interface Slot {
   lengths: RequestLengths | null;
   decode: readonly SeriesLayout[];
   prefill: readonly SeriesLayout[];
-  byWeights: Design;
 }
 
 /** Null where the timed graphs determine no model. */
 function createSlot(layout: FormatLayout): Slot | null {
-  const { decode, prefill, byWeights } = layout;
-  const loadPeak = byWeights === null ? null : emptyModel(byWeights.design);
-  const serving = byWeights === null ? null : emptyModel(byWeights.design);
-  const loadMs = byWeights === null ? null : emptyModel(byWeights.design);
-  if (byWeights === null || loadPeak === null || serving === null || loadMs === null) return null;
-  if (decode.length === 0 || prefill.length === 0) return null;
-  const costs: RequestCosts = { decode: new RequestCost(), prefill: new RequestCost() };
+  const [decode, prefill, weights] = [
+    emptySeries(layout.decode),
+    emptySeries(layout.prefill),
+    emptyWeightCosts(layout),
+  ];
+  if (weights === null || decode.length === 0 || prefill.length === 0) return null;
+  const costs: RequestCosts = { decode: new RequestCost(decode), prefill: new RequestCost(prefill) };
   const slot: Slot = {
     model: {
       layout,
-      decode: emptySeries(decode),
-      prefill: emptySeries(prefill),
+      decode,
+      prefill,
       attention: null,
       spreads: unknownSpreads,
       cacheElementBytes: 0,
-      byWeights: byWeights.kind,
-      loadPeak,
-      serving,
-      loadMs,
+      weights,
       costsOf(lengths) {
         if (slot.lengths !== lengths) putTogether(costs, slot.model, lengths);
         slot.lengths = lengths;
@@ -133,9 +123,8 @@ function createSlot(layout: FormatLayout): Slot | null {
     },
     fitted: false,
     lengths: null,
-    decode,
-    prefill,
-    byWeights: byWeights.design,
+    decode: layout.decode,
+    prefill: layout.prefill,
   };
   return slot;
 }
@@ -143,9 +132,8 @@ function createSlot(layout: FormatLayout): Slot | null {
 function putTogether({ decode, prefill }: RequestCosts, model: FormatModel, lengths: RequestLengths): void {
   const { attention, spreads } = model;
   const of = lengths.of(model.layout);
-  const share = (ms: number | undefined) => (attention === null ? null : { ms: ms ?? 0, tokens: attention.tokens });
-  decode.set(model.decode, of.decode, spreads.decode, share(attention?.decodeMs));
-  prefill.set(model.prefill, of.prefill, spreads.prefill, share(attention?.prefillMs));
+  decode.set(of.decode, spreads.decode, attention?.decodeMs ?? 0);
+  prefill.set(of.prefill, spreads.prefill, attention?.prefillMs ?? 0);
 }
 
 function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
@@ -155,77 +143,61 @@ function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
   });
 }
 
-function fill(slot: Slot, timings: readonly KitTiming[], common: CommonCosts): void {
+function fill(slot: Slot, timings: readonly KitTiming[], samples: SampleReader, common: CommonCosts): void {
   const { attention, spreads } = common;
-  const { model, byWeights } = slot;
-  const { timed } = model.layout;
+  const { model } = slot;
   model.cacheElementBytes = 0;
-  for (let n = 0; n < timed.length; n++) {
-    const graph = timed[n];
-    const timing = graph === undefined ? undefined : timings[graph.timing];
-    if (graph === undefined || timing === undefined) continue;
-    const again = graph.again === null ? undefined : timings[graph.again];
-    const runs = again === undefined ? 1 : 2;
-    model.cacheElementBytes = Math.max(model.cacheElementBytes, timing.cacheElementBytes);
-    const memoryError = spreads.memory.relative / Math.sqrt(runs);
-    const loadPeak = meanOf(timing, again, loadPeakOf);
-    setReading(model.loadPeak, n, loadPeak, memoryError * loadPeak);
-    const serving = Math.max(1, meanOf(timing, again, servingOf) - cacheBytes(graph, timing));
-    setReading(model.serving, n, serving, memoryError * serving);
-    const loadMs = meanOf(timing, again, loadMsOf);
-    setReading(model.loadMs, n, loadMs, loadReadingError * loadMs);
+  for (const { timing } of model.layout.timed) {
+    model.cacheElementBytes = Math.max(model.cacheElementBytes, timings[timing]?.cacheElementBytes ?? 0);
   }
   slot.lengths = null;
   model.attention = attention;
   model.spreads = spreads;
   slot.fitted =
-    fitNonNegative(byWeights, model.loadPeak) &&
-    fitNonNegative(byWeights, model.serving) &&
-    fitNonNegative(byWeights, model.loadMs) &&
-    fitSeries(model.decode, slot.decode, spreads.decode, (timing, point) => timings[timing]?.decode[point]?.ms) &&
-    fitSeries(model.prefill, slot.prefill, spreads.prefill, (timing, point) => timings[timing]?.prefill[point]?.ms);
+    fitWeightCosts(model.weights, model.layout, timings, spreads.memory.relative) &&
+    fitSeries(model.decode, slot.decode, spreads.decode, samples.decode) &&
+    fitSeries(model.prefill, slot.prefill, spreads.prefill, samples.prefill);
 }
 
 function fitSeries(
   models: readonly CostModel[],
   series: readonly SeriesLayout[],
   spread: RunSpread,
-  sampleAt: (timing: number, point: number) => Sample | undefined,
+  samples: Samples,
 ): boolean {
   for (let length = 0; length < series.length; length++) {
     const [model, layout] = [models[length]?.model, series[length]];
     if (model === undefined || layout === undefined) return false;
     for (let n = 0; n < layout.places.length; n++) {
       const place = layout.places[n];
-      const first = place === undefined ? undefined : sampleAt(place.timing, place.point);
-      if (place === undefined || first === undefined) return false;
-      const second = place.again === null ? undefined : sampleAt(place.again, place.point);
-      setSamples(model, n, first, second, spread);
+      if (place !== undefined) setSamples(model, n, samples, place, spread);
     }
     if (!fitNonNegative(layout.design, model)) return false;
   }
   return true;
 }
 
-function setReading({ values, errors }: LinearModel, n: number, value: number, standardError: number): void {
-  values[n] = value;
-  errors[n] = standardError;
-}
-
 /**
  * The mean of both runs, each weighted by the inverse of its variance: of runs on this device, and of the median of its own
  * repetitions (random effects; DerSimonian and Laird 1986).
  */
-function setSamples(model: LinearModel, n: number, first: Sample, second: Sample | undefined, spread: RunSpread): void {
-  const { relative } = spread;
-  const one = first.median * first.median * (relative * relative + medianVariance(first));
-  if (second === undefined) {
-    setReading(model, n, first.median, Math.sqrt(one));
+function setSamples(
+  model: LinearModel,
+  n: number,
+  { medians, variances }: Samples,
+  { sample, again }: SamplePlace,
+  { relative }: RunSpread,
+): void {
+  const first = medians[sample] ?? 0;
+  const one = first * first * (relative * relative + (variances[sample] ?? 0));
+  if (again === null) {
+    setReading(model, n, first, Math.sqrt(one));
     return;
   }
-  const other = second.median * second.median * (relative * relative + medianVariance(second));
+  const second = medians[again] ?? 0;
+  const other = second * second * (relative * relative + (variances[again] ?? 0));
   const sum = one + other;
   const share = sum === 0 ? 0.5 : other / sum;
   const error = sum === 0 ? 0 : Math.sqrt((one * other) / sum);
-  setReading(model, n, share * first.median + (1 - share) * second.median, error);
+  setReading(model, n, share * first + (1 - share) * second, error);
 }

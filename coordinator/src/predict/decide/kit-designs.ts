@@ -13,7 +13,7 @@ export type KitGraphShape = Pick<KitGraph, "id" | "shape" | "weightsBytes">;
 /** What fitting a device needs of a kit's graphs, computed once for a whole fleet. */
 export interface PreparedKit {
   formats: readonly KitFormat[];
-  /** Where these timings hold what a fit needs. */
+  /** Where these timings hold what a fit needs; their samples are read. */
   layoutOf(timings: readonly KitTiming[]): TimingLayout;
 }
 
@@ -36,9 +36,11 @@ export function prepareKit(kit: { graphs: readonly KitGraphShape[] }): PreparedK
   return {
     formats,
     layoutOf(timings) {
-      const known = layouts.findIndex((layout) => layout.describes(timings));
+      const known = layouts.findIndex(({ samples }) => samples.read(timings));
       if (known === 0 && layouts[0] !== undefined) return layouts[0];
-      const layout = layouts.splice(known, known === -1 ? 0 : 1)[0] ?? layOutTimings(formats, timings);
+      const layout = known === -1 ? layOutTimings(formats, timings) : layouts.splice(known, 1)[0];
+      if (layout === undefined) throw new RangeError(`there is no layout ${known}`);
+      if (known === -1) layout.samples.read(timings);
       layouts.unshift(layout);
       return layout;
     },
@@ -62,5 +64,5 @@ function designs(graphs: readonly KitGraphShape[]): KitFormat["design"] {
 }
 
 function graphFeatures(kind: FeatureKind, { shape, weightsBytes }: KitGraphShape): readonly number[] {
-  return featuresOf({ ...shape, weightBytes: weightsBytes })[kind];
+  return [...featuresOf({ ...shape, weightBytes: weightsBytes })[kind].values];
 }

@@ -6,15 +6,12 @@ export interface Design {
   projection(mask: number): Projection | null;
   /** `[observations]`: an observation's residual counts divided by it. */
   scales: readonly number[];
-  rows: readonly (readonly number[])[];
+  /** `[observations][features]` */
+  rows: readonly Float64Array[];
 }
 
-/** `P [features, observations]` such that `P * values` are the coefficients. */
-export interface Projection {
-  rows: readonly Float64Array[];
-  /** `[observations]`: square of each one's weight in an estimate for `features`; kept by the array's identity. */
-  squaredLeverage(features: readonly number[]): Float64Array;
-}
+/** `P [features * observations]`, row by row, such that `P * values` are the coefficients. */
+export type Projection = Float64Array;
 
 /** `value = sum(coefficients[i] * features[i])`; the errors of the measured values become the estimate's by `projection`. */
 export interface LinearModel {
@@ -38,7 +35,7 @@ export function designOf(rows: readonly (readonly number[])[]): Design {
     features,
     observations: rows.length,
     scales,
-    rows,
+    rows: rows.map((row) => Float64Array.from(row)),
     projection(mask) {
       const before = known[mask];
       if (before !== undefined) return before;
@@ -60,6 +57,12 @@ export function emptyModel(design: Design): LinearModel | null {
     values: new Float64Array(observations),
     errors: new Float64Array(observations),
   };
+}
+
+/** Sets what observation `n` measured. */
+export function setReading({ values, errors }: LinearModel, n: number, value: number, standardError: number): void {
+  values[n] = value;
+  errors[n] = standardError;
 }
 
 /**
@@ -84,7 +87,7 @@ export function fitNonNegative(design: Design, model: LinearModel): boolean {
     }
     let residual = 0;
     for (let n = 0; n < values.length; n++) {
-      const error = (dot(coefficients, design.rows[n] ?? []) - (values[n] ?? 0)) / (design.scales[n] ?? 1);
+      const error = (dot(coefficients, design.rows[n] ?? nothing) - (values[n] ?? 0)) / (design.scales[n] ?? 1);
       residual += error * error;
     }
     if (residual >= least * (1 - 1e-12)) continue;
@@ -96,43 +99,16 @@ export function fitNonNegative(design: Design, model: LinearModel): boolean {
   return setNonNegative(coefficients, best, values);
 }
 
-export function estimateOf({ coefficients }: LinearModel, features: readonly number[]): number {
-  return dot(coefficients, features);
-}
-
-/** Square of an estimate's standard error. */
-export function varianceOf({ projection, errors }: LinearModel, features: readonly number[]): number {
-  const squares = projection.squaredLeverage(features);
-  let variance = 0;
-  for (let n = 0; n < errors.length; n++) variance += (squares[n] ?? 0) * (errors[n] ?? 0) * (errors[n] ?? 0);
-  return variance;
-}
-
 /** False, with coefficients half set, when one would be negative. */
-function setNonNegative(coefficients: Float64Array, { rows }: Projection, values: Float64Array): boolean {
-  for (let i = 0; i < rows.length; i++) {
-    const coefficient = dot(rows[i] ?? [], values);
+function setNonNegative(coefficients: Float64Array, projection: Projection, values: Float64Array): boolean {
+  let at = 0;
+  for (let i = 0; i < coefficients.length; i++) {
+    let coefficient = 0;
+    for (let n = 0; n < values.length; n++) coefficient += (projection[at++] ?? 0) * (values[n] ?? 0);
     if (coefficient < 0) return false;
     coefficients[i] = coefficient;
   }
   return true;
-}
-
-function projectionOf(rows: readonly Float64Array[]): Projection {
-  const known = new Map<readonly number[], Float64Array>();
-  return {
-    rows,
-    squaredLeverage(features) {
-      const before = known.get(features);
-      if (before !== undefined) return before;
-      const made = Float64Array.from(
-        rows[0] ?? [],
-        (_, n) => rows.reduce((sum, row, i) => sum + (features[i] ?? 0) * (row[n] ?? 0), 0) ** 2,
-      );
-      known.set(features, made);
-      return made;
-    },
-  };
 }
 
 function project(
@@ -149,10 +125,12 @@ function project(
   );
   const inverse = invert(normal);
   if (inverse === null) return null;
-  return projectionOf(
-    units.map((unit, column) => {
-      const i = columns.indexOf(column);
-      return Float64Array.from(scaled, (row, n) => (i === -1 ? 0 : dot(inverse[i] ?? [], row) / at(scales, n) / unit));
+  return Float64Array.from(
+    units.flatMap((unit, column) => {
+      const weights = inverse[columns.indexOf(column)] ?? [];
+      return scaled.map(
+        (row, n) => row.reduce((sum, value, i) => sum + at(weights, i) * value, 0) / at(scales, n) / unit,
+      );
     }),
   );
 }
@@ -181,7 +159,9 @@ function invert(matrix: readonly (readonly number[])[]): number[][] | null {
   return work.map((row) => row.slice(size));
 }
 
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+const nothing = new Float64Array(0);
+
+function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
   return sum;

@@ -2,7 +2,6 @@ import type { Prediction, TimePrediction, VariantPrediction } from "@espalier/sh
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import type { CorrectionFactors } from "./corrections.ts";
 import type { DeviceModel, FormatModel } from "./device-model.ts";
-import { estimateOf, varianceOf } from "./least-squares.ts";
 import type { RequestLengths } from "./length-weights.ts";
 import type { MeasuredPower } from "./measured-power.ts";
 import { uncertaintyFloor } from "./request-costs.ts";
@@ -118,7 +117,7 @@ export function writePrediction(
   const known = rate !== null && rate.median > 0;
   into[at + 8] = known ? artifactBytes / rate.median : Number.NaN;
   into[at + 9] = known ? Math.max(uncertaintyFloor, rate.relativeSpread) : Number.NaN;
-  into[at + 12] = estimateOf(model.loadMs, shape[model.byWeights]);
+  into[at + 12] = model.weights.load.estimator.estimate(shape[model.weights.kind]);
   into[at + 13] = loadUncertainty;
   return null;
 }
@@ -206,15 +205,16 @@ function writeMemory(
   into: Float64Array,
   at: number,
 ): void {
-  const byWeights = shape[model.byWeights];
+  const { kind, loadPeak, serving } = model.weights;
+  const features = shape[kind];
   const cacheBytes = cacheElementBytes(model, shape) * shape.cacheElementsPerToken * contextTokens;
-  const loading = estimateOf(model.loadPeak, byWeights);
-  const served = estimateOf(model.serving, byWeights);
-  const serving = served + cacheBytes + shape.embeddingRowsBytes;
-  const [grown, peak] = loading > serving ? [model.loadPeak, loading] : [model.serving, serving];
+  const loading = loadPeak.estimator.estimate(features);
+  const served = serving.estimator.estimate(features);
+  const atWork = served + cacheBytes + shape.embeddingRowsBytes;
+  const [{ estimator }, peak] = loading > atWork ? [loadPeak, loading] : [serving, atWork];
   const { relative, quantile } = model.spreads.memory;
   const ownRun = relative * Math.max(loading, served);
-  const error = quantile * Math.sqrt(varianceOf(grown, byWeights) + ownRun * ownRun);
+  const error = quantile * Math.sqrt(estimator.variance(features) + ownRun * ownRun);
   into[at] = baseBytes + peak;
   into[at + 1] = Math.max(memoryUncertaintyFloor, error / (baseBytes + peak));
 }

@@ -1,5 +1,6 @@
-import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
+import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { servingOf } from "./load-readings.ts";
+import { interquartileRange, type SamplePlace, type Samples } from "./samples.ts";
 import type { TimingLayout } from "./timing-layout.ts";
 
 /**
@@ -22,8 +23,7 @@ export interface RunSpreads {
   memory: RunSpread;
 }
 
-/** Of normal values, in their standard deviations: how far the middle half reaches, and nine of ten to either side. */
-export const interquartileRange = 1.349;
+/** Of normal values, in their standard deviations: how far nine of ten lie to either side. */
 export const normalQuantile95 = 1.6449;
 
 /** Of a device whose graphs were timed once (ours: what calm machines show at least). */
@@ -34,24 +34,22 @@ export const unknownSpreads: RunSpreads = {
 };
 
 /**
- * For one device after another whose timings `layout` describes; all of a device's formats share the machine. What a run's own
- * few repetitions leave uncertain of its median is part of how far two runs lie apart: taken off by an estimate from those same
- * repetitions, nothing would be left of a calm device's spread.
+ * For one device after another whose timings and samples `layout` describes; all of a device's formats share the machine. What a
+ * run's own few repetitions leave uncertain of its median is part of how far two runs lie apart: taken off by an estimate from
+ * those same repetitions, nothing would be left of a calm device's spread.
  */
 export function createSpreads({
   repeated,
   samples,
 }: Pick<TimingLayout, "repeated" | "samples">): (timings: readonly KitTiming[]) => RunSpreads {
-  const decodes = new Float64Array(samples.decode);
-  const prefills = new Float64Array(samples.prefill);
+  const { decode, prefill } = samples;
+  const ofDecode = new Float64Array(decode.medians.length);
+  const ofPrefill = new Float64Array(prefill.medians.length);
   const quantile = studentQuantile95(repeated.length);
-  const gather = (timings: readonly KitTiming[], read: (ms: Sample) => number) => {
-    let [decoded, prefilled] = [0, 0];
-    for (const timing of timings) {
-      for (const { ms } of timing.decode) decodes[decoded++] = read(ms);
-      for (const { ms } of timing.prefill) prefills[prefilled++] = read(ms);
-    }
-    return { decode: medianOf(decodes), prefill: medianOf(prefills) };
+  const mediansOf = (what: "excesses" | "relativeSpreads") => {
+    ofDecode.set(decode[what]);
+    ofPrefill.set(prefill[what]);
+    return { decode: medianOf(ofDecode), prefill: medianOf(ofPrefill) };
   };
   // What repetitions of the only run differ by says something of what runs would.
   const once = (unknown: RunSpread, relativeSpread: number, p90Excess: number): RunSpread => ({
@@ -66,47 +64,75 @@ export function createSpreads({
     p90Excess,
   });
   return (timings) => {
-    const excess = gather(timings, ({ p90, median }) => p90 / median - 1);
+    const excess = mediansOf("excesses");
     if (repeated.length === 0) {
-      const spread = gather(timings, ({ relativeSpread }) => relativeSpread);
+      const spread = mediansOf("relativeSpreads");
       return {
         decode: once(unknownSpreads.decode, spread.decode, excess.decode),
         prefill: once(unknownSpreads.prefill, spread.prefill, excess.prefill),
         memory: unknownSpreads.memory,
       };
     }
-    let [decode, prefill, memory] = [0, 0, 0];
-    for (const { timing, again } of repeated) {
-      const first = timings[timing];
-      const second = timings[again ?? timing];
+    let [decoded, prefilled, memory] = [0, 0, 0];
+    for (const graph of repeated) {
+      const first = timings[graph.timing];
+      const second = timings[graph.again];
       if (first === undefined || second === undefined) continue;
-      decode += meanSquare(first.decode, second.decode);
-      prefill += meanSquare(first.prefill, second.prefill);
+      decoded += meanSquare(decode, graph.decode);
+      prefilled += meanSquare(prefill, graph.prefill);
       memory += squareOf(servingOf(first), servingOf(second));
     }
-    return { decode: twice(decode, excess.decode), prefill: twice(prefill, excess.prefill), memory: twice(memory, 0) };
+    return {
+      decode: twice(decoded, excess.decode),
+      prefill: twice(prefilled, excess.prefill),
+      memory: twice(memory, 0),
+    };
   };
 }
 
-/** Sorts them. */
+/** Reorders them. */
 function medianOf(values: Float64Array): number {
-  values.sort();
   const middle = values.length >> 1;
+  moveToPlace(values, middle);
   const upper = values[middle] ?? 0;
-  return values.length % 2 === 1 ? upper : (upper + (values[middle - 1] ?? upper)) / 2;
+  if (values.length % 2 === 1) return upper;
+  let lower = values[0] ?? 0;
+  for (let n = 1; n < middle; n++) lower = Math.max(lower, values[n] ?? lower);
+  return (upper + lower) / 2;
+}
+
+/** Reorders the values so that the one that sorting would put at `place` is there, and none before it is greater (Hoare 1961). */
+function moveToPlace(values: Float64Array, place: number): void {
+  let from = 0;
+  let to = values.length - 1;
+  while (from < to) {
+    const pivot = values[(from + to) >> 1] ?? 0;
+    let i = from;
+    let j = to;
+    while (i <= j) {
+      while ((values[i] ?? pivot) < pivot) i++;
+      while ((values[j] ?? pivot) > pivot) j--;
+      if (i > j) break;
+      const value = values[i] ?? 0;
+      values[i++] = values[j] ?? 0;
+      values[j--] = value;
+    }
+    if (place <= j) to = j;
+    else if (place >= i) from = i;
+    else return;
+  }
 }
 
 /** Over the lengths of one graph, whose runs are the same two. */
-function meanSquare(first: readonly { ms: Sample }[], second: readonly { ms: Sample }[]): number {
+function meanSquare({ medians }: Samples, places: readonly SamplePlace[]): number {
   let sum = 0;
-  for (let point = 0; point < first.length; point++)
-    sum += squareOf(first[point]?.ms.median ?? 0, second[point]?.ms.median ?? 0);
-  return first.length === 0 ? 0 : sum / first.length;
-}
-
-/** Of a median of n normal values, relative to it: the square of 1.2533 sigma / sqrt(n), with sigma = IQR / 1.349. */
-export function medianVariance({ relativeSpread, repetitions }: Sample): number {
-  return ((1.2533 / interquartileRange) ** 2 * relativeSpread * relativeSpread) / repetitions;
+  for (let point = 0; point < places.length; point++) {
+    const place = places[point];
+    if (place === undefined) continue;
+    const { sample, again } = place;
+    sum += squareOf(medians[sample] ?? 0, medians[again ?? sample] ?? 0);
+  }
+  return places.length === 0 ? 0 : sum / places.length;
 }
 
 function squareOf(a: number, b: number): number {

@@ -1,4 +1,5 @@
 import { formatKey, type VariantShape } from "@espalier/shared/contracts/shape";
+import { type Features, featureVector } from "./estimator.ts";
 import {
   ffnColumns,
   kvCacheElements,
@@ -14,13 +15,13 @@ export interface ShapeFeatures {
   /** Of the format that it must have been timed in. */
   formatKey: string;
   /** `[1, layers, sum of FFN columns]` */
-  columns: readonly number[];
+  columns: Features;
   /** `[1, sum of the layers' parameters]` */
-  parameters: readonly number[];
+  parameters: Features;
   /** `[1, bytes of the weights]` */
-  weights: readonly number[];
+  weights: Features;
   /** `[bytes of the weights]` */
-  bytes: readonly number[];
+  bytes: Features;
   /** Of the embedding's rows as they are stored, which lie in memory beside the head's once tokens have used them. */
   embeddingRowsBytes: number;
   heads: number;
@@ -51,10 +52,17 @@ export function featuresOf(shape: VariantShape): ShapeFeatures {
   return {
     shape,
     formatKey: measuredFormatKey(shape),
-    columns: [1, layers.length, layers.reduce((sum, layer) => sum + ffnColumns(shape, layer), 0)],
-    parameters: [1, layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0)],
-    weights: [1, shape.weightBytes],
-    bytes: [shape.weightBytes],
+    columns: featureVector(
+      1,
+      layers.length,
+      sumOf(layers, (layer) => ffnColumns(shape, layer)),
+    ),
+    parameters: featureVector(
+      1,
+      sumOf(layers, (layer) => layerParameters(shape, layer)),
+    ),
+    weights: featureVector(1, shape.weightBytes),
+    bytes: featureVector(shape.weightBytes),
     embeddingRowsBytes: shape.vocabularySize * storedRowBytes(shape.embeddingFormat, shape.hiddenSize),
     heads: totalHeads(shape),
     cacheElementsPerToken: kvCacheElements(shape, 1),
@@ -67,13 +75,17 @@ export function featuresOf(shape: VariantShape): ShapeFeatures {
 function mixedFeatures({ exceptions, ...shape }: VariantShape): MixedFeatures | null {
   const linearFormat = exceptions?.[0]?.format;
   if (exceptions === undefined || linearFormat === undefined) return null;
-  const parameters = shape.layers.reduce((sum, layer) => sum + layerParameters(shape, layer), 0);
-  const wide = exceptions.reduce((sum, { layer, matrix }) => sum + matrixParameters(shape, layer, matrix), 0);
+  const parameters = sumOf(shape.layers, (layer) => layerParameters(shape, layer));
+  const wide = sumOf(exceptions, ({ layer, matrix }) => matrixParameters(shape, layer, matrix));
   return {
     narrow: featuresOf(shape),
     wide: featuresOf({ ...shape, linearFormat }),
     wideShare: wide / parameters,
   };
+}
+
+function sumOf<Item>(items: readonly Item[], amount: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + amount(item), 0);
 }
 
 /** Why costs measured on `measured` say nothing about `wanted`; null when they do. */

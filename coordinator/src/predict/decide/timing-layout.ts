@@ -3,6 +3,7 @@ import { type AttentionLayout, attentionLayout } from "./attention-cost.ts";
 import type { FeatureKind, KitFormat, KitGraphShape } from "./kit-designs.ts";
 import { kvCacheElements } from "./layer-cost.ts";
 import type { Design } from "./least-squares.ts";
+import { type SamplePlace, SampleReader } from "./samples.ts";
 import { type ShapeFeatures, shapeDifference } from "./shape-features.ts";
 
 /**
@@ -14,10 +15,9 @@ export interface TimingLayout {
   formats: readonly FormatLayout[];
   attention: AttentionLayout | null;
   /** Graphs that were timed twice, with points of equal lengths. */
-  repeated: readonly Visits[];
-  /** Points of all timings. */
-  samples: { decode: number; prefill: number };
-  describes(timings: readonly KitTiming[]): boolean;
+  repeated: readonly RepeatedGraph[];
+  /** Of the device that was read last. */
+  samples: SampleReader;
 }
 
 export interface FormatLayout {
@@ -29,7 +29,8 @@ export interface FormatLayout {
   timed: readonly TimedGraph[];
   /** For what grows with the weights' bytes; null where too few graphs were timed. */
   byWeights: { kind: "weights" | "bytes"; design: Design } | null;
-  attentionKnown: boolean;
+  /** The longest context that was timed; null where none went beyond what all graphs were timed at. */
+  attentionTokens: number | null;
   /** Why costs measured on the format's graphs say nothing about a shape; null when they do. */
   differenceFrom(shape: ShapeFeatures): string | null;
 }
@@ -45,16 +46,25 @@ export interface TimedGraph extends Visits {
   cacheElementsPerToken: number;
 }
 
+/** The two visits to a graph, and their samples. */
+export interface RepeatedGraph {
+  timing: number;
+  again: number;
+  decode: readonly SamplePlace[];
+  prefill: readonly SamplePlace[];
+}
+
 /** The points of one length. */
 export interface SeriesLayout {
   kind: "columns" | "parameters";
   tokens: number;
   design: Design;
   /** One for each observation of the design. */
-  places: readonly (Visits & { point: number })[];
+  places: readonly SamplePlace[];
 }
 
 export function layOutTimings(formats: readonly KitFormat[], timings: readonly KitTiming[]): TimingLayout {
+  const samples = new SampleReader(timings);
   const visits = visitsOf(timings);
   const timed = formats.map(({ graphs }) =>
     graphs.flatMap((graph, index) => {
@@ -62,20 +72,25 @@ export function layOutTimings(formats: readonly KitFormat[], timings: readonly K
       return found === undefined ? [] : [{ graph, index, ...found }];
     }),
   );
-  const attention = attentionLayout(timed.flat(), timings);
+  const attention = attentionLayout(timed.flat(), timings, samples);
   return {
     attention,
-    repeated: [...visits.values()].filter(({ again }) => again !== null),
-    samples: {
-      decode: timings.reduce((sum, { decode }) => sum + decode.length, 0),
-      prefill: timings.reduce((sum, { prefill }) => sum + prefill.length, 0),
-    },
+    repeated: [...visits.values()].flatMap(({ timing, again }) => {
+      if (again === null) return [];
+      const places = (what: "decode" | "prefill") =>
+        lengthsOf(timings[timing], what).map((_, point) => samples.place(what, { timing, again }, point));
+      return [{ timing, again, decode: places("decode"), prefill: places("prefill") }];
+    }),
+    samples,
     formats: formats.map((format, at): FormatLayout => {
       const graphs = timed[at] ?? [];
       const series = (what: "decode" | "prefill") =>
         layOutSeries(
           format,
-          graphs.map((graph) => ({ ...graph, lengths: lengthsOf(timings[graph.timing], what) })),
+          graphs.map((graph) => {
+            const lengths = lengthsOf(timings[graph.timing], what);
+            return { ...graph, lengths, places: lengths.map((_, point) => samples.place(what, graph, point)) };
+          }),
         );
       return {
         format,
@@ -92,11 +107,10 @@ export function layOutTimings(formats: readonly KitFormat[], timings: readonly K
           ["weights", "bytes"],
           graphs.reduce((bits, { index }) => bits | (1 << index), 0),
         ),
-        attentionKnown: attention !== null,
+        attentionTokens: attention?.tokens ?? null,
         differenceFrom: rememberedBy((shape) => shapeDifference(format.reference, shape)),
       };
     }),
-    describes: (others) => timedAlike(timings, others),
   };
 }
 
@@ -126,7 +140,7 @@ function rememberedBy<Key extends object, Value>(make: (key: Key) => Value): (ke
 /** One series per length that enough graphs were timed at. */
 function layOutSeries(
   format: KitFormat,
-  graphs: readonly (Visits & { index: number; lengths: readonly number[] })[],
+  graphs: readonly { index: number; lengths: readonly number[]; places: readonly SamplePlace[] }[],
 ): SeriesLayout[] {
   const lengths = new Set(graphs.flatMap((graph) => graph.lengths));
   return [...lengths]
@@ -135,7 +149,7 @@ function layOutSeries(
       const at = graphs.filter((graph) => graph.lengths.includes(tokens));
       const timed = at.reduce((bits, { index }) => bits | (1 << index), 0);
       const found = determined(format, ["columns", "parameters"], timed);
-      const places = at.map(({ timing, again, lengths: its }) => ({ timing, again, point: its.indexOf(tokens) }));
+      const places = at.flatMap(({ lengths: its, places }) => places[its.indexOf(tokens)] ?? []);
       return found === null ? [] : [{ ...found, tokens, places }];
     });
 }
@@ -160,24 +174,9 @@ function lengthsOf(timing: KitTiming | undefined, what: "decode" | "prefill"): n
     : (timing?.prefill ?? []).map(({ promptTokens }) => promptTokens);
 }
 
-function timedAlike(a: readonly KitTiming[], b: readonly KitTiming[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let n = 0; n < a.length; n++) {
-    const one = a[n];
-    const other = b[n];
-    if (one?.graphId !== other?.graphId || !samePoints(one, other)) return false;
-  }
-  return true;
-}
-
 function samePoints(one: KitTiming | undefined, other: KitTiming | undefined): boolean {
-  if (one === undefined || other === undefined) return false;
-  if (one.decode.length !== other.decode.length || one.prefill.length !== other.prefill.length) return false;
-  for (let i = 0; i < one.decode.length; i++) {
-    if (one.decode[i]?.contextTokens !== other.decode[i]?.contextTokens) return false;
-  }
-  for (let i = 0; i < one.prefill.length; i++) {
-    if (one.prefill[i]?.promptTokens !== other.prefill[i]?.promptTokens) return false;
-  }
-  return true;
+  return (["decode", "prefill"] as const).every((what) => {
+    const [lengths, others] = [lengthsOf(one, what), lengthsOf(other, what)];
+    return lengths.length === others.length && lengths.every((tokens, point) => tokens === others[point]);
+  });
 }
