@@ -35,6 +35,7 @@ function plan() {
       outputTokens: 24,
       qualityFloor: { maxKl: 1.2 },
       maxVariants: 2,
+      buildFallbacks: true,
     },
     modelDigest: digestOfJson("model"),
     modelName: "chat",

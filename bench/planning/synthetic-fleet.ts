@@ -74,6 +74,7 @@ export function planRequest(devices: readonly PlanDevice[], spec: Partial<PlanRe
       outputTokens: 24,
       qualityFloor: {},
       maxVariants: 4,
+      buildFallbacks: true,
       ...spec,
     },
     modelDigest: digestOfJson("model"),

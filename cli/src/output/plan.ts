@@ -1,6 +1,7 @@
 import {
   type Plan,
   type PlannedDevice,
+  type PlannedVariant,
   type Prediction,
   type TimePrediction,
   upperEndOf,
@@ -51,7 +52,8 @@ function change(plan: Plan, { active, choice }: PlannedDevice): "gets" | "change
 function headline(plan: Plan): string {
   const served = plan.devices.filter(({ choice }) => choice !== null).length;
   const toBuild = plan.cost?.variantsToBuild.length ?? 0;
-  const variants = `${count(plan.variants.length, "variant")}${toBuild > 0 ? `, ${toBuild} of them to build` : ""}`;
+  const fallbacks = plan.fallbacks.length > 0 ? ` and ${count(plan.fallbacks.length, "fallback")}` : "";
+  const variants = `${count(plan.variants.length, "variant")}${fallbacks}${toBuild > 0 ? `, ${toBuild} to build` : ""}`;
   return `${plan.modelName}: ${served} of ${count(plan.devices.length, "device")} served by ${variants}\n`;
 }
 
@@ -107,6 +109,9 @@ function shownDevices({ devices }: Plan): PlannedDevice[] {
 }
 
 function renderFrontier(plan: Plan): string {
+  const fallbacks = new Set(plan.fallbacks.map(({ recipeDigest }) => recipeDigest));
+  const use = ({ devices, recipeDigest }: PlannedVariant) =>
+    devices > 0 ? String(devices) : fallbacks.has(recipeDigest) ? "fallback" : unknown;
   return renderTable(plan.frontier, [
     { title: "CANDIDATE", cell: ({ name }) => name },
     { title: "WEIGHTS", cell: ({ weightBytes }) => bytes(weightBytes) },
@@ -114,12 +119,12 @@ function renderFrontier(plan: Plan): string {
     { title: "AGREEMENT", cell: ({ quality }) => percent(quality.agreement) },
     { title: "KL", cell: ({ quality }) => `${quality.kl.toFixed(4)} ± ${quality.klHalfWidth.toFixed(4)}` },
     { title: "FROM", cell: ({ qualitySource }) => qualitySource },
-    { title: "DEVICES", cell: ({ devices }) => (devices > 0 ? String(devices) : unknown) },
+    { title: "DEVICES", cell: use },
   ]);
 }
 
-function renderCost({ cost, alternatives }: Plan): string {
-  const lines: string[] = [];
+function renderCost({ cost, fallbacks, alternatives }: Plan): string {
+  const lines = fallbacks.map(({ text }) => `Fallback ${text}`);
   if (cost !== null) {
     const builds = cost.variantsToBuild;
     if (builds.length > 0) {

@@ -19,6 +19,7 @@ import { presentCorrections } from "./corrections.ts";
 import { type Candidate, floorBreaches } from "./decide/candidate.ts";
 import { exportedQuality } from "./decide/exported-quality.ts";
 import { makePlan, type PlanDevice } from "./decide/make-plan.ts";
+import { plannedBuilds } from "./decide/planned-builds.ts";
 import { atBest } from "./decide/slice-bounds.ts";
 import type { ResolvedSpec } from "./resolve-spec.ts";
 import { typicalBuildSeconds } from "./typical-build.ts";
@@ -46,8 +47,8 @@ export interface Planner {
   /** Plans with every candidate; the quality of those that are built comes from their reports. */
   plan(inputs: PlanInputs): Promise<Plan>;
   /**
-   * Plans again after the variants of `previous` were built: with built variants only, unless one that was chosen fell
-   * below the quality floor and others must be considered.
+   * Plans again after the variants and fallbacks of `previous` were built: with built ones only, unless one of them fell below
+   * the quality floor and others must be considered.
    */
   planAgain(inputs: PlanInputs, previous: Plan): Promise<Plan>;
   /** The check index that `plan` would give now. */
@@ -154,9 +155,8 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
         candidates.filter(({ artifact }) => artifact !== null),
       );
       const served = ({ variants }: Plan) => variants.reduce((sum, { devices }) => sum + devices, 0);
-      const chosen = candidates.filter((c) =>
-        previous.variants.some(({ recipeDigest }) => recipeDigest === c.recipeDigest),
-      );
+      const wanted = new Set(plannedBuilds(previous).map(({ recipeDigest }) => recipeDigest));
+      const chosen = candidates.filter(({ recipeDigest }) => wanted.has(recipeDigest));
       const { qualityFloor } = inputs.resolved.spec;
       const allAboveFloor = chosen.every((c) => floorBreaches(c, qualityFloor).length === 0);
       return allAboveFloor && served(built) >= served(previous) ? built : planWith(inputs, candidates);

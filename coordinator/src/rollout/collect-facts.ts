@@ -3,6 +3,7 @@ import type { Digest } from "@espalier/shared/contracts/digest";
 import type { RolloutState } from "@espalier/shared/contracts/rollout-state";
 import { formatsKey } from "../builds/compose-job.ts";
 import { measuredProfile } from "../devices/measured-profile.ts";
+import { plannedBuilds } from "../plan/decide/planned-builds.ts";
 import { selectDevices } from "../plan/planner.ts";
 import { listAssignments } from "../store/assignments.ts";
 import { listDevices } from "../store/devices.ts";
@@ -34,7 +35,8 @@ export async function collectFacts(parts: {
     key: jobs.sensitivity.jobId,
   });
   const builds = new Map<Digest, BuildFact>();
-  const recipeDigests = [...(state.plan?.variants ?? []), ...state.builds].map(({ recipeDigest }) => recipeDigest);
+  const planned = state.plan === null ? [] : plannedBuilds(state.plan);
+  const recipeDigests = [...planned, ...state.builds].map(({ recipeDigest }) => recipeDigest);
   for (const recipeDigest of new Set(recipeDigests)) {
     const recipe = plannedRecipe(state, recipeDigest);
     if (recipe !== undefined) builds.set(recipeDigest, await buildFact(store, jobs.build(recipe), recipeDigest, state));

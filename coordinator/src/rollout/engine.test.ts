@@ -7,6 +7,7 @@ import { findAssignment, listAssignments } from "../store/assignments.ts";
 import { findDevice } from "../store/devices.ts";
 import { listEvents } from "../store/events.ts";
 import { listJobs } from "../store/jobs.ts";
+import { pendingOutbox } from "../store/outbox.ts";
 import { type Behaviour, type FleetDevice, proofOf, provesItself, startSmallFleet } from "./testing/small-fleet.ts";
 
 const fleet: FleetDevice[] = [{ id: "big-1" }, { id: "big-2" }, { id: "small", memoryMiB: 330 }];
@@ -100,6 +101,41 @@ test("a device whose variant fails steps down one rung of its ladder, and its ev
   assert.match(gate?.message ?? "", /0 of 2 devices failed, 1 stepped down/);
 });
 
+test("of equal devices with one variant, one that can't run it has a smaller one ready", async (t) => {
+  const { startEngine, play, store } = await startSmallFleet(t, [{ id: "one" }, { id: "two" }, { id: "three" }]);
+  await startEngine().start(spec);
+  const failsOnce: Behaviour = (assignment, planned) =>
+    assignment.deviceId === "three" && assignment.generation.n === 1
+      ? { state: "failed", reason: "out of memory" }
+      : provesItself(assignment, planned);
+  const rolling = await play({ behaviour: failsOnce, until: ({ phase }) => phase === "rolling" });
+  const [fallback] = rolling.plan?.fallbacks ?? [];
+  assert.deepEqual(
+    rolling.plan?.variants.map(({ name }) => name),
+    ["dense-q8b128"],
+  );
+  assert.equal(fallback?.qualitySource, "report");
+  const owed = (await pendingOutbox(store.db, 100)).filter(({ kind }) => kind === "artifact");
+  assert.ok(
+    owed.some(({ subject }) => subject === fallback?.artifactDigest),
+    "on its way to where devices download",
+  );
+  const state = await play({ behaviour: failsOnce });
+  assert.equal(state.phase, "complete", state.reason);
+  const lower = state.devices.find(({ deviceId }) => deviceId === "three");
+  assert.deepEqual([lower?.phase, lower?.rung, lower?.artifactDigest], ["active", 1, fallback?.artifactDigest]);
+});
+
+test("a fallback below the quality floor when built is replaced by another", async (t) => {
+  const { startEngine, play } = await startSmallFleet(t, [{ id: "one" }, { id: "two" }]);
+  await startEngine().start({ ...spec, qualityFloor: { maxKl: 1 } });
+  const state = await play({ built: { "dense-q4b32a": qualityOf(1.5) } });
+  assert.equal(state.phase, "complete", state.reason);
+  const [fallback] = state.plan?.fallbacks ?? [];
+  assert.ok(fallback !== undefined && fallback.name !== "dense-q4b32a" && fallback.artifactDigest !== null);
+  assert.ok(state.builds.some(({ variantName }) => variantName === "dense-q4b32a"));
+});
+
 test("a canary that only runs a smaller variant pauses the rollout before others get what failed", async (t) => {
   const { startEngine, play, store } = await startSmallFleet(t, fleet);
   await startEngine().start(spec);
@@ -191,12 +227,12 @@ test("aborting sends devices in flight back and leaves proven ones alone", async
 test("a second rollout builds nothing again, and when it fails its devices go back to what they ran", async (t) => {
   const { startEngine, play, store } = await startSmallFleet(t, fleet);
   const engine = startEngine();
-  await engine.start(spec);
+  await engine.start({ ...spec, buildFallbacks: false });
   const first = await play();
   const jobs = await listJobs(store.db);
   assert.equal(jobs.filter(({ job }) => job.kind === "build").length, 2);
 
-  await engine.start({ ...spec, name: "second", canaryShare: 0 });
+  await engine.start({ ...spec, name: "second", canaryShare: 0, buildFallbacks: false });
   const forgetful: Behaviour = (assignment, planned) =>
     assignment.rolloutId === "rollout-2" && assignment.deviceId === "small" && assignment.generation.n === 2
       ? { state: "failed", reason: "out of memory" }

@@ -8,6 +8,7 @@ import { assignDevice, findAssignment } from "../store/assignments.ts";
 import type { StoreTransaction } from "../store/database.ts";
 import { recordEvent } from "../store/events.ts";
 import type { Store } from "../store/open.ts";
+import { enqueue } from "../store/outbox.ts";
 import { findSensitivity } from "../store/sensitivity.ts";
 import { findVariant } from "../store/variants.ts";
 import { knownKit } from "./collect-facts.ts";
@@ -147,7 +148,20 @@ export function createStepExecutors({
         },
       };
     },
-    enter: async (step, { state }) => ({ state: applyPhase(state, step) }),
+    async enter(step, { state, nowMs }) {
+      const next = applyPhase(state, step);
+      if (step.phase !== "rolling") return { state: next };
+      return {
+        state: next,
+        async write(transaction) {
+          // What devices may step down to lies ready where they download before one needs it.
+          for (const { artifactDigest } of state.plan?.fallbacks ?? []) {
+            if (artifactDigest !== null)
+              await enqueue(transaction, { kind: "artifact", subject: artifactDigest, nowMs });
+          }
+        },
+      };
+    },
   };
 }
 

@@ -72,7 +72,7 @@ export const PlannedDevice = z.strictObject({
   active: z.strictObject({ artifactDigest: Digest, variantName: z.string() }).nullable().default(null),
   /** Of the chosen variant, at most (chunks shared with others are not subtracted); 0 when it runs already. */
   downloadBytes: z.int().nonnegative().default(0),
-  /** What to step down to, in this order; times and memory are upper ends. */
+  /** What to step down to, in this order, of what is built or is going to be; times and memory are upper ends. */
   ladder: z
     .array(
       z.strictObject({
@@ -101,6 +101,14 @@ export const PlannedVariant = z.strictObject({
 });
 export type PlannedVariant = z.infer<typeof PlannedVariant>;
 
+/** Built, or to be built, only so that devices can step down to it. */
+export const PlannedFallback = PlannedVariant.extend({
+  /** Devices that have nothing else to step down to. */
+  neededBy: z.int().positive(),
+  text: z.string(),
+});
+export type PlannedFallback = z.infer<typeof PlannedFallback>;
+
 /** What a change of the spec would buy. */
 export const PlanAlternative = z.strictObject({
   limit: z.union([LimitName, z.literal("maxVariants")]),
@@ -120,6 +128,7 @@ export type PlanAlternative = z.infer<typeof PlanAlternative>;
  * the devices that have both.
  */
 export const PlanCost = z.strictObject({
+  /** Fallbacks among them. */
   variantsToBuild: z.array(z.string()),
   /** From builds of this model so far; null before the first. */
   buildSeconds: z.number().nullable(),
@@ -151,6 +160,8 @@ export const Plan = z.strictObject({
   modelDigest: Digest,
   modelName: z.string(),
   variants: z.array(PlannedVariant),
+  /** Beside the variants. */
+  fallbacks: z.array(PlannedFallback).default([]),
   devices: z.array(PlannedDevice),
   /** Names the state that the plan was made from: an apply with another one is refused. */
   checkIndex: z.string().default(""),

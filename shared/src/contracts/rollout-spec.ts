@@ -62,6 +62,8 @@ const RolloutFields = z.strictObject({
     .default([]),
   qualityFloor: QualityFloor.prefault({}),
   maxVariants: z.int().min(1).max(16).default(4),
+  /** Beside these, the fewest smaller ones by which every device has something built to step down to. */
+  buildFallbacks: z.boolean().default(true),
   /** Absent: those of `grid`. */
   candidates: z.array(Recipe).min(1).max(200).optional(),
   grid: LevelGrid.optional(),

@@ -5,15 +5,18 @@ import type { Candidate } from "./candidate.ts";
 /** Which candidate a kind of devices gets, by the `id` of its options; undefined where none. */
 type Choices = readonly (number | undefined)[];
 
-/** What a plan costs beside shipping the best unpruned candidate to every device. */
+/**
+ * What a plan costs beside shipping the best unpruned candidate to every device.
+ * @param toBuild candidates that the plan has built, where they aren't yet
+ */
 export function fleetCost(
   assessments: readonly Assessment[],
   choices: Choices,
+  toBuild: ReadonlySet<number>,
   context: AssessContext,
   buildSeconds: number | null,
 ): PlanCost {
   const { candidates } = context;
-  const chosen = new Set(choices);
   let downloadBytes = 0;
   let longestDownloadSeconds: number | null = null;
   for (const assessment of assessments) {
@@ -25,7 +28,7 @@ export function fleetCost(
     if (!Number.isNaN(seconds)) longestDownloadSeconds = Math.max(longestDownloadSeconds ?? 0, seconds);
   }
   return {
-    variantsToBuild: candidates.filter((c, index) => chosen.has(index) && c.artifact === null).map(({ name }) => name),
+    variantsToBuild: candidates.filter((c, index) => toBuild.has(index) && c.artifact === null).map(({ name }) => name),
     buildSeconds,
     downloadBytes,
     longestDownloadSeconds,

@@ -21,6 +21,7 @@ function planFor(references: readonly ReferenceDevice[], tpotP90Ms?: number) {
       outputTokens: 24,
       qualityFloor: {},
       maxVariants: 4,
+      buildFallbacks: true,
     },
     modelDigest: digestOfJson("model"),
     modelName: "model",

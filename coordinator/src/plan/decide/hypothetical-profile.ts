@@ -3,7 +3,8 @@ import type { Kit } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile, KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
 import { kvCacheElements, layerParameters } from "../../predict/decide/layer-cost.ts";
-import { interquartileRange, normalQuantile95 } from "../../predict/decide/run-spread.ts";
+import { normalQuantile95 } from "../../predict/decide/run-spread.ts";
+import { interquartileRange } from "../../predict/decide/samples.ts";
 import { estimates, type ReferenceDevice } from "./reference-devices.ts";
 
 const contexts = [64, 256];

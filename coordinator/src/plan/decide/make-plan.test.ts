@@ -37,7 +37,16 @@ function plan(
   other: Partial<PlanRequest> = {},
 ): Plan {
   return makePlan({
-    spec: { limits: {}, overrides: [], promptTokens: 64, outputTokens: 24, qualityFloor: {}, maxVariants: 4, ...spec },
+    spec: {
+      limits: {},
+      overrides: [],
+      promptTokens: 64,
+      outputTokens: 24,
+      qualityFloor: {},
+      maxVariants: 4,
+      buildFallbacks: true,
+      ...spec,
+    },
     modelDigest: digestOfJson("model"),
     modelName: "model",
     kit,
@@ -215,6 +224,56 @@ test("the report of a built variant counts instead of the sensitivity figure", (
   const planned = plan([device("small", { memoryMiB: 330 })], {}, { candidates: built });
   assert.notEqual(planned.devices[0]?.choice?.variantName, "dense-q4b32a");
   assert.equal(planned.frontier.find(({ name }) => name === "dense-q4b32a")?.qualitySource, "report");
+});
+
+test("equal devices with one variant have a smaller one built to step down to, and it is counted", () => {
+  const fleet = [device("a"), device("b"), device("c")];
+  const planned = plan(fleet);
+  assert.deepEqual(
+    planned.variants.map(({ name }) => name),
+    ["dense-q8b128"],
+  );
+  assert.deepEqual(
+    planned.fallbacks.map(({ name, devices, neededBy }) => [name, devices, neededBy]),
+    [["dense-q4b32a", 0, 3]],
+  );
+  for (const { ladder } of planned.devices)
+    assert.deepEqual(
+      ladder.map(({ variantName }) => variantName),
+      ["dense-q4b32a"],
+    );
+  assert.match(
+    planned.fallbacks[0]!.text,
+    /3 devices have nothing else to step down to. At least \d+ % less peak memory/,
+  );
+  assert.deepEqual(planned.cost?.variantsToBuild, ["dense-q8b128", "dense-q4b32a"]);
+  const bare = plan(fleet, { buildFallbacks: false });
+  assert.deepEqual([bare.fallbacks, bare.devices[0]?.ladder], [[], []]);
+  assert.deepEqual(
+    [bare.cost?.variantsToBuild, bare.cost?.downloadBytes],
+    [["dense-q8b128"], planned.cost?.downloadBytes],
+  );
+});
+
+test("what other devices run needs no fallback beside it, and what is built already is taken first", () => {
+  const ladderOf = (planned: Plan) => choiceOf(planned, "big").ladder.map(({ variantName }) => variantName);
+  const mixed = plan([device("big"), device("small", { memoryMiB: 340 })]);
+  assert.equal(ladderOf(mixed)[0], "dense-q4b32a");
+  assert.ok(!mixed.fallbacks.some(({ name }) => name === "dense-q4b32a"));
+  const artifact = { digest: digestOfJson("artifact"), totalBytes: 80e6 };
+  const built = candidates.map((c) => (c.name === "tail-10-q4b128a" ? { ...c, artifact } : c));
+  const planned = plan([device("big")], {}, { candidates: built });
+  assert.deepEqual([planned.fallbacks[0]?.name, ladderOf(planned)], ["tail-10-q4b128a", ["tail-10-q4b128a"]]);
+  assert.deepEqual(planned.cost?.variantsToBuild, ["dense-q8b128"]);
+});
+
+test("a fallback keeps the quality floor and the device's limits, or there is none and the plan says so", () => {
+  const noted = ({ fallbacks, notes }: Plan) => [
+    fallbacks.length,
+    notes.filter((note) => note.startsWith("Nothing to step down to for 1 device:")).length,
+  ];
+  assert.deepEqual(noted(plan([device("big")], { qualityFloor: { maxKl: 0.1 } })), [0, 1]);
+  assert.deepEqual(noted(plan([device("big")], { qualityFloor: { maxKl: 0.3 } })), [1, 0]);
 });
 
 test("disk must hold the running variant and the new one, but no variant twice", () => {

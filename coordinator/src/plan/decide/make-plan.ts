@@ -8,6 +8,7 @@ import { alternatives, type Kind } from "./alternatives.ts";
 import { type Assessment, assessFleet, contextOf, upperEnd } from "./assess.ts";
 import { type Candidate, compareCandidates, floorBreaches, klUpperBound } from "./candidate.ts";
 import { limitNames } from "./device-limits.ts";
+import { chooseFallbacks, type Fallbacks } from "./fallbacks.ts";
 import { fleetCost } from "./fleet-cost.ts";
 import { planDevice } from "./plan-device.ts";
 import { bestFeasible, choosePortfolio, type DemandGroup, type Portfolio } from "./portfolio.ts";
@@ -24,7 +25,10 @@ export interface PlanDevice {
 }
 
 export interface PlanRequest {
-  spec: Pick<RolloutSpec, "limits" | "overrides" | "promptTokens" | "outputTokens" | "qualityFloor" | "maxVariants">;
+  spec: Pick<
+    RolloutSpec,
+    "limits" | "overrides" | "promptTokens" | "outputTokens" | "qualityFloor" | "maxVariants" | "buildFallbacks"
+  >;
   modelDigest: Digest;
   modelName: string;
   kit: Kit;
@@ -47,7 +51,7 @@ export interface PlanRequest {
  * `spec.maxVariants`. Pure and deterministic; neither the order of devices nor of candidates changes the plan.
  */
 export function makePlan(request: PlanRequest): Plan {
-  const { maxVariants } = request.spec;
+  const { maxVariants, buildFallbacks } = request.spec;
   const ranked = [...request.candidates].sort(compareCandidates);
   const aboveFloor = ranked.filter((c) => floorBreaches(c, request.spec.qualityFloor).length === 0);
   const context = contextOf(request, aboveFloor);
@@ -62,28 +66,41 @@ export function makePlan(request: PlanRequest): Plan {
     maxVariants,
   );
   const choices = kinds.map(({ options }) => bestFeasible(portfolio.chosen, options.feasible));
+  const fallbacks: Fallbacks = buildFallbacks
+    ? chooseFallbacks(assessments, choices, portfolio.chosen, context, maxVariants)
+    : { chosen: [], without: 0 };
+  const toBuild = new Set([...portfolio.chosen, ...fallbacks.chosen.map(({ candidate }) => candidate)]);
+  const isReady = (index: number) => toBuild.has(index) || aboveFloor[index]?.artifact !== null;
   const devicesOf = new Map<Candidate | undefined, number>();
   for (const [kind, { devices }] of kinds.entries()) {
     const candidate = aboveFloor[choices[kind] ?? -1];
     devicesOf.set(candidate, (devicesOf.get(candidate) ?? 0) + devices);
   }
   const frontier = ranked.map((candidate) => toVariant(candidate, devicesOf.get(candidate) ?? 0));
-  const rows = writtenOnce(() => assessments.map((one) => planDevice(one, context, portfolio, maxVariants)));
+  const rows = writtenOnce(() => assessments.map((one) => planDevice(one, context, portfolio, isReady, maxVariants)));
   return {
     schemaVersion: 1,
     modelDigest: request.modelDigest,
     modelName: request.modelName,
     checkIndex: request.checkIndex,
     variants: frontier.filter((variant) => variant.devices > 0),
+    fallbacks: fallbacks.chosen.flatMap(({ candidate, neededBy, text }) => {
+      const chosen = aboveFloor[candidate];
+      return chosen === undefined ? [] : [{ ...toVariant(chosen, 0), neededBy, text }];
+    }),
     // Every device is decided; its row, figures and reasons, is written when it is asked for.
     get devices() {
       return rows();
     },
     corrections: correctionsAmong(request.corrections, assessments),
     alternatives: alternatives(kinds, limitedBy(assessments), aboveFloor, portfolio, maxVariants, choose),
-    cost: fleetCost(assessments, choices, context, request.buildSeconds),
+    cost: fleetCost(assessments, choices, toBuild, context, request.buildSeconds),
     frontier,
-    notes: [...notes(portfolio, ranked, aboveFloor), ...unknownEnergy(assessments, choices)],
+    notes: [
+      ...notes(portfolio, ranked, aboveFloor),
+      ...unknownEnergy(assessments, choices),
+      ...withoutFallback(fallbacks),
+    ],
   };
 }
 
@@ -180,6 +197,12 @@ function unknownEnergy(assessments: readonly Assessment[], choices: readonly (nu
   if (unknown === 0) return [];
   const devices = unknown === 1 ? "1 device" : `${unknown} devices`;
   return [`The limit on energy per token says nothing of ${devices} without a readable energy counter.`];
+}
+
+function withoutFallback({ without }: Fallbacks): string[] {
+  if (without === 0) return [];
+  const devices = without === 1 ? "1 device" : `${without} devices`;
+  return [`Nothing to step down to for ${devices}: no variant that may be used takes clearly less memory.`];
 }
 
 function byId(a: PlanDevice, b: PlanDevice): number {

@@ -3,6 +3,7 @@ import { predictionWidth, readPrediction } from "../../predict/decide/predict-va
 import { type AssessContext, type Assessment, artifactBytes, refusalOf, runs, upperEnd } from "./assess.ts";
 import type { Candidate } from "./candidate.ts";
 import { violations } from "./device-limits.ts";
+import { isStepDown } from "./fallbacks.ts";
 import { bestFeasible, type Portfolio } from "./portfolio.ts";
 import { explainLack, explainQuality, explainViolation } from "./reason.ts";
 
@@ -16,6 +17,7 @@ export function planDevice(
   assessment: Assessment,
   context: AssessContext,
   portfolio: Portfolio,
+  isReady: (candidate: number) => boolean,
   maxVariants: number,
 ): PlannedDevice {
   const { device, limits, options } = assessment;
@@ -44,27 +46,30 @@ export function planDevice(
     ...planned,
     choice: { recipeDigest: candidate.recipeDigest, variantName: candidate.name, prediction },
     downloadBytes: runs(device, candidate) ? 0 : artifactBytes(context, index),
-    ladder: ladder(assessment, candidates, index),
+    ladder: ladder(assessment, candidates, index, isReady),
     reason: explainChoice(candidate, index, assessment, context, better, maxVariants),
   };
 }
 
-/**
- * What the device steps down to when its variant fails in practice: feasible candidates that are smaller and faster by
- * prediction, best quality first, each smaller than the one before.
- */
-function ladder(assessment: Assessment, candidates: readonly Candidate[], from: number): PlannedDevice["ladder"] {
+/** What the device steps down to when its variant fails in practice, best quality first, each a step down from the one before. */
+function ladder(
+  assessment: Assessment,
+  candidates: readonly Candidate[],
+  from: number,
+  isReady: (candidate: number) => boolean,
+): PlannedDevice["ladder"] {
   const steps: PlannedDevice["ladder"] = [];
-  let tpotP90Ms = upperEnd(assessment, from, "tpotP90Ms");
-  let peakMemoryBytes = upperEnd(assessment, from, "peakMemoryBytes");
+  let last = from;
   for (const index of assessment.options.feasible) {
     const candidate = candidates[index];
-    if (index <= from || candidate === undefined) continue;
-    const [ms, bytes] = [upperEnd(assessment, index, "tpotP90Ms"), upperEnd(assessment, index, "peakMemoryBytes")];
-    if (!(bytes < peakMemoryBytes && ms < tpotP90Ms)) continue;
-    const { recipeDigest, name } = candidate;
-    steps.push({ recipeDigest, variantName: name, tpotP90Ms: ms, peakMemoryBytes: Math.round(bytes) });
-    [tpotP90Ms, peakMemoryBytes] = [ms, bytes];
+    if (candidate === undefined || !isReady(index) || !isStepDown(assessment, last, index)) continue;
+    steps.push({
+      recipeDigest: candidate.recipeDigest,
+      variantName: candidate.name,
+      tpotP90Ms: upperEnd(assessment, index, "tpotP90Ms"),
+      peakMemoryBytes: Math.round(upperEnd(assessment, index, "peakMemoryBytes")),
+    });
+    last = index;
     if (steps.length === longestLadder) break;
   }
   return steps;

@@ -22,7 +22,16 @@ function device(
 
 function plan(devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]> = {}) {
   return makePlan({
-    spec: { limits: {}, overrides: [], promptTokens: 64, outputTokens: 24, qualityFloor: {}, maxVariants: 4, ...spec },
+    spec: {
+      limits: {},
+      overrides: [],
+      promptTokens: 64,
+      outputTokens: 24,
+      qualityFloor: {},
+      maxVariants: 4,
+      buildFallbacks: true,
+      ...spec,
+    },
     modelDigest: digestOfJson("model"),
     modelName: "model",
     kit,

@@ -59,6 +59,7 @@ function randomRequest(seed: number): PlanRequest {
       outputTokens: 24,
       qualityFloor: next() < 0.3 ? { maxKl: 0.3 + next() } : {},
       maxVariants: 1 + Math.floor(next() * 5),
+      buildFallbacks: next() < 0.8,
     },
     modelDigest: digestOfJson("model"),
     modelName: "model",
@@ -109,6 +110,28 @@ test("no choice and no step of a ladder breaks a limit by its own prediction", (
         assert.ok(step.peakMemoryBytes <= (limits.peakMemoryBytes ?? Infinity), `seed ${seed}`);
       }
     }
+  }
+});
+
+test("a ladder has only steps that are built, and is empty only where the plan says that nothing is to step down to", () => {
+  for (const seed of seeds) {
+    const request = randomRequest(seed);
+    const plan = makePlan({ ...request, spec: { ...request.spec, buildFallbacks: true } });
+    assert.ok(plan.fallbacks.length <= request.spec.maxVariants);
+    const built = new Set([...plan.variants, ...plan.fallbacks].map(({ recipeDigest }) => recipeDigest));
+    for (const { ladder } of plan.devices)
+      for (const { recipeDigest } of ladder) assert.ok(built.has(recipeDigest), `seed ${seed}`);
+    const bare = plan.devices.filter(({ choice, ladder }) => choice !== null && ladder.length === 0).length;
+    const said = plan.notes.map((note) => Number(/^Nothing to step down to for (\d+) device/.exec(note)?.[1] ?? 0));
+    assert.equal(Math.max(0, ...said), bare, `seed ${seed}`);
+    const needed = plan.fallbacks.reduce((sum, { neededBy }) => sum + neededBy, 0);
+    const without = makePlan({ ...request, spec: { ...request.spec, buildFallbacks: false } });
+    const bareThen = without.devices.filter(({ choice, ladder }) => choice !== null && ladder.length === 0).length;
+    assert.equal(needed, bareThen - bare, `seed ${seed}`);
+    assert.deepEqual(
+      without.devices.map(({ choice }) => choice),
+      plan.devices.map(({ choice }) => choice),
+    );
   }
 });
 

@@ -47,6 +47,18 @@ export function explainAlternative(alternative: Omit<PlanAlternative, "text">): 
   return `${change} would ${gains.join(" and ")}.`;
 }
 
+/** What a variant that is made ready only to be stepped down to is good for. @param saved shares, of every device at least */
+export function explainFallback(
+  variantName: string,
+  saved: { neededBy: number; memorySaved: number; timeSaved: number; bytes: number },
+): string {
+  const { neededBy, memorySaved, timeSaved, bytes } = saved;
+  const percent = (value: number) => Math.floor(value * 100);
+  const faster = percent(timeSaved) > 0 ? ` and ${percent(timeSaved)} % less time per output token` : "";
+  const subject = neededBy === 1 ? "1 device has" : `${neededBy} devices have`;
+  return `${variantName}: ${subject} nothing else to step down to. At least ${percent(memorySaved)} % less peak memory${faster}; ${amount("diskBytes", bytes)} to move, only for a device that steps down.`;
+}
+
 function devices(count: number): string {
   return count === 1 ? "1 device" : `${count} devices`;
 }

@@ -1,5 +1,6 @@
 import type { Plan } from "@espalier/shared/contracts/plan";
 import type { GateResult, RolloutDevice, RolloutState } from "@espalier/shared/contracts/rollout-state";
+import { plannedBuilds } from "../../plan/decide/planned-builds.ts";
 import type { RolloutFacts } from "./facts.ts";
 import { floorGate } from "./floor-gate.ts";
 import type { BuildRow, StepOf } from "./step.ts";
@@ -13,7 +14,7 @@ export function adoptPlan(state: RolloutState, plan: Plan, facts: RolloutFacts):
   const lastWave = Math.max(0, waves.length - 1);
   const builds = [
     ...state.builds,
-    ...plan.variants
+    ...plannedBuilds(plan)
       .filter(({ recipeDigest }) => !state.builds.some((row) => row.recipeDigest === recipeDigest))
       .map(
         ({ recipeDigest, name, artifactDigest }): BuildRow => ({
@@ -29,7 +30,7 @@ export function adoptPlan(state: RolloutState, plan: Plan, facts: RolloutFacts):
       ),
   ];
   // The planner leaves out what is below the floor; the gate records by which figures the others are above it.
-  const floorGates = plan.variants.flatMap(({ name, recipeDigest }) =>
+  const floorGates = plannedBuilds(plan).flatMap(({ name, recipeDigest }) =>
     floorGate(name, facts.builds.get(recipeDigest)?.report ?? null, state.spec.qualityFloor),
   );
   return {

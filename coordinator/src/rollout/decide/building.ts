@@ -1,10 +1,13 @@
+import type { PlannedVariant } from "@espalier/shared/contracts/plan";
 import type { RolloutState } from "@espalier/shared/contracts/rollout-state";
+import { plannedBuilds } from "../../plan/decide/planned-builds.ts";
 import type { BuildFact, RolloutFacts } from "./facts.ts";
 import type { BuildRow, Step } from "./step.ts";
 
 /**
- * Has every chosen variant built, then plans once more with the quality of what was really built: a variant below the
- * floor drops out before any device is told. Ends since every round leaves one more variant built.
+ * Has every chosen variant and fallback built, then plans once more with the quality of what was really built: a variant below
+ * the floor drops out before any device is told. A fallback that can't be built drops out as well, and holds up nothing. Ends
+ * since every round leaves one more variant built.
  */
 export function decideBuilding(state: RolloutState, facts: RolloutFacts): readonly Step[] {
   const { plan } = state;
@@ -13,24 +16,22 @@ export function decideBuilding(state: RolloutState, facts: RolloutFacts): readon
     const reason = plan.devices[0]?.reason ?? "no device was selected";
     return [{ action: "enter", phase: "failed", reason: `no variant fits any device: ${reason}` }];
   }
-  const wanted = plan.variants.map(({ recipeDigest, name }) => ({
-    recipeDigest,
-    name,
-    fact: facts.builds.get(recipeDigest),
-  }));
-  const missing = wanted.filter(({ fact }) => fact === undefined || fact.state === "missing");
+  const wanted = plannedBuilds(plan);
+  const stateOf = ({ recipeDigest }: PlannedVariant) => facts.builds.get(recipeDigest)?.state ?? "missing";
+  const missing = wanted.filter((variant) => stateOf(variant) === "missing");
   if (missing.length > 0) {
     return [{ action: "request-builds", recipeDigests: missing.map(({ recipeDigest }) => recipeDigest) }];
   }
   const rows = state.builds.map((row) => updateRow(row, facts.builds.get(row.recipeDigest)));
   if (rows.some((row, index) => !sameRow(row, state.builds[index]))) return [{ action: "record-builds", builds: rows }];
 
-  const dead = wanted.find(({ fact }) => fact?.state === "dead");
+  const dead = plan.variants.find((variant) => stateOf(variant) === "dead");
   if (dead !== undefined) {
-    return [{ action: "enter", phase: "failed", reason: `building ${dead.name} failed: ${dead.fact?.message ?? ""}` }];
+    const message = facts.builds.get(dead.recipeDigest)?.message ?? "";
+    return [{ action: "enter", phase: "failed", reason: `building ${dead.name} failed: ${message}` }];
   }
-  if (!wanted.every(({ fact }) => fact?.state === "succeeded")) return [];
-  const final = plan.variants.every(({ qualitySource, artifactDigest, recipeDigest }) => {
+  if (!wanted.every((variant) => ["succeeded", "dead"].includes(stateOf(variant)))) return [];
+  const final = wanted.every(({ qualitySource, artifactDigest, recipeDigest }) => {
     return qualitySource === "report" && artifactDigest === facts.builds.get(recipeDigest)?.artifactDigest;
   });
   return final ? [{ action: "enter", phase: "rolling", reason: "" }] : [{ action: "make-plan", scope: "built-first" }];

@@ -8,6 +8,7 @@ import { hasCode } from "@espalier/shared/errors";
 import { control } from "./control.ts";
 import { decide } from "./decide.ts";
 import type { BuildFact, DeviceFact, JobFact, RolloutFacts } from "./facts.ts";
+import type { BuildRow } from "./step.ts";
 import { chooseCanaries, nameWaves } from "./waves.ts";
 
 const artifact = digestOfJson("artifact");
@@ -80,18 +81,19 @@ const variant = (qualitySource: PlannedVariant["qualitySource"]): PlannedVariant
   devices: 1,
 });
 
-function planOf(variants: PlannedVariant[]): Plan {
+function planOf(variants: PlannedVariant[], fallbacks: Plan["fallbacks"] = []): Plan {
   return {
     schemaVersion: 1,
     modelDigest: artifact,
     modelName: "m",
     checkIndex: "",
     variants,
+    fallbacks,
     devices: [],
     corrections: [],
     alternatives: [],
     cost: null,
-    frontier: variants,
+    frontier: [...variants, ...fallbacks],
     notes: [],
   };
 }
@@ -217,6 +219,30 @@ describe("building", () => {
       0,
     );
     assert.deepEqual(step, { action: "enter", phase: "failed", reason: "building dense-fp32 failed: NaN" });
+  });
+  describe("of a fallback", () => {
+    const smaller = digestOfJson("smaller");
+    const fallback = { ...variant("sensitivity"), recipeDigest: smaller, name: "smaller", neededBy: 1, text: "" };
+    const plan = planOf([variant("report")], [fallback]);
+    const rowOf = (state: BuildRow["state"]): BuildRow => ({
+      ...row,
+      recipeDigest: smaller,
+      variantName: "smaller",
+      state,
+      jobId: state === "pending" ? null : smaller,
+    });
+    const stepFor = (fact: JobFact["state"], state: BuildRow["state"]) => {
+      const fallbackFact = { ...built, ...job(fact), recipeDigest: smaller, jobId: smaller, artifactDigest: null };
+      const builds = new Map([[recipe, built], ...(fact === "missing" ? [] : [[smaller, fallbackFact] as const])]);
+      return decide(stateWith(plan, [done, rowOf(state)]), facts({ builds }), 0);
+    };
+    const stateWith = (plan: Plan, builds: BuildRow[]) => state("building", { plan, builds });
+
+    test("is asked for beside the variants", () =>
+      assert.deepEqual(stepFor("missing", "pending"), [{ action: "request-builds", recipeDigests: [smaller] }]));
+    test("is waited for", () => assert.deepEqual(stepFor("running", "running"), []));
+    test("that died holds up nothing: the plan is made again without it", () =>
+      assert.deepEqual(stepFor("dead", "dead"), [{ action: "make-plan", scope: "built-first" }]));
   });
 });
 

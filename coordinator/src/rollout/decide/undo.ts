@@ -49,7 +49,8 @@ export function undoPlan(
     .map((device) => onItsRung(device, ended.get(device.deviceId)));
   const chosen = new Set(devices.map(({ choice }) => choice?.recipeDigest));
   const variants = plan.frontier.filter(({ recipeDigest }) => chosen.has(recipeDigest));
-  return { ...plan, devices, variants };
+  const fallbacks = plan.fallbacks.filter(({ recipeDigest }) => !chosen.has(recipeDigest));
+  return { ...plan, devices, variants, fallbacks };
 }
 
 /** A device that had stepped down gets that rung as its choice, predicted to do what it proved it with. */
