@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from espalier_builder.checkpoint.decoder import ffn_widths, non_embedding_parameters
+from espalier_builder.checkpoint.decoder import ffn_widths, heads_of, non_embedding_parameters
 from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.apply import choose_cut, prune
@@ -18,7 +18,7 @@ from espalier_builder.prune.budget import FfnBudget, allocate
 from espalier_builder.prune.cfsp import cfsp_rel_scores, cfsp_scores, coarse_importance, published_contrast
 from espalier_builder.prune.cut import Cut, apply_cut, load_cut, save_cut, whole
 from espalier_builder.prune.depth import angular_removal, layers_to_keep, shortgpt_removal, tail_removal
-from espalier_builder.prune.flap import fluctuation
+from espalier_builder.prune.flap import fluctuation, layer_scores
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
@@ -296,6 +296,11 @@ def test_flap_scores_prices_and_biases_follow_the_formula() -> None:
     x, weight = inputs[0].flatten(0, 1), dense.model.layers[0].mlp.down_proj.weight
     expected = x.var(0, correction=0) * weight.norm(dim=0).square()
     assert torch.allclose(fluctuation(weight, statistics.ffn[0]), expected, rtol=1e-3)
+
+    (_, groups), *_ = heads_of(dense)
+    channels = fluctuation(dense.model.layers[0].self_attn.o_proj.weight, statistics.attention[0]) ** 2
+    of_groups = ((channels - channels.mean()) / channels.std()).view(groups, -1).mean(1)
+    assert torch.allclose(layer_scores(dense, 0, statistics).groups, of_groups, atol=1e-5)
 
     cut = choose_cut(dense, Pruning("flap", 0.3, 8, False), Calibration(rows, statistics))
     gone = torch.ones(48, dtype=torch.bool).index_fill(0, cut.neurons[0], False)

@@ -22,7 +22,12 @@ from espalier_builder.prune.statistics import Moments, Statistics
 
 @dataclass(frozen=True, slots=True)
 class LayerScores:
-    """Standardised within the layer: of neurons `[F]` and of key/value groups `[G]`; `group_price`: parameters."""
+    """Of neurons `[F]` and of key/value groups `[G]`, on one scale; `group_price`: parameters of a group.
+
+    As in the authors' code the inputs of o_proj are squared and standardised over the layer's channels one by one, and
+    a group has the mean of its own. (Were the means standardised, over three groups say, the worst group would be among
+    the worst units of every layer, however alike they are.)
+    """
 
     neurons: Tensor
     groups: Tensor
@@ -48,7 +53,7 @@ def flap_cut(model: DecoderModel, statistics: Statistics, budget: FfnBudget, spa
     The budget allows for the biases that compensation adds to every layer.
     Raises what `round_units` raises.
     """
-    layers = [_scores(model, index, statistics) for index in range(len(model.model.layers))]
+    layers = [layer_scores(model, index, statistics) for index in range(len(model.model.layers))]
     wanted = math.ceil(sparsity * budget.parameters - 1e-6) + 2 * len(layers) * model.config.hidden_size
     neurons, groups = _over_threshold(layers, wanted, budget.per_neuron)
     spent = sum((len(layer.groups) - len(kept)) * layer.group_price for layer, kept in zip(layers, groups, strict=True))
@@ -83,7 +88,8 @@ def compensating_biases(model: DecoderModel, cut: Cut, statistics: Statistics) -
     return biases
 
 
-def _scores(model: DecoderModel, index: int, statistics: Statistics) -> LayerScores:
+def layer_scores(model: DecoderModel, index: int, statistics: Statistics) -> LayerScores:
+    """What each unit of a layer is worth, and what a group of heads costs."""
     layer = model.model.layers[index]
     attention = layer.self_attn
     _, groups = heads_of(model)[index]
@@ -93,7 +99,7 @@ def _scores(model: DecoderModel, index: int, statistics: Statistics) -> LayerSco
     inputs += sum(projection.bias.numel() for projection in projections if projection.bias is not None)
     return LayerScores(
         neurons=standardised(fluctuation(layer.mlp.down_proj.weight, statistics.ffn[index])),
-        groups=standardised(of_channels.view(groups, -1).mean(1)),
+        groups=standardised(of_channels.square()).view(groups, -1).mean(1),
         group_price=inputs // groups,
     )
 
