@@ -24,9 +24,6 @@ from espalier_builder.contracts import Pruning
 from espalier_builder.device import choose_device, on_device
 from espalier_builder.method_name import parse_method
 from espalier_builder.process import keep_freed_memory
-from espalier_builder.prune.apply import prune
-from espalier_builder.prune.neurons import Calibration
-from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.tasks.flips import flips
@@ -36,6 +33,7 @@ from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from measurements import engine_of, engines, write_measurements
 from quantized import Quantizer
+from stages import stages_of
 
 COMMAND = "make bench-flips DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 # The first so many of each task.
@@ -92,11 +90,12 @@ def measure(model: Path, text: Path, questions: dict[str, list[Question]], only:
     checkpoint = on_device(load_cached(model, StageCache(work / "cache")), choose_device("auto"))
     documents = read_documents(text / "wikitext2-a.jsonl", "calibration")
     drawn = calibration_rows(checkpoint.tokenizer, documents, length=1024, tokens=16 * 1024, seed=0)
-    calibration = Calibration(drawn, collect_statistics(checkpoint.model, drawn))
+    stages = stages_of(model, checkpoint.model, StageCache(work / "cache"))
+    calibration = stages.calibration(drawn, seed=0)
     engine = engine_of(checkpoint.model.device)
     for name, method, share, grid in lacking:
         pruning = Pruning() if method == "none" else parse_method(method, share, 32)
-        pruned = prune(checkpoint.model, pruning, calibration).model
+        pruned = stages.pruned(pruning, calibration).model
         level = Quantizer(pruned, drawn, drawn[:0]).make(grid).model
         rows = []
         for task, asked in questions.items():

@@ -19,16 +19,21 @@ from espalier_builder.quantize.mixed import measure_sensitivity, mixed_formats
 from espalier_builder.quantize.model import UNCALIBRATED, dequantized
 from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.weight_format import LinearFormats, linear_format, variant_formats
+from espalier_builder.recover.finetune import Point
 from espalier_builder.text.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """`model` computes with the weights as they are stored; `kv_scales` None: keys and values are not rounded."""
+    """`model` computes with the weights as they are stored; `kv_scales` None: keys and values are not rounded.
+
+    `curve`: of training, where there was any.
+    """
 
     model: DecoderModel
     formats: LinearFormats
     kv_scales: KvScales | None
+    curve: tuple[Point, ...]
 
     def perplexity(self, windows: tuple[Window, ...]) -> float:
         return perplexity(self.model, windows, self.kv_scales)
@@ -61,11 +66,11 @@ class Quantizer:
     def make(self, grid: str) -> Made:
         quantization = parse(grid.removesuffix("-kv8"))
         formats = self._formats(quantization)
-        model = self._weights(quantization, formats)
+        model, curve = self._weights(quantization, formats)
         if not grid.endswith("-kv8"):
-            return Made(model, formats, None)
+            return Made(model, formats, None, curve)
         rows = torch.cat([self._rows, self._controls])
-        return Made(model, formats, calibrate_kv_cache(model, rows, bf16=bf16_is_fast()))
+        return Made(model, formats, calibrate_kv_cache(model, rows, bf16=bf16_is_fast()), curve)
 
     def _formats(self, quantization: Quantization) -> LinearFormats:
         narrow = linear_format(quantization)
@@ -75,17 +80,20 @@ class Quantizer:
             self._sensitivity[narrow.key] = measure_sensitivity(self._model, self._rows, narrow)
         return mixed_formats(self._model, self._sensitivity[narrow.key], narrow, quantization.bits.average)
 
-    def _weights(self, quantization: Quantization, formats: LinearFormats) -> DecoderModel:
+    def _weights(self, quantization: Quantization, formats: LinearFormats) -> tuple[DecoderModel, tuple[Point, ...]]:
         model, method = self._model, quantization.method
+        curve: tuple[Point, ...] = ()
         if method == "none":
-            return model
+            return model, curve
         made = Calibrated(UNSCALED, UNCALIBRATED, formats)
         if method != "rtn":
             by_text = "gptq" if method == "qat" else method
             made = calibrate(model, self._rows, formats, by_text, bf16=bf16_is_fast())
         if method == "qat":
-            made = replace(made, matrices=train_quantized(model, model, made.matrices, self._rows)[0])
-        return dequantized(made.scaled(model), variant_formats(formats, model.config.hidden_size), made.matrices)
+            matrices, curve = train_quantized(model, model, made.matrices, self._rows)
+            made = replace(made, matrices=matrices)
+        stored = variant_formats(formats, model.config.hidden_size)
+        return dequantized(made.scaled(model), stored, made.matrices), curve
 
 
 def parse(grid: str) -> Quantization:

@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,8 @@ def measure(bench: Bench, wanted: list[str], model: Path, text: Path, work: Path
             "secondsToQuantize": round(seconds, 1),
             "engine": engine_of(checkpoint.model.device),
         }
+        if made.curve:
+            row["curve"] = [asdict(point) for point in made.curve]
         add(rows, row, file)
 
 
@@ -275,12 +277,26 @@ def page(document: dict[str, Any]) -> str:
         lines += ["|---|---|---|---|---|"]
         lines += [_row(row) for row in sorted(rows, key=_order)]
         lines += [f"| {name}, published | {value:g} | | | |" for name, value in bench.published]
+        lines += trained(rows)
         absent = [grid for grid in GRIDS if grid not in {row["grid"] for row in rows}]
         lines += ["", f"Not measured: {', '.join(absent)}."] if absent else []
     lines += ["", "## Goals", "", "| goal | value | to reach | met |", "|---|---|---|---|"]
     for goal in document["goals"]:
         lines.append(f"| {goal['name']} | {goal['value']:.3f} | {goal['goal']:g} | {'yes' if goal['met'] else 'no'} |")
     return "\n".join(lines) + "\n"
+
+
+def trained(rows: list[dict[str, Any]]) -> list[str]:
+    """What training on the grid changed, where its curve was kept."""
+    curves = {row["grid"]: row["curve"] for row in rows if "curve" in row}
+    if not curves:
+        return []
+    lines = ["", "Training on the grid, divergence from the dense model on held-out rows, nats a token:", ""]
+    lines += ["| weights | before | lowest | after steps |", "|---|---|---|---|"]
+    for grid, curve in curves.items():
+        best = min(curve, key=lambda point: point["held_out_loss"])
+        lines.append(f"| {grid} | {curve[0]['held_out_loss']:.4f} | {best['held_out_loss']:.4f} | {best['step']} |")
+    return lines
 
 
 def _order(row: dict[str, Any]) -> tuple[bool, int, float]:

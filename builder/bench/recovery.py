@@ -25,9 +25,7 @@ from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.device import choose_device, on_device
 from espalier_builder.method_name import parse_method
 from espalier_builder.process import keep_freed_memory
-from espalier_builder.prune.apply import prune
 from espalier_builder.prune.cfsp import OUR_CONTRAST, coarse_importance
-from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.finetune import FineTuning, fine_tune
 from espalier_builder.recover.recover_job import split_rows
@@ -39,6 +37,7 @@ from espalier_builder.text.sample import sample_documents
 from espalier_builder.text.windows import Window, document_windows
 from measurements import engine_of, engines, read_rows, write_measurements
 from quantized import perplexity
+from stages import stages_of
 
 COMMAND = "make bench-recovery DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOL = "SmolLM2-135M-Instruct"
@@ -171,9 +170,10 @@ def measure(bench: Bench, starts: list[str], model: Path, text: Path, work: Path
         checkpoint.tokenizer, documents, length=bench.length, tokens=bench.rows * bench.length, seed=0
     )
     engine = engine_of(dense.device)
-    calibration = Calibration(drawn, collect_statistics(dense, drawn))
+    stages = stages_of(model, dense, StageCache(work / "cache"))
+    calibration = stages.calibration(drawn, seed=0)
     for start in starts:
-        pruned = prune(dense, parse_method(start, bench.sparsity, bench.alignment), calibration).model
+        pruned = stages.pruned(parse_method(start, bench.sparsity, bench.alignment), calibration).model
         before = perplexity(pruned, windows)
         for whose, way in ways(bench.full_rate):
             if (start, whose, way.name, way.settings.seed) in done:
