@@ -25,10 +25,8 @@ from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.device import choose_device, on_device
 from espalier_builder.method_name import parse_method
 from espalier_builder.process import keep_freed_memory
-from espalier_builder.prune.cfsp import OUR_CONTRAST, coarse_importance
-from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.recover.finetune import FineTuning, fine_tune
-from espalier_builder.recover.recover_job import split_rows
+from espalier_builder.recover.finetune import FineTuning
+from espalier_builder.recover.recover_job import fine_tune_by_importance, split_rows
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
@@ -200,8 +198,7 @@ def trained(
 ) -> dict[str, Any]:
     """As `espalier-builder recover` trains; the held-out curve, and the perplexity of what came out."""
     training, held_out = split_rows(dense, documents, settings, bench.row_length)
-    importance = coarse_importance(collect_statistics(pruned, held_out).angles, OUR_CONTRAST)
-    recovered = fine_tune(pruned, dense.model, training, held_out, importance, settings)
+    recovered = fine_tune_by_importance(pruned, dense.model, training, held_out, settings)
     return {
         "parametersTrained": recovered.trained,
         "perplexity": round(perplexity(recovered.model, windows), 4),

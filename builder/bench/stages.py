@@ -8,7 +8,8 @@ from espalier_builder.artifact.file_tree import file_tree
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import digest_of_json
 from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.model_stages import DenseModel, ModelStages
+from espalier_builder.stages.dense_stages import DenseModel
+from espalier_builder.stages.model_stages import ModelStages
 
 
 def stages_of(path: Path, model: DecoderModel, cache: StageCache) -> ModelStages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from transformers import LlamaForCausalLM
 from espalier_builder.checkpoint.decoder import ffn_widths
 from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
-from espalier_builder.compare import Comparison, compare
+from espalier_builder.compare import Comparison, Recovery, compare
 from espalier_builder.evaluate.forward import scored_logits
 from espalier_builder.failure import BuilderError
+from espalier_builder.recover.finetune import FineTuning
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.text.windows import document_windows
 from random_decoder import save_checkpoint
@@ -67,6 +69,25 @@ def test_a_method_that_cannot_be_applied_is_a_row_with_the_reason(tmp_path: Path
     assert all("BUDGET_IMPOSSIBLE" in row["error"] for row in table["rows"][1:])
 
 
+def test_recovery_trains_every_pruned_model_and_refuses_masks(tmp_path: Path) -> None:
+    rows = (torch.arange(32)[None] + torch.arange(12)[:, None]) % 11 + 3
+    settings = FineTuning(kind="full", learning_rate=1e-3, steps=30, batch_rows=2, check_every=10)
+    recovery = Recovery(settings, rows[:-2], rows[-2:])
+    cache = StageCache(tmp_path / "c")
+    plain = compare(comparison(("cfsp", "wanda")), cache, tmp_path / "plain.json")
+    trained = compare(replace(comparison(("cfsp", "wanda")), recovery=recovery), cache, tmp_path / "trained.json")
+    before = {row["method"]: row for row in plain["rows"]}
+    after = {row["method"]: row for row in trained["rows"]}
+    for method in ("cfsp", "random", "magnitude"):
+        assert after[method]["achievedSparsity"] == before[method]["achievedSparsity"]
+        assert after[method]["heldOutLoss"]["after"] < after[method]["heldOutLoss"]["before"]
+        assert after[method]["trainedParameters"] > 0
+    assert after["cfsp"]["kl"] != before["cfsp"]["kl"]
+    assert "RECOVERY_FILLS_MASK" in after["wanda"]["error"]
+    with pytest.raises(BuilderError, match="recovery"):
+        compare(comparison(("cfsp", "wanda")), cache, tmp_path / "trained.json")
+
+
 def test_documents_are_scored_apart_and_every_token_once() -> None:
     checkpoint = tiny_checkpoint()
     windows = document_windows(checkpoint.tokenizer, DOCUMENTS, length=16)
@@ -107,5 +128,12 @@ def test_the_command_writes_a_checkpoint_that_transformers_reads(
     budgets = ["--methods", "cfsp", "--sparsity", "0.2", "--alignment", "8", "--eval", str(text)]
     assert run(["compare", *options, *budgets, "--out", str(table)]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 4
+    trained = ["--recovery", "lora", "--recovery-steps", "2", "--out", str(tmp_path / "trained.json")]
+    assert run(["compare", *options, *budgets, *trained]) == 1
+    assert "TEXT_TOO_SHORT" in capsys.readouterr().err
+    documents = tmp_path / "documents.jsonl"
+    documents.write_text("".join(json.dumps({"text": text * 9}) + "\n" for text in DOCUMENTS * 8))
+    assert run(["compare", *options, "--calibration", str(documents), *budgets, *trained]) == 0
+    assert all("trainedParameters" in row for row in json.loads(capsys.readouterr().out)["rows"][1:])
     assert run(["compare", *options, "--methods", "fly", *budgets[2:], "--out", str(table)]) == 1
     assert "METHOD_UNKNOWN" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from torch import Tensor
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import all_parameters
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import digest_of_json
+from espalier_builder.contracts import MASK_METHODS, Pruning, digest_of_json
 from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.evaluate.quality import Quality
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
+from espalier_builder.recover.finetune import FineTuning
+from espalier_builder.recover.recover_job import fine_tune_by_importance
 from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.cost import measure_cost
 from espalier_builder.stages.dense_stages import DenseModel, digest_of_rows
 from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.windows import EvaluationWindows
@@ -31,6 +34,22 @@ from espalier_builder.text.windows import EvaluationWindows
 FLOORS = ("random", "magnitude")
 Row = dict[str, Any]
 Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Training after every pruning, the floors' too, towards the dense model where `settings` say so. `training` and
+    `held_out`: rows `[N, T]` of different documents."""
+
+    settings: FineTuning
+    training: Tensor
+    held_out: Tensor
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self.settings) | {
+            "trainingDigest": digest_of_rows(self.training),
+            "heldOutDigest": digest_of_rows(self.held_out),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +64,7 @@ class Comparison:
     rows: Tensor
     seed: int
     windows: EvaluationWindows
+    recovery: Recovery | None = None
 
     def protocol(self) -> dict[str, Any]:
         """By what the figures were taken: rows of another protocol don't belong into the same table."""
@@ -58,7 +78,7 @@ class Comparison:
             "evaluationDigest": digest_of_json([digest_of_rows(window.inputs) for window in self.windows.windows]),
             "sequenceLength": self.windows.length,
             "precision": "fp32",
-        }
+        } | ({} if self.recovery is None else {"recovery": self.recovery.to_json()})
 
 
 def compare(
@@ -91,17 +111,40 @@ def compare(
         row: Row = {"method": name, "sparsity": pruning.sparsity}
         try:
             pruned = stages.pruned(pruning, calibration)
-            quality = evaluate_model(pruned.model, comparison.windows, reference)
+            _, cost = stages.costs[-1]
+            level, trained = pruned.model, Row()
+            if comparison.recovery is not None:
+                level, trained = _recovered(pruned.model, pruning, model, comparison.recovery)
+            quality = evaluate_model(level, comparison.windows, reference)
         except BuilderError as error:
             _add(table, file, row | {"error": f"{error.code}: {error}"})
             continue
-        _, cost = stages.costs[-1]
         spent = {"seconds": round(cost.seconds, 1), "peakMemoryBytes": cost.peak_memory_bytes}
-        _add(
-            table, file, row | {"achievedSparsity": pruned.achieved_sparsity} | _figures(pruned.model, quality) | spent
-        )
+        figures = _figures(level, quality) | trained | spent
+        _add(table, file, row | {"achievedSparsity": pruned.achieved_sparsity} | figures)
     progress(1.0, "done")
     return table
+
+
+def _recovered(
+    pruned: DecoderModel, pruning: Pruning, dense: DecoderModel, recovery: Recovery
+) -> tuple[DecoderModel, Row]:
+    """Raises BuilderError `RECOVERY_FILLS_MASK`, and what `fine_tune` raises."""
+    if pruning.method in MASK_METHODS:
+        raise BuilderError(
+            "RECOVERY_FILLS_MASK",
+            f"training would move the weights that {pruning.method} made zero",
+            "compare masks without --recovery",
+        )
+    with measure_cost() as meter:
+        found = fine_tune_by_importance(pruned, dense, recovery.training, recovery.held_out, recovery.settings)
+    losses = [point.held_out_loss for point in found.curve]
+    return found.model, {
+        "trainedParameters": found.trained,
+        "heldOutLoss": {"before": losses[0], "after": min(losses)},
+        "recoverySeconds": round(meter.cost.seconds, 1),
+        "recoveryPeakMemoryBytes": meter.cost.peak_memory_bytes,
+    }
 
 
 def _figures(model: DecoderModel, quality: Quality) -> Row:

@@ -14,7 +14,7 @@ from espalier_builder.building.build_log import BuildRequest
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import all_parameters, ffn_widths, heads_of
 from espalier_builder.checkpoint.save import save
-from espalier_builder.compare import Comparison, compare
+from espalier_builder.compare import Comparison, Recovery, compare
 from espalier_builder.contracts import Pruning, Recipe
 from espalier_builder.device import on_device
 from espalier_builder.export.decoder_spec import spec_of
@@ -26,7 +26,7 @@ from espalier_builder.progress import OnProgress
 from espalier_builder.quantize.weight_format import WeightFormat
 from espalier_builder.recover.finetune import FineTuning
 from espalier_builder.recover.iterate import Iteration, iterate
-from espalier_builder.recover.recover_job import recover
+from espalier_builder.recover.recover_job import recover, split_rows
 from espalier_builder.search.search import Search, run_search
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages.cache import StageCache
@@ -187,14 +187,22 @@ def run_task_job(
     return {"model": run.checkpoint.name, "rows": rows, "notes": list(run.checkpoint.notes)}
 
 
+# A training row's length in `compare`, at most; `recover` has the same default.
+RECOVERY_ROW_TOKENS = 512
+
+
 @dataclass(frozen=True, slots=True)
 class ComparisonSettings:
-    """What `run_compare` is asked. `documents`: the first so many of the evaluation file, None for all."""
+    """What `run_compare` is asked. `documents`: the first so many of the evaluation file, None for all.
+
+    `recovery`: training after every pruning, on the calibration file's documents.
+    """
 
     methods: tuple[str, ...]
     sparsities: tuple[float, ...]
     alignment: int
     documents: int | None
+    recovery: FineTuning | None
 
 
 def run_compare(
@@ -220,8 +228,17 @@ def run_compare(
         rows=TextInputs(checkpoint, model.digest, text, cache).calibration(),
         seed=text.seed,
         windows=document_windows(checkpoint.tokenizer, documents, length=length),
+        recovery=None if settings.recovery is None else _recovery(checkpoint, settings.recovery, text),
     )
     return compare(comparison, cache, file, lambda share, doing: on_progress("compare", share, doing))
+
+
+def _recovery(checkpoint: Checkpoint, settings: FineTuning, text: TextSettings) -> Recovery:
+    if text.calibration.path is None:
+        raise BuilderError("TEXT_NOT_FOUND", "there is no text to train on", "name one with --calibration")
+    documents = read_documents(text.calibration.path, "calibration")
+    training, held_out = split_rows(checkpoint, documents, settings, min(text.sequence_length, RECOVERY_ROW_TOKENS))
+    return Recovery(settings, training, held_out)
 
 
 def run_recover(

@@ -119,7 +119,9 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     from espalier_builder.jobs import ComparisonSettings, run_compare
     from espalier_builder.stages.cache import StageCache
 
-    settings = ComparisonSettings(options.methods, options.sparsity, options.alignment, options.documents)
+    settings = ComparisonSettings(
+        options.methods, options.sparsity, options.alignment, options.documents, _recovery(options)
+    )
     model, text, cache = named_model(options), named_text(options), StageCache(options.cache / "stages")
     with progress_bar() as on_progress:
         return run_compare(model, settings, text, cache, options.out, on_progress)
@@ -206,6 +208,18 @@ def _training(options: argparse.Namespace) -> FineTuning:
         batch_rows=options.batch_rows,
         learning_rate=options.learning_rate,
         seed=options.seed,
+    )
+
+
+def _recovery(options: argparse.Namespace) -> Any:
+    """What `compare` trains after pruning: towards the dense model, adapters faster than everything."""
+    if options.recovery is None:
+        return None
+    from espalier_builder.recover.finetune import FineTuning
+
+    rate = 1e-3 if options.recovery == "lora" else 1e-4
+    return FineTuning(
+        kind=options.recovery, distil=True, learning_rate=rate, steps=options.recovery_steps, seed=options.seed
     )
 
 

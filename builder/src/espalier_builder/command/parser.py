@@ -136,6 +136,15 @@ def _compare(commands: Commands) -> None:
         help="shares of all non-embedding parameters, e.g. 0.15,0.3",
     )
     compare.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    compare.add_argument(
+        "--recovery",
+        choices=("lora", "full"),
+        help="train every pruned model, the floors too, towards the dense one on the calibration text: "
+        "adapters of rank 8, or everything; default: no training",
+    )
+    compare.add_argument(
+        "--recovery-steps", type=int, default=200, metavar="N", help="of training, at most; default: 200"
+    )
     text = compare.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file")
     text.add_argument("--eval", type=Path, required=True, metavar="FILE", help="whole documents, each token once")
     text.add_argument("--documents", type=int, metavar="N", help="only the first N of them")

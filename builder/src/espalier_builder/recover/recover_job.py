@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from torch import Tensor
 from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import non_embedding_parameters
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.checkpoint.save import save
 from espalier_builder.failure import BuilderError
 from espalier_builder.progress import OnProgress
 from espalier_builder.prune.cfsp import OUR_CONTRAST, coarse_importance
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.recover.finetune import FineTuning, fine_tune
+from espalier_builder.recover.finetune import FineTuning, Recovered, fine_tune
 from espalier_builder.stages.cost import measure_cost
 from espalier_builder.text.rows import calibration_rows
 
@@ -45,15 +47,13 @@ def recover(
             "name the dense model that this one was pruned from",
         )
     training, held_out = split_rows(checkpoint, documents, settings, row_length)
-    importance = coarse_importance(collect_statistics(checkpoint.model, held_out).angles, OUR_CONTRAST)
     teacher = None if dense is None else dense.model
     with measure_cost() as meter:
-        recovered = fine_tune(
+        recovered = fine_tune_by_importance(
             checkpoint.model,
             teacher,
             training,
             held_out,
-            importance,
             settings,
             lambda share: on_progress("recover", share, "training"),
         )
@@ -68,6 +68,19 @@ def recover(
         "curve": [{"step": point.step, "heldOutLoss": point.held_out_loss} for point in recovered.curve],
         "cost": meter.cost.to_json(),
     }
+
+
+def fine_tune_by_importance(
+    pruned: DecoderModel,
+    dense: DecoderModel | None,
+    training: Tensor,
+    held_out: Tensor,
+    settings: FineTuning,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Recovered:
+    """As `fine_tune`, by the importance that `pruned`'s own layers have on the held-out rows."""
+    importance = coarse_importance(collect_statistics(pruned, held_out).angles, OUR_CONTRAST)
+    return fine_tune(pruned, dense, training, held_out, importance, settings, progress)
 
 
 def split_rows(
