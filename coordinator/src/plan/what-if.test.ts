@@ -19,14 +19,15 @@ test("a plan counts in devices of the library and imported profiles, of which th
   assert.deepEqual(
     estimated.map(({ name, labels }) => [name, labels]),
     [
-      ["rpi5 1 of 2 (what if)", { reference: "rpi5" }],
-      ["rpi5 2 of 2 (what if)", { reference: "rpi5" }],
+      ["rpi5 1 of 2 (what if, estimated)", { reference: "rpi5" }],
+      ["rpi5 2 of 2 (what if, estimated)", { reference: "rpi5" }],
     ],
   );
 
   const mine = syntheticProfile({ deviceId: "mine", kit: graphs });
   await methods.importReference({ name: "rpi5", profile: document(mine) }, call());
   const [measured] = await hypotheticalDevices(store.db, [{ reference: "rpi5", count: 1 }], kit);
+  assert.equal(measured?.name, "rpi5 1 of 1 (what if, measured)");
   assert.deepEqual(measured?.profile?.measurements, mine.measurements);
   const { references = [] } = await methods.listReferences({}, call());
   assert.deepEqual([references[0]?.name, references[0]?.measured], ["rpi5", true]);

@@ -32,12 +32,12 @@ export async function hypotheticalDevices(
     if (!Number.isInteger(count) || count < 1 || devices.length + count > maxDevices) {
       throw malformed(`${reference}=${count}: expected 1 to ${maxDevices} devices in all`);
     }
-    const profile = await profileOf(db, reference, kit);
+    const { profile, how } = await profileOf(db, reference, kit);
     for (let n = 1; n <= count; n++) {
       const deviceId = `what-if/${reference}/${String(n).padStart(6, "0")}`;
       devices.push({
         deviceId,
-        name: `${reference} ${n} of ${count} (what if)`,
+        name: `${reference} ${n} of ${count} (what if, ${how})`,
         labels: { reference },
         profile: { ...profile, deviceId },
         missing: "",
@@ -52,16 +52,20 @@ async function profileOf(
   db: Queries,
   reference: string,
   kit: { stored: Pick<StoredKit, "digest">; graphs: Kit },
-): Promise<DeviceProfile> {
+): Promise<{ profile: DeviceProfile; how: "measured" | "estimated" }> {
   const imported = await findReference(db, reference);
   if (imported !== null) {
-    if (imported.profile.measurements.kit?.kitDigest === kit.stored.digest) return imported.profile;
+    if (imported.profile.measurements.kit?.kitDigest === kit.stored.digest)
+      return { profile: imported.profile, how: "measured" };
     throw malformed(
       `${reference} was measured with the kit of another model; export it anew where this model is known`,
     );
   }
   const known = referenceDevices.find(({ name }) => name === reference);
-  if (known !== undefined) return hypotheticalProfile(known, { kit: kit.graphs, kitDigest: kit.stored.digest });
+  if (known !== undefined) {
+    const profile = hypotheticalProfile(known, { kit: kit.graphs, kitDigest: kit.stored.digest });
+    return { profile, how: "estimated" };
+  }
   throw malformed(`no reference device is called "${reference}"`);
 }
 
