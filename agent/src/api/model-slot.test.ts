@@ -26,7 +26,6 @@ async function countedModel(): Promise<{ model: ServedModel; closed: () => numbe
       generate: unused,
       logitsAt: unused,
       topTokens: unused,
-      timeSteps: unused,
       close: async () => {
         closed += 1;
       },

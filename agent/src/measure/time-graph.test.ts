@@ -31,7 +31,6 @@ function instantRuntime(contextTokens: number): { runtime: Runtime; asked: strin
     },
     logitsAt: unused,
     topTokens: unused,
-    timeSteps: unused,
     close: async () => {},
   };
   return { runtime, asked };

@@ -20,7 +20,7 @@ export function checkTokens(limits: RequestLimits, tokens: readonly number[], ne
   checkRoom(limits, tokens.length, newTokens);
 }
 
-export function checkRoom(limits: RequestLimits, heldTokens: number, newTokens: number): void {
+function checkRoom(limits: RequestLimits, heldTokens: number, newTokens: number): void {
   if (heldTokens + newTokens <= limits.contextTokens) return;
   throw runtimeError(
     "runtime.context-overflow",
@@ -29,7 +29,7 @@ export function checkRoom(limits: RequestLimits, heldTokens: number, newTokens: 
   );
 }
 
-/** Counts (repetitions, tokens to generate) are whole numbers of at least 1. */
+/** Counts (threads, tokens to generate) are whole numbers of at least 1. */
 export function checkCount(name: string, value: number): void {
   if (Number.isInteger(value) && value >= 1) return;
   throw runtimeError("runtime.invalid-request", `${name} must be a whole number of at least 1, not ${value}`);

@@ -4,7 +4,7 @@ import { KvPool, type Sequence } from "./kv-pool.ts";
 import type { Span } from "./kv-space.ts";
 import { tokenLogprobs } from "./log-probabilities.ts";
 import { argmax } from "./ranking.ts";
-import type { GeneratedToken, GenerateRequest, TimeStepsRequest } from "./runtime.ts";
+import type { GeneratedToken, GenerateRequest } from "./runtime.ts";
 import { Sampler } from "./sampler.ts";
 
 /** Tokens per run at prefill: long enough for the kernels, short enough that others get a turn soon. */
@@ -20,7 +20,7 @@ export class Cancelled extends Error {
 /** Asked between runs; true ends the call. */
 export type IsCancelled = () => boolean;
 
-/** A call in steps of at most one run (a timed repetition is one step), so that several can take turns. */
+/** A call in steps of at most one run, so that several can take turns. */
 export type Steps<Result> = AsyncGenerator<GeneratedToken | null, Result>;
 
 /**
@@ -88,36 +88,6 @@ export class Decoder {
         yield null;
       }
       return top;
-    } finally {
-      this.#pool.leave(sequence, false);
-    }
-  }
-
-  async *timeSteps(request: TimeStepsRequest, isCancelled: IsCancelled): Steps<number[]> {
-    const { contextTokens, newTokens, repetitions } = request;
-    // Which tokens is all one to the kernels; distinct ones keep embedding rows from staying in the processor's cache.
-    const token = (_: unknown, i: number) => (i * 7919) % this.#engine.vocabularySize;
-    const mostPositions = contextTokens + newTokens;
-    // Real keys and values before the timed ones: untouched memory would be served from one shared page of zeros.
-    const sequence = this.#pool.enter({
-      tokens: Array.from({ length: contextTokens }, token),
-      mostPositions,
-      steady: true,
-    });
-    try {
-      if (contextTokens > 0) yield* this.#advance(sequence, isCancelled);
-      sequence.tokens.push(...Array.from({ length: newTokens }, token));
-      const timesMs: number[] = [];
-      for (let repetition = -1; repetition < repetitions; repetition += 1) {
-        sequence.held = contextTokens;
-        yield* this.#room(sequence, isCancelled);
-        const startMs = performance.now();
-        // No other call's turns within: their time isn't this one's.
-        for await (const _ of this.#advance(sequence, isCancelled));
-        if (repetition >= 0) timesMs.push(performance.now() - startMs);
-        yield null;
-      }
-      return timesMs;
     } finally {
       this.#pool.leave(sequence, false);
     }

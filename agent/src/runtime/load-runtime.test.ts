@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { type TestArtifact, tinyArtifact } from "../../../test/fixtures/tiny-artifact.ts";
+import { serveForEver } from "../testing/serve-for-ever.ts";
 import { loadRuntime } from "./load-runtime.ts";
 import type { EngineKind, GenerateRequest, Runtime } from "./runtime.ts";
 import { greedy } from "./sampling.ts";
@@ -128,15 +129,6 @@ describe("a loaded runtime", () => {
     assert.notDeepEqual(await tokensOf(runtime, { sampling: { ...sampling, seed: 12 } }), once);
   });
 
-  it("times decode and prefill", async () => {
-    const decode = await runtime.timeSteps({ contextTokens: 64, newTokens: 1, repetitions: 5 });
-    const prefill = await runtime.timeSteps({ contextTokens: 0, newTokens: 128, repetitions: 3 });
-    assert.equal(decode.length, 5);
-    assert.equal(prefill.length, 3);
-    assert.ok(Math.min(...decode) > 0);
-    assert.ok(Math.min(...prefill) > Math.min(...decode), "128 tokens take longer than one");
-  });
-
   it("gives calls turns, so that a short one ends before a long one that came first", async () => {
     const order: string[] = [];
     await Promise.all([
@@ -190,9 +182,6 @@ describe("a loaded runtime", () => {
     });
     await assert.rejects(runtime.topTokens([5, 99_999]), { code: "runtime.invalid-request", message: /99999/ });
     await assert.rejects(runtime.logitsAt([], [0]), { code: "runtime.invalid-request" });
-    await assert.rejects(runtime.timeSteps({ contextTokens: 512, newTokens: 1, repetitions: 1 }), {
-      code: "runtime.context-overflow",
-    });
   });
 });
 
@@ -211,7 +200,7 @@ describe("cancelling", () => {
       ticks += 1;
       if (ticks === 3) controller.abort(reason);
     }, 1);
-    const endless = runtime.timeSteps({ contextTokens: 0, newTokens: 512, repetitions: 1_000_000 }, controller.signal);
+    const endless = serveForEver(runtime, controller.signal);
     await assert.rejects(endless, reason);
     clearInterval(ticking);
     assert.equal(ticks, 3);
@@ -232,7 +221,7 @@ describe("cancelling", () => {
 describe("closing", () => {
   it("rejects what is pending and what comes later", async () => {
     const runtime = await load(await tinyArtifact("dense-fp32"));
-    const pending = runtime.timeSteps({ contextTokens: 0, newTokens: 512, repetitions: 1_000_000 });
+    const pending = serveForEver(runtime);
     const refused = assert.rejects(pending, { code: "runtime.closed" });
     await runtime.close();
     await refused;

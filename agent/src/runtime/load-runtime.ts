@@ -2,17 +2,10 @@ import { posix } from "node:path";
 import type { EspalierError } from "@espalier/shared/errors";
 import { readCacheScales } from "./cache-scales.ts";
 import { checkGraph } from "./check-graph.ts";
-import { checkCount, checkRoom, checkTokens } from "./check-request.ts";
+import { checkCount, checkTokens } from "./check-request.ts";
 import { safeModelFile } from "./model-files.ts";
 import { holdOrtLibrary } from "./ort-library.ts";
-import type {
-  EngineKind,
-  GeneratedToken,
-  GenerateRequest,
-  Runtime,
-  RuntimeOptions,
-  TimeStepsRequest,
-} from "./runtime.ts";
+import type { EngineKind, GeneratedToken, GenerateRequest, Runtime, RuntimeOptions } from "./runtime.ts";
 import { RuntimeWorkers } from "./runtime-workers.ts";
 import { TokenStream } from "./token-stream.ts";
 import { WorkerClient } from "./worker-client.ts";
@@ -132,13 +125,6 @@ class WorkerRuntime implements Runtime {
   async topTokens(tokens: readonly number[], signal?: AbortSignal): Promise<Int32Array> {
     checkTokens(this, tokens, 0);
     return (await this.#client.call({ method: "topTokens", tokens }, signal, ignoreToken)) as Int32Array;
-  }
-
-  async timeSteps(request: TimeStepsRequest, signal?: AbortSignal): Promise<number[]> {
-    checkCount("newTokens", request.newTokens);
-    checkCount("repetitions", request.repetitions);
-    checkRoom(this, request.contextTokens, request.newTokens);
-    return (await this.#client.call({ method: "timeSteps", request }, signal, ignoreToken)) as number[];
   }
 
   async close(): Promise<void> {

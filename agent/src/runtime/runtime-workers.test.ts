@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { tinyArtifact } from "../../../test/fixtures/tiny-artifact.ts";
+import { serveForEver } from "../testing/serve-for-ever.ts";
 import { loadRuntime } from "./load-runtime.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { RuntimeWorkers } from "./runtime-workers.ts";
@@ -66,7 +67,7 @@ describe("RuntimeWorkers", () => {
     await (await loadRuntime(options)).close();
     await started[0]?.terminate();
     const runtime = await loadRuntime(options);
-    const pending = assert.rejects(runtime.timeSteps({ contextTokens: 0, newTokens: 32, repetitions: 1_000_000 }), {
+    const pending = assert.rejects(serveForEver(runtime), {
       code: "runtime.crashed",
     });
     await started[1]?.terminate();

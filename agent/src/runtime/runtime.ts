@@ -38,14 +38,6 @@ export interface GeneratedToken {
   readonly reusedTokens?: number;
 }
 
-export interface TimeStepsRequest {
-  /** Tokens already in the cache before each timed run (not timed). */
-  readonly contextTokens: number;
-  /** Tokens the timed run adds: 1 is decode, a prompt's length with `contextTokens` 0 is prefill. */
-  readonly newTokens: number;
-  readonly repetitions: number;
-}
-
 /**
  * A loaded variant. Calls take turns at it, each with a part of the one KV cache; one that finds no room waits until
  * older ones have ended.
@@ -73,8 +65,6 @@ export interface Runtime {
   logitsAt(tokens: readonly number[], indices: readonly number[], signal?: AbortSignal): Promise<Float32Array>;
   /** The most likely token after each prefix `tokens[0..i]` (teacher-forced). Shape [tokens.length]. */
   topTokens(tokens: readonly number[], signal?: AbortSignal): Promise<Int32Array>;
-  /** Milliseconds of each repetition, in order, warm-up not included. */
-  timeSteps(request: TimeStepsRequest, signal?: AbortSignal): Promise<number[]>;
   /** Rejects what is pending, frees the model and gives the worker back. Calling it again does nothing. */
   close(): Promise<void>;
 }

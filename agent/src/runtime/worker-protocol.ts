@@ -1,5 +1,5 @@
 import type { EngineOptions } from "./engine.ts";
-import type { EngineKind, GeneratedToken, GenerateRequest, TimeStepsRequest } from "./runtime.ts";
+import type { EngineKind, GeneratedToken, GenerateRequest } from "./runtime.ts";
 
 /** What the worker is to load. */
 export interface WorkerSetup {
@@ -13,8 +13,7 @@ export interface WorkerSetup {
 export type Call =
   | { readonly method: "generate"; readonly request: GenerateRequest }
   | { readonly method: "logitsAt"; readonly tokens: readonly number[]; readonly indices: readonly number[] }
-  | { readonly method: "topTokens"; readonly tokens: readonly number[] }
-  | { readonly method: "timeSteps"; readonly request: TimeStepsRequest };
+  | { readonly method: "topTokens"; readonly tokens: readonly number[] };
 
 /** A worker has one model at a time: `load`, calls, `unload`, `load`. */
 export type ToWorker =
@@ -23,7 +22,7 @@ export type ToWorker =
   | { readonly kind: "call"; readonly id: number; readonly cancelFlag: Int32Array; readonly call: Call }
   | { readonly kind: "unload" };
 
-export type CallResult = Float32Array | Int32Array | number[];
+export type CallResult = Float32Array | Int32Array;
 
 export type FromWorker =
   | {

@@ -98,7 +98,5 @@ function begin(decoder: Decoder, call: Call, isCancelled: IsCancelled): Steps<Ca
       return decoder.logitsAt(call.tokens, call.indices, isCancelled);
     case "topTokens":
       return decoder.topTokens(call.tokens, isCancelled);
-    case "timeSteps":
-      return decoder.timeSteps(call.request, isCancelled);
   }
 }

@@ -10,6 +10,7 @@ import { tinyArtifact } from "../../../test/fixtures/tiny-artifact.ts";
 import { ModelSlot, type ServedModel } from "../api/model-slot.ts";
 import { openVariantStore } from "../download/variant-store.ts";
 import { RuntimeWorkers } from "../runtime/runtime-workers.ts";
+import { serveForEver } from "../testing/serve-for-ever.ts";
 import { nothingProven, openStateStore } from "./agent-state.ts";
 import { createUpdater, type UpdaterDeps } from "./updater.ts";
 
@@ -57,7 +58,7 @@ test("a variant whose thread dies while it serves is loaded anew", async (t) => 
   const running = updater.run(stop.signal);
 
   const first = await nextServed();
-  const pending = first.runtime.timeSteps({ contextTokens: 0, newTokens: 32, repetitions: 1_000_000 });
+  const pending = serveForEver(first.runtime);
   const refused = assert.rejects(pending, { code: "runtime.crashed" });
   await threads[0]?.terminate();
   await refused;

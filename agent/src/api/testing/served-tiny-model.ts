@@ -12,7 +12,7 @@ export interface ServedTinyModel {
   readonly observations: RequestObservation[];
   /** Resolves with the next observation. */
   nextObservation(): Promise<RequestObservation>;
-  /** Keeps the model busy, so that requests wait; the result lets them go. */
+  /** From now on requests wait before their first token, as behind others; the result lets them go. */
   occupy(): () => void;
   close(): Promise<void>;
 }
@@ -22,7 +22,16 @@ export async function serveTinyModel(
   options: { maxRequests?: number; apiKey?: string } = {},
 ): Promise<ServedTinyModel> {
   const slot = new ModelSlot();
-  await slot.swap(await loadTinyModel());
+  let free = Promise.resolve();
+  const model = await loadTinyModel();
+  const generate = model.runtime.generate.bind(model.runtime);
+  model.runtime.generate = async function* (request, signal) {
+    const left = Promise.withResolvers<never>();
+    signal?.addEventListener("abort", () => left.reject(signal.reason), { once: true });
+    await Promise.race([free, left.promise]);
+    yield* generate(request, signal);
+  };
+  await slot.swap(model);
   const observations: RequestObservation[] = [];
   let waiting: ((observation: RequestObservation) => void)[] = [];
   const server = await startApiServer(
@@ -47,10 +56,9 @@ export async function serveTinyModel(
     observations,
     nextObservation: () => new Promise((resolve) => waiting.push(resolve)),
     occupy: () => {
-      const busy = new AbortController();
-      const endless = { contextTokens: 0, newTokens: 512, repetitions: 1_000_000 };
-      slot.current?.runtime.timeSteps(endless, busy.signal).catch(() => {});
-      return () => busy.abort();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      free = promise;
+      return resolve;
     },
     close: async () => {
       await server.close();
