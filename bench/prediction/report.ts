@@ -154,7 +154,10 @@ ${
         .join(" and ")}; 95 % are meant.
 
 `
-    : ""
+    : `These runs kept no 90th percentiles. They are from before all requests had their logits in one memory, too: an agent's memory grew with
+the requests that it served, most of them in the narrow family, whose peak is said too small here for that reason.
+
+`
 }## The choice that follows
 
 Of every family and budget the biggest variant that keeps a limit on time per output token, for ${choices[0]?.regret.limits ?? 0} limits from just above the

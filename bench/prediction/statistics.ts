@@ -52,7 +52,7 @@ export function deviationsOf({ prediction, runs }: Comparison): number[] {
  * What nine of ten medians of so few requests stay within: a prediction is of a run's median, and of its requests it says where their
  * 90th percentile lies. A median of n normal values has about pi / (2n + pi - 2) of their variance (exact for one, and for many).
  */
-export function uncertaintyOfMedian(prediction: Comparison["prediction"], requests: number): number {
+function uncertaintyOfMedian(prediction: Comparison["prediction"], requests: number): number {
   const { relativeUncertainty } = prediction;
   if (!("p90Excess" in prediction)) return relativeUncertainty;
   const ofOneRequest = (1.6449 / 1.2816) * prediction.p90Excess;

@@ -12,7 +12,7 @@ export interface Observation {
 export type CorrectionFactors = Readonly<Record<CorrectedQuantity, number>>;
 
 /** The assumption that a prediction is right weighs as much as this many devices (ours). */
-export const priorDevices = 3;
+const priorDevices = 3;
 /** Beyond, a device is not a little off but not understood: measure it again rather than correct it (ours). */
 export const factorBounds = { least: 0.5, most: 2 } as const;
 

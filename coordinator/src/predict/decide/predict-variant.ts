@@ -7,7 +7,10 @@ import type { MeasuredPower } from "./measured-power.ts";
 import { uncertaintyFloor } from "./request-costs.ts";
 import type { MixedFeatures, ShapeFeatures } from "./shape-features.ts";
 
-/** No prediction of memory claims to be nearer than this (ours: huge pages, allocator slack, and how much of the embedding a text brings in). */
+/**
+ * No prediction of memory claims to be nearer than this (ours: huge pages, allocator slack, how much of the embedding a text brings
+ * in, and a tokenizer, whose part is taken from the size of its vocabulary).
+ */
 const memoryUncertaintyFloor = 0.03;
 /** Agents enforce a CPU quota over periods of this length: a process that used its share up stalls for the rest of one. */
 const quotaPeriodMs = 10;
