@@ -9,6 +9,7 @@ import type { ArtifactBucket } from "../download/artifact-bucket.ts";
 import { assembleFiles } from "../download/assemble.ts";
 import { problemsOfFile } from "../download/manifest-check.ts";
 import { fillWeights } from "./fill-weights.ts";
+import { orderVisits } from "./kit-visits.ts";
 import { timeGraphApart } from "./time-graph-apart.ts";
 
 export interface KitDeps {
@@ -25,12 +26,12 @@ export interface KitDeps {
   readonly sys: string;
 }
 
-/** For all visits to graphs together, so that the whole suite stays under a minute on a slow device. */
+/** For all visits to graphs together, so that the whole suite stays under a minute on a slow device; what is needed may take longer. */
 const kitMs = 45_000;
 
 /**
- * Fetches a kit, fills each graph's weights and times it, one graph at a time; then each once more, in a process of its own
- * again, as long as there is time: how far both lie apart tells how far this device's runs do.
+ * Fetches a kit, fills each graph's weights and times it, one graph at a time and in a process of its own, as often as there is
+ * time (`kit-visits.ts`).
  * @throws {EspalierError} `kit.invalid`; errors of download and runtime as they are
  */
 export async function measureKit(
@@ -44,29 +45,28 @@ export async function measureKit(
   try {
     const chunks = { read: (digest: Digest, sizeBytes: number) => bucket.read(digest, sizeBytes, signal) };
     await assembleFiles(folder, kit.files, { ...chunks, has: async () => true }, signal);
-    const smallest = smallestDeepGraph(kit);
     const fitting = kit.graphs.filter(
       ({ weightsBytes }) => deps.memoryBudgetBytes === null || weightsBytes <= deps.memoryBudgetBytes / 2,
     );
     const largest = [...fitting].sort((a, b) => b.weightsBytes - a.weightsBytes)[0]?.id;
-    const visits = [...fitting, ...fitting];
+    const { order, needed, longId } = orderVisits(fitting);
     const timings: KitTiming[] = [];
     const startMs = performance.now();
-    for (const [index, { id, graph, weightsFile, weightsBytes, tensors }] of visits.entries()) {
+    for (const [index, { id, graph, weightsFile, weightsBytes, tensors }] of order.entries()) {
       signal.throwIfAborted();
       const startedAtMs = Date.now();
       const takenMs = performance.now() - startMs;
       const leftMs = kitMs + 1000 * deps.sustainedSeconds - takenMs;
       // A visit takes about what those before took.
-      if (index >= fitting.length && leftMs < takenMs / index) break;
-      onProgress(id, index / visits.length);
+      if (index >= needed && leftMs < takenMs / index) break;
+      onProgress(id, index / order.length);
       const weights = join(folder, weightsFile);
       await mkdir(dirname(weights), { recursive: true });
       await fillWeights(weights, weightsBytes, tensors, kit.floatFill);
       const sustainedSeconds = id === largest && index < fitting.length ? deps.sustainedSeconds : 0;
-      const graphTask = { graphId: id, folder, graph, weightsFile, threads, spinning, long: id === smallest };
+      const graphTask = { graphId: id, folder, graph, weightsFile, threads, spinning, long: id === longId };
       // What a quick graph leaves of its share is the others'.
-      const limits = { startedAtMs, limitMs: Math.max(0, leftMs) / (visits.length - index), sustainedSeconds };
+      const limits = { startedAtMs, limitMs: Math.max(0, leftMs) / (order.length - index), sustainedSeconds };
       timings.push(await timeGraphApart({ ...graphTask, ...limits, sys: deps.sys }, signal));
       await rm(weights, { force: true });
     }
@@ -74,15 +74,6 @@ export async function measureKit(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/**
- * The graph to time at a long context: attention costs the same beside all weights, and weighs most beside the fewest, at
- * the greatest depth.
- */
-function smallestDeepGraph({ graphs }: Kit): string | undefined {
-  const deepest = Math.max(...graphs.map(({ depth }) => depth));
-  return graphs.filter(({ depth }) => depth === deepest).sort((a, b) => a.weightsBytes - b.weightsBytes)[0]?.id;
 }
 
 async function readKit(bucket: ArtifactBucket, kitDigest: Digest, signal: AbortSignal): Promise<Kit> {
