@@ -5,9 +5,10 @@ import { join } from "node:path";
 import type { Inventory } from "@espalier/shared/contracts/profile";
 import type { ControlGroups } from "../budget/control-groups.ts";
 import { freeBytes } from "../download/disk-usage.ts";
+import { energyCounters } from "../measure/energy-meter.ts";
 import { readCpuInfo } from "./cpu.ts";
 import { cgroupMemoryLimitBytes, readMeminfo } from "./memory.ts";
-import { readEnergyCounter, readPowerSource, readThermalCelsius } from "./power.ts";
+import { readPowerSource, readThermalCelsius } from "./power.ts";
 
 export interface InventoryDeps {
   /** The data folder, whose file system counts. */
@@ -41,7 +42,7 @@ export async function readInventory(deps: InventoryDeps): Promise<Inventory> {
     agentVersion: deps.agentVersion,
     powerSource: await readPowerSource(deps.sys),
     thermalCelsius: await readThermalCelsius(deps.sys),
-    energyCounter: await readEnergyCounter(deps.sys),
+    energyCounter: (await energyCounters(deps.sys))?.join(", ") ?? null,
   };
 }
 

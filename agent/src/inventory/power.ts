@@ -64,13 +64,3 @@ export async function readMachineState(sys: string): Promise<MachineState> {
   const [powerSource, thermalCelsius] = [await readPowerSource(sys), await readThermalCelsius(sys)];
   return { powerSource, thermalCelsius, throttled: await readThrottled(sys), throttles: await readThrottles(sys) };
 }
-
-/** The first RAPL energy counter that this process may read; null where there is none. */
-export async function readEnergyCounter(sys: string): Promise<string | null> {
-  const folder = join(sys, "class/powercap");
-  for (const name of (await list(folder)).sort()) {
-    const counter = join(folder, name, "energy_uj");
-    if (name.includes("rapl") && (await readText(counter)) !== null) return counter;
-  }
-  return null;
-}

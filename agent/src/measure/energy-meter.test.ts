@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { startEnergyMeter, startPowerMeter } from "./energy-meter.ts";
+import { energyCounters, startEnergyMeter, startPowerMeter } from "./energy-meter.ts";
 
 /** A made-up /sys whose counters a test sets, in microjoules. */
 async function fakeSys(t: TestContext) {
@@ -31,6 +31,17 @@ test("packages add up, and their parts are not counted again", async (t) => {
   await set("intel-rapl:1", 7_250_000);
   await set("intel-rapl:0:0", 9_000_000);
   assert.equal(await joules(), 3.75);
+});
+
+test("a device names the counters that are counted, and none where they can't be", async (t) => {
+  const { sys, set } = await fakeSys(t);
+  assert.equal(await energyCounters(sys), null);
+  await set("intel-rapl:0:0", 1);
+  assert.equal(await energyCounters(sys), null, "a part of a package is no counter of the package");
+  await set("intel-rapl:0", 1);
+  assert.deepEqual(await energyCounters(sys), [join(sys, "class/powercap/intel-rapl:0/energy_uj")]);
+  await set("intel-rapl:1", "no number");
+  assert.equal(await energyCounters(sys), null);
 });
 
 test("a counter that went round goes on counting", async (t) => {

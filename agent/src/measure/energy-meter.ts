@@ -12,23 +12,37 @@ interface Zone {
 }
 
 /**
- * Starts to count by RAPL (Intel and AMD): every `intel-rapl:N` of /sys/class/powercap, which is a whole package with its
- * cores and graphics; their sub-zones `intel-rapl:N:M` would count twice. A counter that went round between two readings is
- * taken to have done so once: at 200 W that takes 20 minutes.
+ * The counters that a meter adds up, by RAPL (Intel and AMD): every `intel-rapl:N` of /sys/class/powercap, which is a whole package
+ * with its cores and graphics; their sub-zones `intel-rapl:N:M` would count twice. Null where there is none, or one can't be read:
+ * since 2020 kernels let only root read them (CVE-2020-8694).
  * @param sys `/sys`, or a made-up copy
  */
-export async function startEnergyMeter(sys: string): Promise<EnergyMeter> {
+export async function energyCounters(sys: string): Promise<string[] | null> {
+  const zones = await readZones(sys);
+  return zones === null ? null : zones.map(({ path }) => path);
+}
+
+async function readZones(sys: string): Promise<Zone[] | null> {
   const folder = join(sys, "class/powercap");
   const names = await readdir(folder).catch(() => []);
   const zones: Zone[] = [];
-  for (const name of names.filter((one) => /^intel-rapl:\d+$/.test(one))) {
+  for (const name of names.filter((one) => /^intel-rapl:\d+$/.test(one)).sort()) {
     const path = join(folder, name, "energy_uj");
     const startMicrojoules = await readNumber(path);
     const rangeMicrojoules = await readNumber(join(folder, name, "max_energy_range_uj"));
-    // Since 2020 kernels let only root read it (CVE-2020-8694).
-    if (startMicrojoules === null || rangeMicrojoules === null) return async () => null;
+    if (startMicrojoules === null || rangeMicrojoules === null) return null;
     zones.push({ path, startMicrojoules, rangeMicrojoules });
   }
+  return zones.length === 0 ? null : zones;
+}
+
+/**
+ * Starts to count. A counter that went round between two readings is taken to have done so once: at 200 W that takes 20 minutes.
+ * @param sys `/sys`, or a made-up copy
+ */
+export async function startEnergyMeter(sys: string): Promise<EnergyMeter> {
+  const zones = await readZones(sys);
+  if (zones === null) return async () => null;
   return async () => {
     let microjoules = 0;
     for (const { path, startMicrojoules, rangeMicrojoules } of zones) {
@@ -36,7 +50,7 @@ export async function startEnergyMeter(sys: string): Promise<EnergyMeter> {
       if (now === null) return null;
       microjoules += now - startMicrojoules + (now < startMicrojoules ? rangeMicrojoules : 0);
     }
-    return zones.length === 0 ? null : microjoules / 1e6;
+    return microjoules / 1e6;
   };
 }
 
