@@ -23,7 +23,7 @@ INJECTIONS ?= 100
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
 .PHONY: bench-recovery bench-flips bench-barber bench-kv-cache bench-search
-.PHONY: bench-inference bench-planning bench-prediction measure-prediction
+.PHONY: bench-inference bench-planning bench-prediction measure-prediction prediction-graphs bench-measuring
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -65,12 +65,17 @@ bench-prediction: setup $(if $(REPLAY),,measure-prediction) ## predicted against
 	@$(ON_NODE) $(NODE) bench/prediction/report.ts $(or $(REPLAY),$(BENCH_PREDICTION)/rows.jsonl)
 
 # BUDGET="2 threads" MINUTES=7: a piece of what is still missing.
-measure-prediction: setup
+measure-prediction: prediction-graphs
+	@$(ON_NODE) $(NODE) bench/prediction/main.ts --folder $(BENCH_PREDICTION) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUDGET),--budget "$(BUDGET)")
+
+prediction-graphs: setup
 	@mkdir -p $(BENCH_PREDICTION)
 	@test -d $(BENCH_PREDICTION)/graphs || $(PYTHON_ENV)/python builder/bench/prediction_graphs.py \
 		--out $(BENCH_PREDICTION)/graphs $(if $(SMOLLM2),--smollm2 $(SMOLLM2))
-	@$(ON_NODE) $(NODE) bench/prediction/main.ts --folder $(BENCH_PREDICTION) \
-		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUDGET),--budget "$(BUDGET)")
+
+bench-measuring: prediction-graphs ## how long an agent measures a new device, on half a core, one and all (4 minutes); writes docs/measurements/measuring
+	@$(ON_NODE) $(NODE) bench/measuring/main.ts --kit $(BENCH_PREDICTION)/graphs/smollm2/kit
 
 bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=...), recorded in docs/measurements/compression.md
 	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \

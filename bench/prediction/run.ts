@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
+import type { Digest } from "@espalier/shared/contracts/digest";
 import { Kit } from "@espalier/shared/contracts/kit";
 import { locateControlGroups } from "../../agent/src/budget/control-groups.ts";
 import { enforceBudget } from "../../agent/src/budget/enforce.ts";
 import { fillWeights } from "../../agent/src/measure/fill-weights.ts";
 import { measureKit } from "../../agent/src/measure/measure-kit.ts";
 import { useOneHeap } from "../../agent/src/one-heap.ts";
+import { readKitObjects } from "../kit-objects.ts";
 import { machineToday } from "../write-measurements.ts";
 import {
   type BenchVariant,
@@ -110,19 +111,7 @@ async function familyRow(family: string, variants: readonly BenchVariant[]): Pro
 
 /** The agent's own measurement of the kit; its bucket is a folder here. */
 async function kitRow(family: string, scratch: string): Promise<Row> {
-  const folder = join(graphs, family, "kit");
-  const text = await readFile(join(folder, "kit.json"));
-  const kit = Kit.parse(JSON.parse(text.toString()));
-  const kitDigest = digestOfBytes(text);
-  const objects = new Map<Digest, Uint8Array>([[kitDigest, text]]);
-  for (const { path, chunks } of kit.files) {
-    const bytes = await readFile(join(folder, path));
-    let offset = 0;
-    for (const { digest, sizeBytes } of chunks) {
-      objects.set(digest, bytes.subarray(offset, offset + sizeBytes));
-      offset += sizeBytes;
-    }
-  }
+  const { kitDigest, objects } = await readKitObjects(join(graphs, family, "kit"));
   const bucket = {
     async read(digest: Digest) {
       const bytes = objects.get(digest);
