@@ -207,7 +207,9 @@ def test_a_tiny_model_is_searched_and_its_front_is_a_sensitivity_report(tmp_path
     assert [each["shape"]["weightBytes"] for each in front["candidates"]] == [
         each["weightBytes"] for each in found["front"]
     ]
-    assert ET.parse(tmp_path / "out" / PLOT_FILE).getroot().tag.endswith("svg")  # noqa: S314 (our own file)
+    picture = ET.parse(tmp_path / "out" / PLOT_FILE).getroot()  # noqa: S314 (our own file)
+    assert picture.tag.endswith("svg")
+    assert [each.text for each in picture.iter() if each.get("font-weight") == "bold"] == [found["best"]["name"]]
     with pytest.raises(BuilderError, match="another calibration") as caught:
         run_search(search, replace(request, rows=request.rows[:-1]), StageCache(tmp_path / "cache"), tmp_path / "out")
     assert caught.value.code == "SEARCH_DIFFERS"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,10 +92,8 @@ class LevelMaker:
         return pruned
 
     def _quantize(self, pruned: DecoderModel) -> tuple[DecoderModel, VariantFormats, Matrices]:
-        tell: Callable[[float], None] = lambda _share: None  # noqa: E731
-        if calibrates(self._recipe):
-            tell = self._log.begin("quantize", f"quantizing by {self._recipe.quantization.method}")
-        seed = self._request.text.seed
+        method, seed = self._recipe.quantization.method, self._request.text.seed
+        tell = self._log.begin("quantize", f"quantizing by {method}") if calibrates(self._recipe) else _at_once
         made = self._stages.quantized(pruned, self._recipe, lambda: self._calibration_rows, seed, tell)
         if isinstance(made.formats, MixedFormats):
             widened, every = len(made.formats.widened), len(places(pruned))
@@ -130,6 +127,10 @@ class LevelMaker:
         )
         spec = spec_of(quantized)
         self._log.rows.append(ReportRow("quantized", quality, spec.parameters, lay_out(spec, formats).total_bytes))
+
+
+def _at_once(_share: float) -> None:
+    """Rounding takes no time worth telling."""
 
 
 # Dropping the last layers alone asks nothing of any text.
