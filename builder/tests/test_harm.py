@@ -14,7 +14,7 @@ from transformers import LlamaForCausalLM
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.budget import FfnBudget, allocate_least_harm, monotone_curve
 from espalier_builder.prune.harm import STRIDE, WINDOW, _windows, measure_harm
-from espalier_builder.recover.refit import trust, with_ridge
+from espalier_builder.recover.ridge import trust, with_ridge
 from espalier_builder.recover.surgeon import eliminate
 from tiny_llama import random_rows, tiny_model
 

@@ -22,7 +22,8 @@ from espalier_builder.prune.flap import fluctuation, layer_scores
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.recover.refit import PANEL, Refit, add_gram, factor, mirror, refit, solve
+from espalier_builder.recover.refit import Refit, refit
+from espalier_builder.recover.ridge import PANEL, add_gram, factor, mirror, solve
 from espalier_builder.recover.surgeon import eliminate
 from tiny_llama import random_rows, tiny_model
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from espalier_builder.checkpoint.family import DecoderLayer, DecoderModel
 from espalier_builder.prune.decoder import Block, HiddenStates
-from espalier_builder.recover.refit import add_gram, factor, mirror, trust, with_ridge
+from espalier_builder.recover.ridge import add_gram, factor, mirror, trust, with_ridge
 from espalier_builder.recover.surgeon import eliminate
 
 # Shares of a layer's neurons that are tried. Of SmolLM2's curves at every twelfth these five give back what matters:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderLayer, ffn_inputs
 from espalier_builder.prune.decoder import Block, HiddenStates
-from espalier_builder.recover.refit import add_gram, correct, mirror, with_ridge
+from espalier_builder.recover.ridge import add_gram, correct, mirror, with_ridge
 
 # (name, linears that read the same input, its Gram matrix [C, C]); rewrites the linears' weights in place.
 Change = Callable[[str, list[nn.Linear], Tensor], None]

@@ -19,7 +19,7 @@ from espalier_builder.checkpoint.decoder import heads_of
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.prune.cut import Cut, channels
 from espalier_builder.prune.decoder import Block, HiddenStates
-from espalier_builder.recover.refit import RIDGE, add_gram, mirror, solve, with_ridge
+from espalier_builder.recover.ridge import RIDGE, add_gram, mirror, solve, with_ridge
 
 
 @dataclass(frozen=True, slots=True)

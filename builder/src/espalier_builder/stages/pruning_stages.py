@@ -32,7 +32,7 @@ from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.quantize import gptq
-from espalier_builder.recover import one_pass, refit, surgeon
+from espalier_builder.recover import one_pass, refit, ridge, surgeon
 from espalier_builder.recover.one_pass import SavedGrams, dense_grams, save_grams
 from espalier_builder.stages.dense_stages import FACTS, TENSORS, DenseStages, Progress, digest_of_rows
 from espalier_builder.stages.fitting_batches import in_batches_that_fit
@@ -54,6 +54,7 @@ _CHOOSING = (
     statistics,
     one_pass,
     refit,
+    ridge,
     surgeon,
     walk,
 )
@@ -108,7 +109,7 @@ class PruningStages(DenseStages):
             (folder / FACTS).write_text(json.dumps({"widths": measured.widths, "kl": measured.kl}), encoding="utf8")
 
         inputs = {"rows": digest_of_rows(rows), "bf16": bf16}
-        folder = self._run("harm", inputs, (harm, decoder, refit, surgeon), make)
+        folder = self._run("harm", inputs, (harm, decoder, ridge, surgeon), make)
         facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
         return Harm(tuple(map(tuple, facts["widths"])), tuple(map(tuple, facts["kl"])))
 
@@ -120,5 +121,5 @@ class PruningStages(DenseStages):
             in_batches_that_fit(lambda: save_grams(dense_grams(self._dense.model, rows, bf16=bf16), folder))
 
         inputs = {"rows": digest_of_rows(rows), "bf16": bf16}
-        folder = self._run("grams", inputs, (one_pass, decoder, refit), make)
+        folder = self._run("grams", inputs, (one_pass, decoder, ridge), make)
         return SavedGrams(folder, len(self._dense.model.model.layers))
