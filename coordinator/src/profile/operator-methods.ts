@@ -97,7 +97,7 @@ async function profiledDevice(
     const modelOf = fitDevice(prepared, measurements);
     const formats = prepared.formats.flatMap(({ key, reference }) => {
       const fitted = modelOf(key);
-      return fitted === null ? [] : [{ format: formatKey(reference.shape.linearFormat), model: fitted }];
+      return fitted?.fitted !== true ? [] : [{ format: formatKey(reference.shape.linearFormat), model: fitted }];
     });
     const chosen = formats.find(({ format }) => request.format === "" || format === request.format);
     if (chosen === undefined) {

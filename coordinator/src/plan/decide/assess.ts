@@ -3,17 +3,12 @@ import type { Kit } from "@espalier/shared/contracts/kit";
 import type { DeviceProfile } from "@espalier/shared/contracts/profile";
 import type { RolloutSpec } from "@espalier/shared/contracts/rollout-spec";
 import { type CorrectionFactors, factorsFor } from "../../predict/decide/corrections.ts";
-import { createFitter } from "../../predict/decide/device-model.ts";
+import { createFitter, type DeviceModel } from "../../predict/decide/device-model.ts";
 import { prepareKit } from "../../predict/decide/kit-designs.ts";
 import { type RequestLengths, requestLengths } from "../../predict/decide/length-weights.ts";
+import { type Match, matchVariant, type PredictionVariant, type Refusal } from "../../predict/decide/match-variant.ts";
 import { measuredPower } from "../../predict/decide/measured-power.ts";
-import {
-  type PredictionDevice,
-  type PredictionVariant,
-  predictionWidth,
-  type Refusal,
-  writePrediction,
-} from "../../predict/decide/predict-variant.ts";
+import { type PredictionDevice, predictionWidth, writePrediction } from "../../predict/decide/predict-variant.ts";
 import { featuresOf } from "../../predict/decide/shape-features.ts";
 import { sustainedSlowdown } from "../../predict/decide/sustained.ts";
 import type { Candidate } from "./candidate.ts";
@@ -27,7 +22,7 @@ import {
   noBounds,
 } from "./device-limits.ts";
 import type { PlanDevice } from "./make-plan.ts";
-import { createOptions, type Options, stepOf } from "./options.ts";
+import { createOptions, feasible, feasibleWith, infeasible, type Options, stepOf } from "./options.ts";
 
 /** What a fleet's assessments have in common. */
 export interface AssessContext {
@@ -37,6 +32,8 @@ export interface AssessContext {
   /** Above the quality floor, best first; indices elsewhere are into it. */
   candidates: readonly Candidate[];
   variants: readonly PredictionVariant[];
+  /** The variants beside the costs of devices that were timed alike. */
+  matchesOf(model: DeviceModel): readonly Match[];
   lengths: RequestLengths;
   classify: ReturnType<typeof createClassifier>;
   factorsOf(hardwareClass: string): CorrectionFactors;
@@ -69,15 +66,27 @@ export function contextOf(
   const { spec, kit, contextTokens, companionBytes, corrections } = request;
   const factors = new Map(corrections.map((c) => [c.hardwareClass, factorsFor(corrections, c.hardwareClass)]));
   const uncorrected = factorsFor([], "");
+  const matches = new Map<DeviceModel, readonly Match[]>();
+  const variants = candidates.map(
+    ({ artifact, shape }): PredictionVariant => ({
+      shape: featuresOf(shape),
+      contextTokens: Math.min(contextTokens, shape.contextLength),
+      artifactBytes: artifact?.totalBytes ?? shape.weightBytes + companionBytes,
+    }),
+  );
   return {
     boundsOf: createBounds(compileObjectives(spec)),
     fit: createFitter(prepareKit(kit)),
     candidates,
-    variants: candidates.map(({ artifact, shape }) => ({
-      shape: featuresOf(shape),
-      contextTokens: Math.min(contextTokens, shape.contextLength),
-      artifactBytes: artifact?.totalBytes ?? shape.weightBytes + companionBytes,
-    })),
+    variants,
+    matchesOf(model) {
+      let known = matches.get(model);
+      if (known === undefined) {
+        known = variants.map((variant) => matchVariant(variant, model));
+        matches.set(model, known);
+      }
+      return known;
+    },
     lengths: requestLengths(spec),
     classify: createClassifier(),
     factorsOf: (hardwareClass) => factors.get(hardwareClass) ?? uncorrected,
@@ -89,23 +98,31 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
   const width = context.candidates.length * predictionWidth;
   // Shared memory doesn't count for V8's collector, which a fleet's numbers would make walk through the whole heap.
   const predictions = new Float64Array(new SharedArrayBuffer(devices.length * width * Float64Array.BYTES_PER_ELEMENT));
-  const intern = createOptions();
+  const optionsOf = createOptions();
+  const codes = new Uint8Array(context.candidates.length);
   return devices.map((device, index): Assessment => {
     const at = index * width;
     const { profile } = device;
     if (profile === null) {
       predictions.fill(Number.NaN, at, at + width);
-      return { device, hardwareClass: "", limits: noBounds, predictions, at, options: intern([], []) };
+      return {
+        device,
+        hardwareClass: "",
+        limits: noBounds,
+        predictions,
+        at,
+        options: optionsOf(codes.fill(infeasible)),
+      };
     }
     const limits = context.boundsOf(device.labels, profile.budget);
     const { allowed, limited } = limits;
     const { hardwareClass } = context.classify(profile);
     const side = predictionDevice(profile, hardwareClass, context);
-    const feasible: number[] = [];
-    const near: number[] = [];
+    const matches = context.matchesOf(side.model);
     for (let candidate = 0; candidate < context.variants.length; candidate++) {
       const begin = at + candidate * predictionWidth;
-      if (predict(device, side, candidate, context, predictions, begin) !== null) {
+      codes[candidate] = infeasible;
+      if (predict(device, side, matches, candidate, context, predictions, begin) !== null) {
         predictions.fill(Number.NaN, begin, begin + predictionWidth);
         continue;
       }
@@ -118,12 +135,12 @@ export function assessFleet(devices: readonly PlanDevice[], context: AssessConte
         broken = limit;
         count++;
       }
-      if (count === 0) feasible.push(candidate);
+      if (count === 0) codes[candidate] = feasible;
       if (count !== 1) continue;
       const step = stepOf(upperAt(predictions, begin, broken), allowed[broken] ?? Infinity);
-      if (step !== null) near.push(candidate, broken, step);
+      if (step !== null) codes[candidate] = feasibleWith(broken, step);
     }
-    return { device, hardwareClass, limits, predictions, at, options: intern(feasible, near) };
+    return { device, hardwareClass, limits, predictions, at, options: optionsOf(codes) };
   });
 }
 
@@ -136,7 +153,7 @@ export function refusalOf(
 ): Refusal | null {
   const numbers = new Float64Array(predictionWidth);
   const side = predictionDevice(profile, context.classify(profile).hardwareClass, context);
-  return predict(device, side, candidate, context, numbers, 0);
+  return predict(device, side, context.matchesOf(side.model), candidate, context, numbers, 0);
 }
 
 function predictionDevice(
@@ -156,15 +173,16 @@ function predictionDevice(
 function predict(
   device: PlanDevice,
   side: PredictionDevice,
+  matches: readonly Match[],
   index: number,
-  { candidates, variants, lengths }: AssessContext,
+  { candidates, lengths }: AssessContext,
   into: Float64Array,
   at: number,
 ): Refusal | null {
-  const [candidate, variant] = [candidates[index], variants[index]];
-  if (candidate === undefined || variant === undefined) throw new RangeError(`there is no candidate ${index}`);
+  const [candidate, match] = [candidates[index], matches[index]];
+  if (candidate === undefined || match === undefined) throw new RangeError(`there is no candidate ${index}`);
   const previousBytes = runs(device, candidate) ? 0 : (device.active?.totalBytes ?? 0);
-  return writePrediction(side, variant, lengths, previousBytes, into, at);
+  return writePrediction(side, match, lengths, previousBytes, into, at);
 }
 
 /** All files of a candidate's artifact, built or not. */

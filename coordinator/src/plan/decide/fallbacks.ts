@@ -1,6 +1,6 @@
 import { type AssessContext, type Assessment, artifactBytes, upperEnd } from "./assess.ts";
 import { klUpperBound } from "./candidate.ts";
-import { createOptions } from "./options.ts";
+import { createOptions, feasible, infeasible } from "./options.ts";
 import { bestFeasible, choosePortfolio } from "./portfolio.ts";
 import { explainFallback } from "./reason.ts";
 
@@ -47,7 +47,8 @@ export function chooseFallbacks(
   const { candidates } = context;
   const needs: { assessment: Assessment; from: number; steps: readonly number[] }[] = [];
   const groups: { devices: number; feasible: readonly number[] }[] = [];
-  const intern = createOptions();
+  const optionsOf = createOptions();
+  const codes = new Uint8Array(candidates.length);
   const isBuilt = (candidate: number) => candidates[candidate]?.artifact !== null;
   let without = 0;
   for (const assessment of assessments) {
@@ -61,11 +62,13 @@ export function chooseFallbacks(
       continue;
     }
     const built = steps.filter(isBuilt);
-    const { id, feasible } = intern(built.length > 0 ? built : steps, []);
+    codes.fill(infeasible);
+    for (const step of built.length > 0 ? built : steps) codes[step] = feasible;
+    const { id, feasible: wanted } = optionsOf(codes);
     const group = groups[id];
-    if (group === undefined) groups[id] = { devices: 1, feasible };
+    if (group === undefined) groups[id] = { devices: 1, feasible: wanted };
     else group.devices++;
-    needs.push({ assessment, from, steps: feasible });
+    needs.push({ assessment, from, steps: wanted });
   }
   const losses = candidates.map(({ quality }) => klUpperBound(quality));
   const weightBytes = candidates.map(({ shape }) => shape.weightBytes);

@@ -12,6 +12,7 @@ import { chooseFallbacks, type Fallbacks } from "./fallbacks.ts";
 import { fleetCost } from "./fleet-cost.ts";
 import { planDevice } from "./plan-device.ts";
 import { bestFeasible, choosePortfolio, type DemandGroup, type Portfolio } from "./portfolio.ts";
+import { countDevices } from "./reason.ts";
 
 export interface PlanDevice {
   deviceId: string;
@@ -195,14 +196,14 @@ function unknownEnergy(assessments: readonly Assessment[], choices: readonly (nu
     return Number.isNaN(upperEnd(assessment, choice, "joulesPerToken"));
   }).length;
   if (unknown === 0) return [];
-  const devices = unknown === 1 ? "1 device" : `${unknown} devices`;
-  return [`The limit on energy per token says nothing of ${devices} without a readable energy counter.`];
+  return [`The limit on energy per token says nothing of ${countDevices(unknown)} without a readable energy counter.`];
 }
 
 function withoutFallback({ without }: Fallbacks): string[] {
   if (without === 0) return [];
-  const devices = without === 1 ? "1 device" : `${without} devices`;
-  return [`Nothing to step down to for ${devices}: no variant that may be used takes clearly less memory.`];
+  return [
+    `Nothing to step down to for ${countDevices(without)}: no variant that may be used takes clearly less memory.`,
+  ];
 }
 
 function byId(a: PlanDevice, b: PlanDevice): number {

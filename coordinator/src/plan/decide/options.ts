@@ -20,30 +20,57 @@ export function stepOf(needed: number, allowed: number): number | null {
   return step === -1 ? null : step;
 }
 
-/** A tree of numbers from the root to the options that they spell. */
-interface Node {
-  next: (Node | undefined)[];
-  options: Options | null;
+/** What a device may do with a candidate, as a number: not run it, run it, or (from 2 on) run it with one limit looser. */
+export const infeasible = 0;
+export const feasible = 1;
+
+export function feasibleWith(limit: number, step: number): number {
+  return 2 + limit * loosenings.length + step;
 }
 
-/** Makes options, equal ones only once. */
-export function createOptions(): (feasible: readonly number[], near: readonly number[]) => Options {
-  const root: Node = { next: [], options: null };
+interface Known {
+  codes: Uint8Array;
+  options: Options;
+  /** Others of the same hash. */
+  next: Known | null;
+}
+
+/** Options by what a device may do with each candidate, equal ones made only once. The codes may be overwritten after. */
+export function createOptions(): (codes: Uint8Array) => Options {
+  const byHash = new Map<number, Known>();
   let made = 0;
-  const step = (node: Node, at: number): Node => {
-    let next = node.next[at];
-    if (next === undefined) node.next[at] = next = { next: [], options: null };
-    return next;
+  return (codes) => {
+    const hash = hashOf(codes);
+    const first = byHash.get(hash) ?? null;
+    for (let known = first; known !== null; known = known.next) if (equal(known.codes, codes)) return known.options;
+    const options = optionsOf(codes, made++);
+    byHash.set(hash, { codes: Uint8Array.from(codes), options, next: first });
+    return options;
   };
-  return (feasible, near) => {
-    let node = root;
-    for (let i = 0; i < feasible.length; i++) node = step(node, 1 + (feasible[i] ?? 0));
-    // 0 spells the end of the first list.
-    node = step(node, 0);
-    for (let i = 0; i < near.length; i++) node = step(node, near[i] ?? 0);
-    node.options ??= { feasible, near, id: made++ };
-    return node.options;
-  };
+}
+
+function optionsOf(codes: Uint8Array, id: number): Options {
+  const runs: number[] = [];
+  const near: number[] = [];
+  codes.forEach((code, candidate) => {
+    if (code === feasible) runs.push(candidate);
+    if (code <= feasible) return;
+    const limit = Math.floor((code - 2) / loosenings.length);
+    near.push(candidate, limit, code - feasibleWith(limit, 0));
+  });
+  return { feasible: runs, near, id };
+}
+
+/** FNV-1a (Fowler, Noll and Vo). */
+function hashOf(codes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < codes.length; i++) hash = Math.imul(hash ^ (codes[i] ?? 0), 0x01000193);
+  return hash;
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** What is feasible when `limit` is looser by `loosenings[step]`; the same array where nothing more is. */

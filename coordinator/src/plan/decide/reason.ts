@@ -40,8 +40,8 @@ export function explainAlternative(alternative: Omit<PlanAlternative, "text">): 
   const { limit, by, devicesBetter, devicesServedMore, klSaved } = alternative;
   const change = limit === "maxVariants" ? "One variant more" : `${Math.round(by * 100)} % more ${whats[limit]}`;
   const gains = [
-    ...(devicesServedMore > 0 ? [`serve ${devices(devicesServedMore)} more`] : []),
-    ...(devicesBetter > 0 ? [`give ${devices(devicesBetter)} a better variant`] : []),
+    ...(devicesServedMore > 0 ? [`serve ${countDevices(devicesServedMore)} more`] : []),
+    ...(devicesBetter > 0 ? [`give ${countDevices(devicesBetter)} a better variant`] : []),
     ...(klSaved === null ? [] : [`save ${klSaved.toPrecision(3)} of KL in total`]),
   ];
   return `${change} would ${gains.join(" and ")}.`;
@@ -59,7 +59,7 @@ export function explainFallback(
   return `${variantName}: ${subject} nothing else to step down to. At least ${percent(memorySaved)} % less peak memory${faster}; ${amount("diskBytes", bytes)} to move, only for a device that steps down.`;
 }
 
-function devices(count: number): string {
+export function countDevices(count: number): string {
   return count === 1 ? "1 device" : `${count} devices`;
 }
 

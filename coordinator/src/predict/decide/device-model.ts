@@ -24,6 +24,8 @@ export interface CostModel {
 /** A device's costs with one weight format, fitted from its own timings of the measurement kit. Times in ms. */
 export interface FormatModel {
   layout: FormatLayout;
+  /** Whether the device's readings gave costs: they do unless some are negative. */
+  fitted: boolean;
   /** Ascending in `tokens`. */
   decode: readonly CostModel[];
   /** Ascending in `tokens`; the agent processes longer prompts in pieces of the longest. */
@@ -46,7 +48,7 @@ export interface RequestCosts {
   prefill: RequestCost;
 }
 
-/** The model of a format by its key; null for a format not timed at two depths at least. */
+/** The model of a format by its key; null for a format not timed at two depths at least. One for all devices timed alike. */
 export type DeviceModel = (formatKey: string) => FormatModel | null;
 
 /** Fits one device. */
@@ -63,18 +65,15 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
     let known = places.get(layout);
     if (known === undefined) {
       const slots = new Map(layout.formats.map((format) => [format.format.key, createSlot(format)]));
-      known = { formats: slots, spreadsOf: createSpreads(layout) };
+      known = { formats: slots, spreadsOf: createSpreads(layout), modelOf: (key) => slots.get(key)?.model ?? null };
       places.set(layout, known);
     }
-    const { formats, spreadsOf } = known;
+    const { formats, spreadsOf, modelOf } = known;
     const { samples } = layout;
     const attention = layout.attention === null ? null : fitAttention(layout.attention, samples);
     const common = { attention, spreads: spreadsOf(timings) };
     for (const slot of formats.values()) if (slot !== null) fill(slot, timings, samples, common);
-    return (key) => {
-      const slot = formats.get(key);
-      return slot?.fitted ? slot.model : null;
-    };
+    return modelOf;
   };
 }
 
@@ -82,6 +81,7 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
 interface Places {
   formats: ReadonlyMap<string, Slot | null>;
   spreadsOf: ReturnType<typeof createSpreads>;
+  modelOf: DeviceModel;
 }
 
 /** The same for all formats of a device. */
@@ -90,7 +90,6 @@ type CommonCosts = Pick<FormatModel, "attention" | "spreads">;
 /** Where the numbers of one format go. */
 interface Slot {
   model: FormatModel;
-  fitted: boolean;
   /** For which lengths the request's costs were put together since the last fit. */
   lengths: RequestLengths | null;
   decode: readonly SeriesLayout[];
@@ -109,6 +108,7 @@ function createSlot(layout: FormatLayout): Slot | null {
   const slot: Slot = {
     model: {
       layout,
+      fitted: false,
       decode,
       prefill,
       attention: null,
@@ -121,7 +121,6 @@ function createSlot(layout: FormatLayout): Slot | null {
         return costs;
       },
     },
-    fitted: false,
     lengths: null,
     decode: layout.decode,
     prefill: layout.prefill,
@@ -153,7 +152,7 @@ function fill(slot: Slot, timings: readonly KitTiming[], samples: SampleReader, 
   slot.lengths = null;
   model.attention = attention;
   model.spreads = spreads;
-  slot.fitted =
+  model.fitted =
     fitWeightCosts(model.weights, model.layout, timings, spreads.memory.relative) &&
     fitSeries(model.decode, slot.decode, spreads.decode, samples.decode) &&
     fitSeries(model.prefill, slot.prefill, spreads.prefill, samples.prefill);

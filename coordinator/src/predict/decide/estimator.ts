@@ -81,6 +81,11 @@ export class Estimator {
   }
 }
 
+/** What one model says. */
+export function estimateOf({ coefficients }: LinearModel, { values }: Features): number {
+  return dot(coefficients, values);
+}
+
 function isFirstOfProjection(models: readonly (LinearModel | null)[], index: number): boolean {
   const projection = models[index]?.projection;
   for (let before = 0; before < index; before++) if (models[before]?.projection === projection) return false;

@@ -2,10 +2,12 @@ import type { Prediction, TimePrediction, VariantPrediction } from "@espalier/sh
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import type { CorrectionFactors } from "./corrections.ts";
 import type { DeviceModel, FormatModel } from "./device-model.ts";
+import { estimateOf } from "./estimator.ts";
 import type { RequestLengths } from "./length-weights.ts";
+import { type Match, matchVariant, notTimed, type PredictionVariant, type Refusal } from "./match-variant.ts";
 import type { MeasuredPower } from "./measured-power.ts";
 import { uncertaintyFloor } from "./request-costs.ts";
-import type { MixedFeatures, ShapeFeatures } from "./shape-features.ts";
+import type { ShapeFeatures } from "./shape-features.ts";
 
 /**
  * No prediction of memory claims to be nearer than this (ours: huge pages, allocator slack, how much of the embedding a text brings
@@ -30,25 +32,11 @@ export interface PredictionDevice {
   power: MeasuredPower | null;
 }
 
-/** A variant's side. */
-export interface PredictionVariant {
-  shape: ShapeFeatures;
-  /** Tokens that the agent's KV cache has room for. */
-  contextTokens: number;
-  /** All files of the artifact. */
-  artifactBytes: number;
-}
-
 export interface PredictionRequest extends PredictionDevice, PredictionVariant {
   /** For the prompt and output length that is predicted for. */
   lengths: RequestLengths;
   /** Bytes of the variant that stays on disk for rollback, 0 if none. */
   previousArtifactBytes: number;
-}
-
-export interface Refusal {
-  problem: "format-not-measured" | "shape-differs" | "memory-not-measured";
-  message: string;
 }
 
 export type PredictionResult = { ok: true; prediction: VariantPrediction } | ({ ok: false } & Refusal);
@@ -73,33 +61,26 @@ export const predictionWidth = p90ExcessAt + 2;
 /** Predicts what a variant costs on a device from the device's own timings of the measurement kit. Times in ms at the median. */
 export function predictVariant(request: PredictionRequest): PredictionResult {
   const numbers = new Float64Array(predictionWidth);
-  const refusal = writePrediction(request, request, request.lengths, request.previousArtifactBytes, numbers, 0);
+  const match = matchVariant(request, request.model);
+  const refusal = writePrediction(request, match, request.lengths, request.previousArtifactBytes, numbers, 0);
   return refusal === null ? { ok: true, prediction: readPrediction(numbers, 0) } : { ok: false, ...refusal };
 }
 
 /** `predictVariant` for whole fleets: the numbers go to `into[at]` and after; null, or why there are none. */
 export function writePrediction(
-  device: PredictionDevice,
-  variant: PredictionVariant,
+  device: Omit<PredictionDevice, "model">,
+  match: Match,
   lengths: RequestLengths,
   previousArtifactBytes: number,
   into: Float64Array,
   at: number,
 ): Refusal | null {
-  const { measurements, cpuQuota, factors, power } = device;
+  if (match.kind === "refused") return match.refusal;
+  if (match.kind === "mixed") return writeMixed(device, match, lengths, previousArtifactBytes, into, at);
+  const { variant, model } = match;
   const { shape, artifactBytes } = variant;
-  if (shape.mixed !== null) return writeMixed(device, variant, shape.mixed, lengths, previousArtifactBytes, into, at);
-  const model = device.model(shape.formatKey);
-  if (model === null) {
-    return {
-      problem: "format-not-measured",
-      message: `the device has not timed weights in format ${shape.formatKey}; measure it with a kit that has it`,
-    };
-  }
-  const difference = model.layout.differenceFrom(shape);
-  if (difference !== null) {
-    return { problem: "shape-differs", message: `the kit was made for another shape: ${difference}` };
-  }
+  const { measurements, cpuQuota, factors, power } = device;
+  if (!model.fitted) return notTimed(shape);
   if (measurements.baseMemoryBytes === null) {
     return { problem: "memory-not-measured", message: "the device has not reported its memory without a model" };
   }
@@ -120,16 +101,15 @@ export function writePrediction(
   const known = rate !== null && rate.median > 0;
   into[at + 8] = known ? artifactBytes / rate.median : Number.NaN;
   into[at + 9] = known ? Math.max(uncertaintyFloor, rate.relativeSpread) : Number.NaN;
-  into[at + 12] = model.weights.load.estimator.estimate(shape[model.weights.kind]);
+  into[at + 12] = estimateOf(model.weights.load, shape[model.weights.kind]);
   into[at + 13] = loadUncertainty;
   return null;
 }
 
 /** Each matrix costs what its format costs it: between the two formats, by the share of the weights that each has. */
 function writeMixed(
-  device: PredictionDevice,
-  variant: PredictionVariant,
-  { narrow, wide, wideShare }: MixedFeatures,
+  device: Omit<PredictionDevice, "model">,
+  { narrow, wide, wideShare }: Extract<Match, { kind: "mixed" }>,
   lengths: RequestLengths,
   previousArtifactBytes: number,
   into: Float64Array,
@@ -137,8 +117,8 @@ function writeMixed(
 ): Refusal | null {
   const other = new Float64Array(predictionWidth);
   const refusal =
-    writePrediction(device, { ...variant, shape: narrow }, lengths, previousArtifactBytes, into, at) ??
-    writePrediction(device, { ...variant, shape: wide }, lengths, previousArtifactBytes, other, 0);
+    writePrediction(device, narrow, lengths, previousArtifactBytes, into, at) ??
+    writePrediction(device, wide, lengths, previousArtifactBytes, other, 0);
   if (refusal !== null) return refusal;
   for (let n = 0; n < p90ExcessAt; n += 2) {
     const [one, two] = [(1 - wideShare) * (into[at + n] ?? 0), wideShare * (other[n] ?? 0)];

@@ -108,7 +108,7 @@ export function layOutTimings(formats: readonly KitFormat[], timings: readonly K
           graphs.reduce((bits, { index }) => bits | (1 << index), 0),
         ),
         attentionTokens: attention?.tokens ?? null,
-        differenceFrom: rememberedBy((shape) => shapeDifference(format.reference, shape)),
+        differenceFrom: (shape) => shapeDifference(format.reference, shape),
       };
     }),
   };
@@ -124,17 +124,6 @@ function visitsOf(timings: readonly KitTiming[]): Map<string, Visits> {
     else if (first.again === null && samePoints(timings[first.timing], timing)) first.again = position;
   });
   return visits;
-}
-
-function rememberedBy<Key extends object, Value>(make: (key: Key) => Value): (key: Key) => Value {
-  const known = new Map<Key, Value>();
-  return (key) => {
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const made = make(key);
-    known.set(key, made);
-    return made;
-  };
 }
 
 /** One series per length that enough graphs were timed at. */

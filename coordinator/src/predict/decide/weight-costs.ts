@@ -12,7 +12,7 @@ export interface WeightCosts {
   loadPeak: Growth;
   serving: Growth;
   /** Time to load, ms. */
-  load: Growth;
+  load: LinearModel;
 }
 
 interface Growth {
@@ -27,7 +27,8 @@ const once = [1];
 /** To be fitted to devices; null where too few graphs were timed. */
 export function emptyWeightCosts({ byWeights }: Pick<FormatLayout, "byWeights">): WeightCosts | null {
   if (byWeights === null) return null;
-  const [loadPeak, serving, load] = [1, 2, 3].map(() => emptyGrowth(byWeights.design));
+  const { design } = byWeights;
+  const [loadPeak, serving, load] = [emptyGrowth(design), emptyGrowth(design), emptyModel(design)];
   return loadPeak && serving && load ? { kind: byWeights.kind, loadPeak, serving, load } : null;
 }
 
@@ -53,10 +54,10 @@ export function fitWeightCosts(
     const servingBytes = Math.max(1, meanOf(timing, again, servingOf) - cacheBytes(graph, timing));
     setReading(serving.model, n, servingBytes, error * servingBytes);
     const loadMs = meanOf(timing, again, loadMsOf);
-    setReading(load.model, n, loadMs, loadReadingError * loadMs);
+    setReading(load, n, loadMs, loadReadingError * loadMs);
   }
   const design = byWeights?.design;
-  return design !== undefined && fit(design, loadPeak) && fit(design, serving) && fit(design, load);
+  return design !== undefined && fit(design, loadPeak) && fit(design, serving) && fitNonNegative(design, load);
 }
 
 function emptyGrowth(design: Design): Growth | null {
