@@ -6,6 +6,7 @@ import { drawPlan } from "@espalier/cli/output/plan-picture";
 import { digestOfJson } from "@espalier/shared/contracts/digest";
 import { makePlan, type PlanDevice } from "../coordinator/src/plan/decide/make-plan.ts";
 import { syntheticCandidates } from "../coordinator/src/plan/testing/synthetic-candidates.ts";
+import { syntheticRequest } from "../coordinator/src/plan/testing/synthetic-request.ts";
 import { ordinaryCosts, syntheticKit, syntheticProfile } from "../coordinator/src/predict/testing/synthetic-device.ts";
 
 const kit = syntheticKit();
@@ -27,36 +28,25 @@ function device(name: string, cpuModel: string, memoryMiB: number | null, runs =
 
 /** A fleet in which every kind of outcome occurs: kept, changed, new, held back by each limit, by the portfolio, by nothing. */
 function plan() {
-  return makePlan({
-    spec: {
-      limits: { tpotP90Ms: 40 },
-      overrides: [{ selector: "tier=slow", limits: { tpotP90Ms: 29 } }],
-      promptTokens: 64,
-      outputTokens: 24,
-      qualityFloor: { maxKl: 1.2 },
-      maxVariants: 2,
-      buildFallbacks: true,
-    },
-    modelDigest: digestOfJson("model"),
-    modelName: "chat",
-    kit,
-    candidates: syntheticCandidates().map((candidate) =>
-      candidate.name === "dense-q8b128" ? { ...candidate, artifact: built } : candidate,
-    ),
-    devices: [
-      device("big", "Fast CPU", null, true),
-      device("small", "Fast CPU", 340, true),
-      device("slow-1", "Slow CPU", null),
-      device("slow-2", "Slow CPU", null),
-      device("tiny", "Fast CPU", 120),
-      { ...device("away", "Fast CPU", null), profile: null, missing: "offline and not measured" },
-    ],
-    contextTokens: 2048,
-    companionBytes: 3e6,
-    buildSeconds: 75,
-    corrections: [],
-    checkIndex: "0123456789abcdef",
-  });
+  const devices = [
+    device("big", "Fast CPU", null, true),
+    device("small", "Fast CPU", 340, true),
+    device("slow-1", "Slow CPU", null),
+    device("slow-2", "Slow CPU", null),
+    device("tiny", "Fast CPU", 120),
+    { ...device("away", "Fast CPU", null), profile: null, missing: "offline and not measured" },
+  ];
+  const spec = {
+    limits: { tpotP90Ms: 40 },
+    overrides: [{ selector: "tier=slow", limits: { tpotP90Ms: 29 } }],
+    qualityFloor: { maxKl: 1.2 },
+    maxVariants: 2,
+  };
+  const candidates = syntheticCandidates().map((candidate) =>
+    candidate.name === "dense-q8b128" ? { ...candidate, artifact: built } : candidate,
+  );
+  const other = { modelName: "chat", candidates, buildSeconds: 75, checkIndex: "0123456789abcdef" };
+  return makePlan(syntheticRequest(devices, spec, other));
 }
 
 /** UPDATE_GOLDEN=1 writes what is printed now, to be read before it is committed. */

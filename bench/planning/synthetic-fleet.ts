@@ -1,7 +1,7 @@
 import { digestOfJson } from "@espalier/shared/contracts/digest";
 import type { KitTiming, Sample } from "@espalier/shared/contracts/profile";
 import type { PlanDevice, PlanRequest } from "../../coordinator/src/plan/decide/make-plan.ts";
-import { syntheticCandidates } from "../../coordinator/src/plan/testing/synthetic-candidates.ts";
+import { syntheticRequest } from "../../coordinator/src/plan/testing/synthetic-request.ts";
 import {
   ordinaryCosts,
   syntheticKit,
@@ -65,27 +65,6 @@ function slowed(timing: KitTiming, by: number): KitTiming {
   };
 }
 
-export function planRequest(devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]> = {}): PlanRequest {
-  return {
-    spec: {
-      limits: { tpotP90Ms: 40, ttftP90Ms: 400 },
-      overrides: [],
-      promptTokens: 64,
-      outputTokens: 24,
-      qualityFloor: {},
-      maxVariants: 4,
-      buildFallbacks: true,
-      ...spec,
-    },
-    modelDigest: digestOfJson("model"),
-    modelName: "model",
-    kit,
-    candidates: syntheticCandidates(),
-    devices,
-    contextTokens: 2048,
-    companionBytes: 3e6,
-    buildSeconds: null,
-    corrections: [],
-    checkIndex: "",
-  };
+export function planRequest(devices: readonly PlanDevice[]): PlanRequest {
+  return syntheticRequest(devices, { limits: { tpotP90Ms: 40, ttftP90Ms: 400 } });
 }

@@ -5,6 +5,7 @@ import { upperEndOf } from "@espalier/shared/contracts/plan";
 import { DeviceProfile } from "@espalier/shared/contracts/profile";
 import { syntheticKit } from "../../predict/testing/synthetic-device.ts";
 import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
+import { syntheticRequest } from "../testing/synthetic-request.ts";
 import { hypotheticalProfile } from "./hypothetical-profile.ts";
 import { makePlan } from "./make-plan.ts";
 import { estimates, type ReferenceDevice, referenceDevices } from "./reference-devices.ts";
@@ -13,34 +14,15 @@ const kit = syntheticKit();
 const profileOf = (reference: ReferenceDevice) => hypotheticalProfile(reference, { kit, kitDigest: digestOfJson(kit) });
 
 function planFor(references: readonly ReferenceDevice[], tpotP90Ms?: number) {
-  return makePlan({
-    spec: {
-      limits: tpotP90Ms === undefined ? {} : { tpotP90Ms },
-      overrides: [],
-      promptTokens: 64,
-      outputTokens: 24,
-      qualityFloor: {},
-      maxVariants: 4,
-      buildFallbacks: true,
-    },
-    modelDigest: digestOfJson("model"),
-    modelName: "model",
-    kit,
-    candidates: syntheticCandidates(),
-    devices: references.map((reference) => ({
-      deviceId: reference.name,
-      name: reference.name,
-      labels: {},
-      profile: profileOf(reference),
-      missing: "",
-      active: null,
-    })),
-    contextTokens: 2048,
-    companionBytes: 3e6,
-    buildSeconds: null,
-    corrections: [],
-    checkIndex: "",
-  });
+  const devices = references.map((reference) => ({
+    deviceId: reference.name,
+    name: reference.name,
+    labels: {},
+    profile: profileOf(reference),
+    missing: "",
+    active: null,
+  }));
+  return makePlan(syntheticRequest(devices, { limits: tpotP90Ms === undefined ? {} : { tpotP90Ms } }));
 }
 
 test("every reference device has a source and a profile that keeps the contract", () => {

@@ -4,6 +4,7 @@ import { digestOfJson } from "@espalier/shared/contracts/digest";
 import { type Plan, upperEndOf } from "@espalier/shared/contracts/plan";
 import { ordinaryCosts, syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
 import { qualityOf, syntheticCandidates } from "../testing/synthetic-candidates.ts";
+import { syntheticRequest } from "../testing/synthetic-request.ts";
 import { type Candidate, compareCandidates } from "./candidate.ts";
 import { compileObjectives, effectiveLimits } from "./device-limits.ts";
 import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
@@ -36,29 +37,7 @@ function plan(
   spec: Partial<PlanRequest["spec"]> = {},
   other: Partial<PlanRequest> = {},
 ): Plan {
-  return makePlan({
-    spec: {
-      limits: {},
-      overrides: [],
-      promptTokens: 64,
-      outputTokens: 24,
-      qualityFloor: {},
-      maxVariants: 4,
-      buildFallbacks: true,
-      ...spec,
-    },
-    modelDigest: digestOfJson("model"),
-    modelName: "model",
-    kit,
-    candidates,
-    devices,
-    contextTokens: 2048,
-    companionBytes: 3e6,
-    buildSeconds: null,
-    corrections: [],
-    checkIndex: "",
-    ...other,
-  });
+  return makePlan(syntheticRequest(devices, spec, other));
 }
 
 const choiceOf = (planned: Plan, deviceId: string) => planned.devices.find((d) => d.deviceId === deviceId)!;

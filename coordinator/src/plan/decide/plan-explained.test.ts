@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { digestOfJson } from "@espalier/shared/contracts/digest";
 import { upperEndOf } from "@espalier/shared/contracts/plan";
 import { ordinaryCosts, syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
-import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
+import { syntheticRequest } from "../testing/synthetic-request.ts";
 import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
 
 const kit = syntheticKit();
@@ -20,30 +19,8 @@ function device(
   return { deviceId, name: deviceId, labels: {}, profile, missing: "", active: null };
 }
 
-function plan(devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]> = {}) {
-  return makePlan({
-    spec: {
-      limits: {},
-      overrides: [],
-      promptTokens: 64,
-      outputTokens: 24,
-      qualityFloor: {},
-      maxVariants: 4,
-      buildFallbacks: true,
-      ...spec,
-    },
-    modelDigest: digestOfJson("model"),
-    modelName: "model",
-    kit,
-    candidates: syntheticCandidates(),
-    devices,
-    contextTokens: 2048,
-    companionBytes: 3e6,
-    buildSeconds: null,
-    corrections: [],
-    checkIndex: "",
-  });
-}
+const plan = (devices: readonly PlanDevice[], spec: Partial<PlanRequest["spec"]> = {}) =>
+  makePlan(syntheticRequest(devices, spec));
 
 const fleet = [device("big", ordinaryCosts), device("small", ordinaryCosts, 330), device("slow", slow)];
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClassCorrection, CorrectedQuantity } from "@espalier/shared/contracts/correction";
-import { digestOfJson } from "@espalier/shared/contracts/digest";
 import { type Plan, upperEndOf } from "@espalier/shared/contracts/plan";
 import type { Limits } from "@espalier/shared/contracts/rollout-spec";
 import { ordinaryCosts, syntheticKit, syntheticProfile } from "../../predict/testing/synthetic-device.ts";
 import { syntheticCandidates } from "../testing/synthetic-candidates.ts";
+import { syntheticRequest } from "../testing/synthetic-request.ts";
 import { compareCandidates } from "./candidate.ts";
 import { makePlan, type PlanDevice, type PlanRequest } from "./make-plan.ts";
 
@@ -51,27 +51,14 @@ function randomRequest(seed: number): PlanRequest {
     ] as const;
     return Object.fromEntries(entries.filter(([, value]) => value !== null));
   };
-  return {
-    spec: {
-      limits: limits(0.7),
-      overrides: next() < 0.5 ? [{ selector: "half=1", limits: limits(0.5) }] : [],
-      promptTokens: 64,
-      outputTokens: 24,
-      qualityFloor: next() < 0.3 ? { maxKl: 0.3 + next() } : {},
-      maxVariants: 1 + Math.floor(next() * 5),
-      buildFallbacks: next() < 0.8,
-    },
-    modelDigest: digestOfJson("model"),
-    modelName: "model",
-    kit,
-    candidates,
-    devices,
-    contextTokens: 2048,
-    companionBytes: 3e6,
-    buildSeconds: null,
-    corrections: next() < 0.5 ? [randomCorrection(next)] : [],
-    checkIndex: "",
+  const spec = {
+    limits: limits(0.7),
+    overrides: next() < 0.5 ? [{ selector: "half=1", limits: limits(0.5) }] : [],
+    qualityFloor: next() < 0.3 ? { maxKl: 0.3 + next() } : {},
+    maxVariants: 1 + Math.floor(next() * 5),
+    buildFallbacks: next() < 0.8,
   };
+  return syntheticRequest(devices, spec, { corrections: next() < 0.5 ? [randomCorrection(next)] : [] });
 }
 
 /** Of the class that all these devices are of. */
