@@ -1,6 +1,10 @@
 import { upperEndOf } from "@espalier/shared/contracts/plan";
 import { quantile } from "../../agent/src/measure/sample.ts";
+import { normalQuantile95 } from "../../coordinator/src/predict/decide/run-spread.ts";
 import type { Comparison, Run } from "./compare.ts";
+
+/** Of normal values, in their standard deviations: where their 90th percentile lies. */
+const normalQuantile90 = 1.2816;
 
 /** How one quantity was predicted over some comparisons; all but `count` as shares. */
 export interface Statistics {
@@ -55,7 +59,7 @@ export function deviationsOf({ prediction, runs }: Comparison): number[] {
 function uncertaintyOfMedian(prediction: Comparison["prediction"], requests: number): number {
   const { relativeUncertainty } = prediction;
   if (!("p90Excess" in prediction)) return relativeUncertainty;
-  const ofOneRequest = (1.6449 / 1.2816) * prediction.p90Excess;
+  const ofOneRequest = (normalQuantile95 / normalQuantile90) * prediction.p90Excess;
   return Math.hypot(relativeUncertainty, ofOneRequest * Math.sqrt(Math.PI / (2 * requests + Math.PI - 2)));
 }
 

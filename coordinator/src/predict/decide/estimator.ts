@@ -1,4 +1,4 @@
-import type { LinearModel } from "./least-squares.ts";
+import { dot, type LinearModel } from "./least-squares.ts";
 
 /** What a cost is explained by. */
 export interface Features {
@@ -95,10 +95,4 @@ function isFirstOfProjection(models: readonly (LinearModel | null)[], index: num
 /** Of so few numbers `fill` would take most of a fit's time. */
 function clear(numbers: Float64Array): void {
   for (let i = 0; i < numbers.length; i++) numbers[i] = 0;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
-  return sum;
 }

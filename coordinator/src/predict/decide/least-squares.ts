@@ -161,7 +161,8 @@ function invert(matrix: readonly (readonly number[])[]): number[][] | null {
 
 const nothing = new Float64Array(0);
 
-function dot(a: Float64Array, b: Float64Array): number {
+/** Over the first one's length. */
+export function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
   return sum;

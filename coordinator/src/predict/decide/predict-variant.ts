@@ -55,8 +55,10 @@ export const quantities = [
   "loadMs",
 ] as const satisfies readonly (keyof VariantPrediction)[];
 const p90ExcessAt = 2 * quantities.length;
+/** Quantities that are times of requests: the first ones. */
+const times = 2;
 /** Numbers that one prediction takes. */
-export const predictionWidth = p90ExcessAt + 2;
+export const predictionWidth = p90ExcessAt + times;
 
 /** Predicts what a variant costs on a device from the device's own timings of the measurement kit. Times in ms at the median. */
 export function predictVariant(request: PredictionRequest): PredictionResult {
@@ -120,11 +122,13 @@ function writeMixed(
     writePrediction(device, narrow, lengths, previousArtifactBytes, into, at) ??
     writePrediction(device, wide, lengths, previousArtifactBytes, other, 0);
   if (refusal !== null) return refusal;
+  for (let time = 0; time < times; time++) {
+    const [one, two] = [(1 - wideShare) * (into[at + 2 * time] ?? 0), wideShare * (other[2 * time] ?? 0)];
+    const excess = p90ExcessAt + time;
+    if (one + two > 0) into[at + excess] = (one * (into[at + excess] ?? 0) + two * (other[excess] ?? 0)) / (one + two);
+  }
   for (let n = 0; n < p90ExcessAt; n += 2) {
     const [one, two] = [(1 - wideShare) * (into[at + n] ?? 0), wideShare * (other[n] ?? 0)];
-    const excess = p90ExcessAt + n / 2;
-    if (excess < predictionWidth && one + two > 0)
-      into[at + excess] = (one * (into[at + excess] ?? 0) + two * (other[excess] ?? 0)) / (one + two);
     // What is unsure in one format may be unsure the same way in the other: errors add up.
     const error = one * (into[at + n + 1] ?? 0) + two * (other[n + 1] ?? 0);
     into[at + n] = one + two;
