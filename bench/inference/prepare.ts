@@ -7,7 +7,6 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const nodeLlamaCppVersion = "3.22.1";
-const ikVersion = "0.1.5";
 const openvinoVersion = "2026.4.1";
 
 export interface Sources {
@@ -37,9 +36,9 @@ export async function prepare({ python, model, calibration, evaluation, levels }
   const work = join(root, ".espalier", "bench", "inference");
   const peers = join(root, ".espalier", "bench");
   const llamaEntry = await installLlama(join(peers, "node-llama-cpp"));
+  // The Makefile installs it, for another benchmark too.
   const ikFolder = join(peers, "ik-llama-cpp");
   const openvinoFolder = join(peers, "openvino");
-  await installPython(python, ikFolder, "ik_llama_cpp", `ik-llama-cpp-python==${ikVersion}`);
   await installPython(python, openvinoFolder, "openvino", `openvino==${openvinoVersion}`);
   const benchFolder = join(root, "builder", "bench");
   const files = ["--model", model, "--calibration", calibration, "--eval", evaluation, "--out", work];
