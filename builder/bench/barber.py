@@ -37,7 +37,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import document_windows
-from measurements import engine_of, engines, read_rows, write_measurements
+from measurements import engine_of, engines, keep_row, read_rows, write_measurements
 from quantized import perplexity
 
 COMMAND = "make bench-barber DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -83,9 +83,8 @@ def main() -> None:
                 return round(perplexity(masked, windows), 4)
 
             for row in measured(checkpoint.model, drawn, judge, known):
-                known.append({"model": name, **row})
+                keep_row({"model": name, **row}, known, file)
                 print(json.dumps(known[-1]), file=sys.stderr, flush=True)
-                file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf8")
         rows += known
     write_measurements(
         options.out,

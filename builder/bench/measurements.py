@@ -36,6 +36,12 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def keep_row(row: dict[str, Any], rows: list[dict[str, Any]], file: Path) -> None:
+    """Adds a row to those that `file` holds."""
+    rows.append(row)
+    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf8")
+
+
 def engine_of(device: torch.device) -> str:
     """PyTorch's version and the machine that it computes on."""
     machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()

@@ -11,7 +11,6 @@ level was refitted. Independent levels are chosen, and solved again, each for it
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -33,7 +32,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import document_windows
-from measurements import engine_of, read_rows, write_measurements
+from measurements import engine_of, keep_row, read_rows, write_measurements
 from quantized import perplexity
 
 COMMAND = "make bench-nested DATA=../shared/data"
@@ -63,8 +62,7 @@ def main() -> None:
         done = {(row["sparsity"], row["levels"]) for row in known}
         for share, levels, model in variants(checkpoint.model, drawn, alignment, done):
             row = {"model": name, "sparsity": share, "levels": levels}
-            known.append({**row, "perplexity": round(perplexity(model, windows), 4)})
-            file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf8")
+            keep_row({**row, "perplexity": round(perplexity(model, windows), 4)}, known, file)
         rows += known
     write_measurements(
         options.out,

@@ -35,7 +35,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows, control_rows
 from espalier_builder.text.windows import Window, document_windows
-from measurements import engine_of, engines, read_rows, write_measurements
+from measurements import engine_of, engines, keep_row, read_rows, write_measurements
 from quantized import Quantizer, perplexity
 
 COMMAND = "make bench-quantizers DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -177,7 +177,8 @@ def measure(bench: Bench, wanted: list[str], model: Path, text: Path, work: Path
         }
         if made.curve:
             row["curve"] = [asdict(point) for point in made.curve]
-        add(rows, row, file)
+        print(json.dumps(row), file=sys.stderr, flush=True)
+        keep_row(row, rows, file)
 
 
 def measure_peer(bench: Bench, program: Path, model: Path, text: Path, work: Path) -> None:
@@ -203,13 +204,8 @@ def measure_peer(bench: Bench, program: Path, model: Path, text: Path, work: Pat
         "secondsToQuantize": round(seconds, 1),
         "engine": engine_of(checkpoint.model.device),
     }
-    add(rows, row, file)
-
-
-def add(rows: list[dict[str, Any]], row: dict[str, Any], file: Path) -> None:
     print(json.dumps(row), file=sys.stderr, flush=True)
-    rows.append(row)
-    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf8")
+    keep_row(row, rows, file)
 
 
 def evaluation_of(bench: Bench, checkpoint: Checkpoint, text: Path) -> dict[str, tuple[Window, ...]]:

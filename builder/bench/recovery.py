@@ -33,7 +33,7 @@ from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows, document_ids
 from espalier_builder.text.sample import sample_documents
 from espalier_builder.text.windows import Window, document_windows
-from measurements import engine_of, engines, read_rows, write_measurements
+from measurements import engine_of, engines, keep_row, read_rows, write_measurements
 from quantized import perplexity
 from stages import stages_of
 
@@ -170,6 +170,7 @@ def measure(bench: Bench, starts: list[str], model: Path, text: Path, work: Path
     engine = engine_of(dense.device)
     stages = stages_of(model, dense, StageCache(work / "cache"))
     calibration = stages.calibration(drawn, seed=0)
+    unpruned = round(perplexity(dense, windows), 4)
     for start in starts:
         pruned = stages.pruned(parse_method(start, bench.sparsity, bench.alignment), calibration).model
         before = perplexity(pruned, windows)
@@ -179,13 +180,12 @@ def measure(bench: Bench, starts: list[str], model: Path, text: Path, work: Path
             began = time.perf_counter()
             row = {"model": bench.model, "start": start, "text": whose, "trained": way.name, "seed": way.settings.seed}
             row |= trained(pruned, checkpoint, texts[whose], bench, way.settings, windows)
-            row |= {"perplexityBefore": round(before, 4), "perplexityDense": round(perplexity(dense, windows), 4)}
+            row |= {"perplexityBefore": round(before, 4), "perplexityDense": unpruned}
             row |= {"seconds": round(time.perf_counter() - began, 1), "engine": engine}
             print(
                 json.dumps({name: value for name, value in row.items() if name != "curve"}), file=sys.stderr, flush=True
             )
-            rows.append(row)
-            file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf8")
+            keep_row(row, rows, file)
 
 
 def trained(
