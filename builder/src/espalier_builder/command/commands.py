@@ -211,7 +211,7 @@ def _training(options: argparse.Namespace) -> FineTuning:
     )
 
 
-def _recovery(options: argparse.Namespace) -> Any:
+def _recovery(options: argparse.Namespace) -> FineTuning | None:
     """What `compare` trains after pruning: towards the dense model, adapters faster than everything."""
     if options.recovery is None:
         return None

@@ -47,6 +47,10 @@ def add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> N
     text.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
 
 
+def add_alignment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+
+
 def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, required=True, metavar="FILE", help="what to train on: .jsonl or .txt")
     parser.add_argument("--train", choices=("lora", "full"), default="lora", help="what is trained; default: lora")
@@ -91,6 +95,10 @@ def sparsity(text: str) -> float:
     if not 0.05 <= float(text) < 1 or abs(steps - round(steps)) > 1e-6:
         raise argparse.ArgumentTypeError(f"{text} is not 0.05 and so many steps of 0.025")
     return float(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def shares(text: str) -> tuple[float, ...]:

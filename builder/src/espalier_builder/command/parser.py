@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from espalier_builder.command.option_groups import (
     TEXT,
+    add_alignment,
     add_calibration,
     add_evaluation,
     add_machine,
@@ -15,6 +16,7 @@ from espalier_builder.command.option_groups import (
     add_out,
     add_text,
     add_training,
+    names,
     shares,
     sparsity,
 )
@@ -123,7 +125,7 @@ def _compare(commands: Commands) -> None:
     add_model(compare)
     compare.add_argument(
         "--methods",
-        type=lambda text: tuple(text.split(",")),
+        type=names,
         required=True,
         metavar="A,B",
         help="e.g. cfsp-rel+refit,shortgpt+refit,wanda+2:4; random and magnitude are always there",
@@ -135,7 +137,7 @@ def _compare(commands: Commands) -> None:
         metavar="S,T",
         help="shares of all non-embedding parameters, e.g. 0.15,0.3",
     )
-    compare.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    add_alignment(compare)
     compare.add_argument(
         "--recovery",
         choices=("lora", "full"),
@@ -163,7 +165,7 @@ def _search(commands: Commands) -> None:
     )
     search.add_argument(
         "--methods",
-        type=lambda text: tuple(text.split(",")),
+        type=names,
         default=("cfsp-rel+refit", "shortgpt+refit"),
         metavar="A,B",
         help="of pruning, as for compare; default: cfsp-rel+refit,shortgpt+refit",
@@ -171,7 +173,7 @@ def _search(commands: Commands) -> None:
     search.add_argument(
         "--most-sparsity", type=sparsity, default=0.5, metavar="S", help="the largest share to remove; default: 0.5"
     )
-    search.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    add_alignment(search)
     search.add_argument(
         "--kv-cache",
         choices=("int8",),
@@ -244,7 +246,7 @@ def _iterate(commands: Commands) -> None:
         metavar="X",
         help="stop where held-out perplexity is worse than X times the dense model's; default: 1.5",
     )
-    iterate.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    add_alignment(iterate)
     add_training(iterate)
     iterate.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="a checkpoint folder a step; those it holds are kept"

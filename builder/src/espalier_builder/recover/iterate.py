@@ -25,11 +25,10 @@ from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
 from espalier_builder.progress import OnProgress
 from espalier_builder.prune.apply import prune
-from espalier_builder.prune.cfsp import OUR_CONTRAST, coarse_importance
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.finetune import FineTuning, fine_tune, held_out_loss
-from espalier_builder.recover.recover_job import split_rows
+from espalier_builder.recover.recover_job import layer_importance, split_rows
 from espalier_builder.stages.dense_stages import digest_of_rows
 
 RECORD = "iteration.json"
@@ -112,7 +111,7 @@ def _one_step(
     statistics = collect_statistics(current.model, rows)
     pruning = parse_method(settings.method, max(share, 1e-6), settings.alignment)
     pruned = prune(current.model, pruning, Calibration(rows, statistics, settings.training.seed)).model
-    importance = coarse_importance(collect_statistics(pruned, rows).angles, OUR_CONTRAST)
+    importance = layer_importance(pruned, rows)
     recovered = fine_tune(pruned, dense.model, training, held_out, importance, settings.training)
     record = {
         "step": step,

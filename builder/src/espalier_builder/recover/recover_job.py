@@ -79,8 +79,12 @@ def fine_tune_by_importance(
     progress: Callable[[float], None] = lambda _: None,
 ) -> Recovered:
     """As `fine_tune`, by the importance that `pruned`'s own layers have on the held-out rows."""
-    importance = coarse_importance(collect_statistics(pruned, held_out).angles, OUR_CONTRAST)
-    return fine_tune(pruned, dense, training, held_out, importance, settings, progress)
+    return fine_tune(pruned, dense, training, held_out, layer_importance(pruned, held_out), settings, progress)
+
+
+def layer_importance(model: DecoderModel, rows: Tensor) -> list[float]:
+    """Of each layer on `rows` `[N, T]`, as CFSP has it: what adapters' ranks go by."""
+    return coarse_importance(collect_statistics(model, rows).angles, OUR_CONTRAST)
 
 
 def split_rows(
