@@ -1,4 +1,5 @@
 import { type ClassCorrection, CorrectedQuantity } from "@espalier/shared/contracts/correction";
+import { medianOf } from "./median.ts";
 
 /** One quantity that a device measured, beside its prediction without correction. */
 export interface Observation {
@@ -44,11 +45,8 @@ export function factorsFor(corrections: readonly ClassCorrection[], hardwareClas
 }
 
 function factorOf(logs: readonly number[]) {
-  const sorted = [...logs].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? 0;
-  const median = sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
-  const wanted = Math.exp((median * sorted.length) / (sorted.length + priorDevices));
+  const median = medianOf(Float64Array.from(logs));
+  const wanted = Math.exp((median * logs.length) / (logs.length + priorDevices));
   const factor = Math.min(factorBounds.most, Math.max(factorBounds.least, wanted));
-  return { factor, medianRatio: Math.exp(median), devices: sorted.length, bounded: factor !== wanted };
+  return { factor, medianRatio: Math.exp(median), devices: logs.length, bounded: factor !== wanted };
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Kit } from "@espalier/shared/contracts/kit";
 import { upperEndOf } from "@espalier/shared/contracts/plan";
 import type { Measurements } from "@espalier/shared/contracts/profile";
 import type { VariantShape } from "@espalier/shared/contracts/shape";
+import { kit, measurements, near, predict, requestFor } from "../testing/predict-synthetic.ts";
 import {
   formats,
   ordinaryCosts,
@@ -14,49 +14,7 @@ import {
   trueDecodeMs,
   truePrefillMs,
 } from "../testing/synthetic-device.ts";
-import { factorsFor } from "./corrections.ts";
-import { fitDevice } from "./device-model.ts";
-import { prepareKit } from "./kit-designs.ts";
-import { kvCacheElements } from "./layer-cost.ts";
-import { requestLengths } from "./length-weights.ts";
-import { measuredPower } from "./measured-power.ts";
-import { type PredictionRequest, predictVariant } from "./predict-variant.ts";
-import { featuresOf } from "./shape-features.ts";
-
-const kit = syntheticKit();
-const { measurements } = syntheticProfile({ deviceId: "d", kit });
-
-interface Asked extends Partial<Pick<PredictionRequest, "cpuQuota" | "factors" | "previousArtifactBytes">> {
-  kit?: Kit;
-  measurements?: Measurements;
-  shape?: VariantShape;
-  promptTokens?: number;
-}
-
-function requestFor({ promptTokens = 64, ...asked }: Asked = {}): PredictionRequest {
-  const measured = asked.measurements ?? measurements;
-  return {
-    model: fitDevice(prepareKit(asked.kit ?? kit), measured),
-    lengths: requestLengths({ promptTokens, outputTokens: 24 }),
-    measurements: measured,
-    cpuQuota: asked.cpuQuota ?? null,
-    factors: asked.factors ?? factorsFor([], ""),
-    power: measuredPower(measured),
-    shape: featuresOf(asked.shape ?? shapeOf(formats.q8b128, 30, 1536)),
-    contextTokens: 2048,
-    artifactBytes: 150e6,
-    previousArtifactBytes: asked.previousArtifactBytes ?? 0,
-  };
-}
-
-function predict(overrides: Asked = {}) {
-  const result = predictVariant(requestFor(overrides));
-  assert.ok(result.ok, "the prediction was refused");
-  return result.prediction;
-}
-
-const near = (value: number, truth: number, tolerance: number) =>
-  assert.ok(Math.abs(value / truth - 1) < tolerance, `${value} is not within ${tolerance} of ${truth}`);
+import { predictVariant } from "./predict-variant.ts";
 
 test("time per output token of a shape the kit never ran is what the device's costs say", () => {
   for (const shape of [shapeOf(formats.q4b32a, 30, 1536), shapeOf(formats.q4b128a, 24, 1024)]) {
@@ -124,45 +82,6 @@ test("one measured FFN size still predicts other widths, with more uncertainty",
   const half = predict({ ...request, shape: shapeOf(formats.q8b128, 30, 768) });
   assert.ok(half.tpotMs.value < full.tpotMs.value);
   assert.ok(half.tpotMs.relativeUncertainty > 0.1);
-});
-
-test("peak memory is base, weights, tokenizer, KV cache, the embedding's rows and working memory", () => {
-  const shape = shapeOf(formats.q4b32a, 30, 1536);
-  const tokenizer = 1000 * shape.vocabularySize;
-  const rows = shape.vocabularySize * (5 * 128 + 5 * 4);
-  assert.equal(kvCacheElements(shape, 1), 30 * 2 * 3 * 64);
-  for (const elementBytes of [4, 2]) {
-    const cache = elementBytes * kvCacheElements(shape, 2048);
-    const truth = ordinaryCosts.baseMemoryBytes + 1e6 + 1.1 * shape.weightBytes + tokenizer + cache + rows + 5e6;
-    const timings = syntheticTimings(kit, ordinaryCosts, 0.01, null, elementBytes);
-    const kitTimings = { kitDigest: measurements.kit!.kitDigest, timings };
-    near(predict({ shape, measurements: { ...measurements, kit: kitTimings } }).peakMemoryBytes.value, truth, 0.001);
-  }
-});
-
-test("a cache of int8 is counted where the agent's own kernels run, and of floats where ONNX Runtime attends", () => {
-  const shape = shapeOf(formats.q4b32a, 30, 1536);
-  const peak = (elementBytes: number, kvCache: Pick<VariantShape, "kvCache">) => {
-    const timings = syntheticTimings(kit, ordinaryCosts, 0.01, null, elementBytes);
-    const timed = { ...measurements, kit: { kitDigest: kit.modelDigest, timings } };
-    return predict({ shape: { ...shape, ...kvCache }, measurements: timed }).peakMemoryBytes.value;
-  };
-  near(peak(2, {}) - peak(2, { kvCache: "int8" }), kvCacheElements(shape, 2048), 1e-9);
-  assert.equal(peak(4, { kvCache: "int8" }), peak(4, {}));
-});
-
-test("where loading takes more than the cache and the runs after it, the peak is the loading's", () => {
-  const shape = shapeOf(formats.q4b32a, 30, 1536);
-  const tokenizer = 1000 * shape.vocabularySize;
-  const timings = measurements.kit!.timings.map((timing) => ({
-    ...timing,
-    loadPeakMemoryBytes: 200e6 + 1.2 * kit.graphs.find(({ id }) => id === timing.graphId)!.weightsBytes,
-  }));
-  const { peakMemoryBytes } = predict({
-    shape,
-    measurements: { ...measurements, kit: { ...measurements.kit!, timings } },
-  });
-  near(peakMemoryBytes.value, ordinaryCosts.baseMemoryBytes + tokenizer + 200e6 + 1.2 * shape.weightBytes, 1e-6);
 });
 
 test("a variant of two formats costs each matrix what its own format does", () => {
