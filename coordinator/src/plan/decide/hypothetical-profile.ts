@@ -5,7 +5,7 @@ import type { VariantShape } from "@espalier/shared/contracts/shape";
 import { kvCacheElements, layerParameters } from "../../predict/decide/layer-cost.ts";
 import { normalQuantile95 } from "../../predict/decide/run-spread.ts";
 import { interquartileRange } from "../../predict/decide/samples.ts";
-import { estimates, type ReferenceDevice } from "./reference-devices.ts";
+import { estimates, type ReferenceDevice, readBytesPerSecond } from "./reference-devices.ts";
 
 const contexts = [64, 256];
 const prompts = [16, 64, 128];
@@ -20,7 +20,7 @@ export function hypotheticalProfile(
   reference: ReferenceDevice,
   { kit, kitDigest }: { kit: Kit; kitDigest: Digest },
 ): DeviceProfile {
-  const bytesPerMs = (estimates.bandwidthShare * reference.memoryBandwidthBytesPerSecond) / 1000;
+  const bytesPerMs = readBytesPerSecond(reference) / 1000;
   const macsPerMs =
     (estimates.arithmeticShare * reference.cores * reference.macsPerCycle * reference.clockGhz * 1e9) / 1000;
   const cyclesPerMs = reference.clockGhz * 1e6;
@@ -48,12 +48,13 @@ export function hypotheticalProfile(
       watts: null,
     };
   });
+  const sources = [reference.source, ...(reference.measuredRead === undefined ? [] : [reference.measuredRead.source])];
   return {
     schemaVersion: 1,
     deviceId: reference.name,
     measuredAtMs: 0,
     version: 1,
-    reason: `estimated from ${reference.source}`,
+    reason: `estimated from ${sources.join(" and ")}`,
     measuringSeconds: null,
     inventory: {
       hostname: reference.name,

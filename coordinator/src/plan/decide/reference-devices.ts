@@ -7,16 +7,18 @@ export interface ReferenceDevice {
   cores: number;
   clockGhz: number;
   memoryBytes: number;
-  /** Of the memory chips, not of what a program reads. */
+  /** Of the memory chips. */
   memoryBandwidthBytesPerSecond: number;
   source: string;
+  /** What programs read of it on all cores, where somebody has measured that; else a share is estimated. */
+  measuredRead?: { bytesPerSecond: number; source: string };
   /** 8-bit multiply-adds per core and clock cycle of the widest instructions: ours, from the instruction set. */
   macsPerCycle: number;
 }
 
 /**
- * Ours, for all: what a program gets of the memory's and the arithmetic's peak (as our x86-64 machines gave), time per layer and
- * run beside that, resident memory, and how far off all of it may be.
+ * Ours, for all: what a program gets of the memory's peak where it wasn't measured, and of the arithmetic's (as our x86-64 machines
+ * gave), time per layer and run beside that, resident memory, and how far off all of it may be.
  */
 export const estimates = {
   bandwidthShare: 0.6,
@@ -45,6 +47,8 @@ export const referenceDevices: readonly ReferenceDevice[] = [
     // 32 bits of LPDDR4-3200.
     memoryBandwidthBytesPerSecond: 12.8e9,
     source: "https://www.raspberrypi.com/products/raspberry-pi-4-model-b/specifications/",
+    // STREAM's best kernel; one core gets about all that there is.
+    measuredRead: { bytesPerSecond: 5.56e9, source: "https://www.sci-pi.org.uk/bench/stream.html" },
     macsPerCycle: 8,
   },
   {
@@ -58,16 +62,22 @@ export const referenceDevices: readonly ReferenceDevice[] = [
     // 32 bits of LPDDR4X-4267.
     memoryBandwidthBytesPerSecond: 17.1e9,
     source: "https://www.raspberrypi.com/products/raspberry-pi-5/",
+    // A sum over 263 MB by four threads; one alone reads 13.7e9.
+    measuredRead: {
+      bytesPerSecond: 10.5e9,
+      source: "https://learn.arm.com/learning-paths/cross-platform/llm-decode-roofline/measure-bandwidth/",
+    },
     macsPerCycle: 32,
   },
   {
     name: "orin-nano",
-    title: "NVIDIA Jetson Orin Nano, 8 GB; its processor alone, which is what an agent uses",
+    title: "NVIDIA Jetson Orin Nano, 8 GB, at 15 W; its processor alone, which is what an agent uses",
     architecture: "arm64",
     cpuModel: "Cortex-A78AE",
     cores: 6,
     clockGhz: 1.5,
     memoryBytes: 8 * gibi,
+    // 128 bits of LPDDR5 as it was sold; the later mode of 25 W has 102e9 and 1.7 GHz.
     memoryBandwidthBytesPerSecond: 68e9,
     source: "https://developer.nvidia.com/embedded/jetson-modules",
     macsPerCycle: 32,
@@ -80,6 +90,7 @@ export const referenceDevices: readonly ReferenceDevice[] = [
     cores: 4,
     clockGhz: 3.4,
     memoryBytes: 8 * gibi,
+    // A copy by one core moves 2 * 11.6e9 of it: https://github.com/ThomasKaiser/sbc-bench/issues/65.
     memoryBandwidthBytesPerSecond: 38.4e9,
     source:
       "https://www.intel.com/content/www/us/en/products/sku/231803/intel-processor-n100-6m-cache-up-to-3-40-ghz/specifications.html",
@@ -99,3 +110,8 @@ export const referenceDevices: readonly ReferenceDevice[] = [
     macsPerCycle: 32,
   },
 ];
+
+/** What a program reads of the memory, measured or estimated; bytes per second. */
+export function readBytesPerSecond({ measuredRead, memoryBandwidthBytesPerSecond }: ReferenceDevice): number {
+  return measuredRead?.bytesPerSecond ?? estimates.bandwidthShare * memoryBandwidthBytesPerSecond;
+}
