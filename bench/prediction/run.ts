@@ -1,8 +1,10 @@
 import { fork, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { appendFile, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Digest } from "@espalier/shared/contracts/digest";
@@ -139,7 +141,8 @@ async function measureApart(family: string, variant: BenchVariant): Promise<Vari
   const folder = join(graphs, family, variant.name);
   const { graph, weightsFile, weightsBytes, tensors } = variant;
   const weights = join(folder, weightsFile);
-  if (!variant.real) await fillWeights(weights, weightsBytes, tensors, 0.01);
+  if (variant.real) await writeAnew(weights);
+  else await fillWeights(weights, weightsBytes, tensors, 0.01);
   const task: VariantTask = { folder, graph, weightsFile, threads: budget.threads, contextTokens };
   const child = fork(fileURLToPath(new URL("./variant-process.ts", import.meta.url)));
   const { promise, resolve, reject } = Promise.withResolvers<VariantResult>();
@@ -151,6 +154,16 @@ async function measureApart(family: string, variant: BenchVariant): Promise<Vari
   } finally {
     if (!variant.real) await rm(weights);
   }
+}
+
+/**
+ * Leaves a file as a download of it does. Of an embedding Linux maps as much around each row that is touched as it keeps in one
+ * piece: everything of a file that was just written in pieces of a megabyte, half of one that was read in by and by.
+ */
+async function writeAnew(path: string): Promise<void> {
+  const copy = `${path}.new`;
+  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), createWriteStream(copy));
+  await rename(copy, path);
 }
 
 function findCondition(wanted: string): Condition {

@@ -10,8 +10,8 @@ import { uncertaintyFloor } from "./request-costs.ts";
 import type { ShapeFeatures } from "./shape-features.ts";
 
 /**
- * No prediction of memory claims to be nearer than this (ours: huge pages, allocator slack, how much of the embedding a text brings
- * in, and a tokenizer, whose part is taken from the size of its vocabulary).
+ * No prediction of memory claims to be nearer than this (ours: huge pages, allocator slack, and a tokenizer, whose part is taken from
+ * the size of its vocabulary).
  */
 const memoryUncertaintyFloor = 0.03;
 /** Agents enforce a CPU quota over periods of this length: a process that used its share up stalls for the rest of one. */
@@ -183,7 +183,8 @@ function raiseToP90(p90Excess: number, numbers: Float64Array, at: number, time: 
 
 /**
  * The peak comes while the weights are packed, or later, when the cache is there and runs have their buffers; by then tokens have
- * brought in the rows of the embedding, which a runtime maps from the file beside the head's packed copy.
+ * brought in the rows of the embedding, which a runtime maps from the file beside the head's packed copy: all of them after a
+ * download, since Linux maps in one piece what it has kept as one. After a restart of the device it may be half of them.
  */
 function writeMemory(
   model: FormatModel,
