@@ -14,8 +14,8 @@ import { packAgent } from "../scripts/pack-agent/pack-agent.ts";
 /** Packages with libraries of their own, which npm would fetch; a test takes the checkout's. */
 const native = ["koffi", "onnxruntime-node", "onnxruntime-common"];
 
-/** Packs the agent and lays it out in an empty folder as `npm install FILE.tgz` does. @returns its program */
-async function installPackedAgent(folder: string): Promise<string> {
+/** Packs the agent and lays it out in `folder` as `npm install FILE.tgz` does. @returns its program */
+export async function installPackedAgent(folder: string): Promise<string> {
   const modules = join(folder, "node_modules");
   await mkdir(modules, { recursive: true });
   const tarball = await packAgent(folder);

@@ -33,7 +33,7 @@ export async function writeReport(rows: readonly Row[], { graphs }: Kit): Promis
       met: seconds <= mostSeconds,
     })),
     page: `
-How long a new device is busy with what its coordinator asks of it. The agent itself measures, in a process under each budget (a
+How long a new device is busy with what its coordinator asks of it. The packed agent measures, in a process under each budget (a
 control group's quota), enrolled and in session over gRPC with TLS; its kit and the probes come from a broker on loopback. The kit is
 that of SmolLM2's shapes: ${graphs.length} graphs, ${shape}, up to ${deepest} layers.
 
