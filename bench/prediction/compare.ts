@@ -23,7 +23,7 @@ export interface Comparison {
   runs: readonly [Run, Run];
 }
 
-/** What one round measured: of times the median of so many requests, and their 90th percentile where it was kept. */
+/** What one round measured: of times the median of so many requests, and their 90th percentile; of memory the peak alone. */
 export interface Run {
   value: number;
   requests: number;
@@ -70,10 +70,10 @@ export function compare(
       const again = second.points[index];
       if (again === undefined) return;
       const { tpotMs, ttftMs } = predict(point.promptTokens, point.outputTokens);
-      const run = (value: number, p90: number | undefined, { repetitions }: typeof point): Run => ({
+      const run = (value: number, p90: number, { repetitions }: typeof point): Run => ({
         value,
         requests: repetitions,
-        p90: p90 ?? null,
+        p90,
       });
       add("time per output token", point.promptTokens, tpotMs, [
         run(point.tpotMs, point.tpotP90Ms, point),

@@ -82,11 +82,11 @@ export const VariantRow = z.strictObject({
     z.strictObject({
       promptTokens: z.int(),
       outputTokens: z.int(),
+      /** Medians of the requests, and their 90th percentiles. */
       ttftMs: z.number(),
       tpotMs: z.number(),
-      /** 90th percentiles of the requests; rows of earlier runs have medians alone. */
-      ttftP90Ms: z.number().optional(),
-      tpotP90Ms: z.number().optional(),
+      ttftP90Ms: z.number(),
+      tpotP90Ms: z.number(),
       repetitions: z.int(),
     }),
   ),

@@ -37,7 +37,6 @@ const statistics = quantities.map((quantity) =>
     comparisons.filter((c) => c.quantity === quantity),
   ),
 );
-const keptP90s = comparisons.every(({ quantity, runs }) => quantity === "peak memory" || runs[0].p90 !== null);
 /** Ways to choose under limits on a run's median, and as plans do under limits on requests' 90th percentile. */
 const choices = [
   {
@@ -146,28 +145,16 @@ ${table(
     `${percent(withFactor)} %`,
   ]),
 )}
-${
-  keptP90s
-    ? `Requests' 90th percentile stayed below its upper end, which limits are held against, in ${statistics
-        .slice(0, 2)
-        .map(({ quantity, p90Below }) => `${percent(p90Below ?? 0)} % of runs (${quantity})`)
-        .join(" and ")}; 95 % are meant.
+Requests' 90th percentile stayed below its upper end, which limits are held against, in ${statistics
+    .slice(0, 2)
+    .map(({ quantity, p90Below }) => `${percent(p90Below ?? 0)} % of runs (${quantity})`)
+    .join(" and ")}; 95 % are meant.
 
-`
-    : `These runs kept no 90th percentiles. They are from before all requests had their logits in one memory, too: an agent's memory grew with
-the requests that it served, most of them in the narrow family, whose peak is said too small here for that reason.
-
-`
-}## The choice that follows
+## The choice that follows
 
 Of every family and budget the biggest variant that keeps a limit on time per output token, for ${choices[0]?.regret.limits ?? 0} limits from just above the
 fastest to well above the slowest, beside the one that exhaustive measuring gives (the mean of both rounds).
-${
-  keptP90s
-    ? "The last row's limits are on requests' 90th percentile, the others' on a run's median."
-    : `Limits are on a run's median, since these runs kept no other; plans' are on requests' 90th percentile, so the last row gives away
-what requests themselves scatter by.`
-}
+The last row's limits are on requests' 90th percentile, the others' on a run's median.
 
 ${table(
   ["chosen by", "the same variant", "steps of size given away, mean", "limits broken", "worst"],

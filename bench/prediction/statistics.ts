@@ -17,7 +17,7 @@ export interface Statistics {
   /** Runs, two of each comparison, that lie within the prediction's stated uncertainty, and below its upper end. */
   within: number;
   belowUpperEnd: number;
-  /** Runs whose requests' 90th percentile lies below what limits are held against; null where it wasn't kept. */
+  /** Runs whose requests' 90th percentile lies below what limits are held against; null for memory. */
   p90Below: number | null;
 }
 
