@@ -47,7 +47,8 @@ PLAIN = tuple(f"{method}-{key}" for bits in (4, 8) for key in FORMATS[bits] for 
 CACHES = ("dense-kv8", "rtn-q8b128-kv8", "gptq-q4b128a-kv8")
 MIXED = (
     *(f"gptq-q{average}mb128a" for average in (5, 6, 4.5, 7, 5.5)),
-    *(f"gptq-q{average}mb32a" for average in (5, 6, 7)),
+    # 4.07: as many bytes as the peer takes.
+    *(f"gptq-q{average}mb32a" for average in (4.07, 5, 6, 7)),
 )
 GRIDS = ("dense", *CACHES, *MIXED, *PLAIN)
 PEER = "llama.cpp Q4_K_M"

@@ -16,6 +16,7 @@ from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.walk import corrected, gram, relative_gram, stacks
+from espalier_builder.quantize.descent import descend
 from espalier_builder.quantize.gptq import assign_codes, damped, quantize_gptq, solve_scales
 from espalier_builder.quantize.grid import Grid, in_blocks, range_grid
 from espalier_builder.quantize.model import dequantized, stacked
@@ -69,6 +70,28 @@ def test_codes_are_those_of_the_papers_formula() -> None:
     expected = plain_gptq(weight, hessian, grid, weight_format)
     # A tie that rounding of fp32 breaks the other way changes what follows in its row.
     assert (codes == expected).double().mean() > 0.97
+
+
+def test_a_sweep_of_coordinate_descent_sets_each_column_to_its_best_code_given_the_others() -> None:
+    weight, gram_matrix = correlated(4, 150)
+    weight[:, 7] = 0
+    weight_format = WeightFormat(4, 32, False, 4)
+    hessian = damped(gram_matrix, 0.01)
+    grid = range_grid(in_blocks(weight, weight_format), weight_format)
+    codes = assign_codes(weight, hessian, grid, weight_format)
+    scales, zeros = (each.double().repeat_interleave(32, 1)[:, :150] for each in (grid.scales, grid.zeros))
+    expected = codes.double()
+    for column in range(150):
+        tried = expected.repeat(16, 1, 1)
+        tried[:, :, column] = torch.arange(16)[:, None]
+        difference = weight.double() - (tried - zeros) * scales
+        errors = (difference @ hessian.double() * difference).sum(-1)  # [16, R]
+        expected[:, column] = zeros[:, column] if column == 7 else errors.argmin(0)
+    found = descend(weight, codes, hessian, grid, weight_format)
+    assert (found == expected).double().mean() > 0.99
+    values = [(each.double() - zeros) * scales for each in (codes, found)]
+    before, after = (output_error(weight, each.float(), hessian) for each in values)
+    assert after < 0.98 * before
 
 
 @pytest.mark.parametrize(("bits", "block", "symmetric"), GRIDS)

@@ -1,6 +1,9 @@
-"""In what precision calibration passes run."""
+"""In what precision passes run whose results are not evaluated."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -13,3 +16,18 @@ def bf16_is_fast() -> bool:
     sampling noise of a calibration set.
     """
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@contextmanager
+def tf32_products() -> Iterator[None]:
+    """Within it, GPUs that can multiply fp32 matrices in TF32: ten bits of mantissa, sums in fp32.
+
+    For passes that gradients are taken of, in training and in LLM-Barber, which an H200 is three to four times as fast
+    at (docs/measurements/layer-cost.md). CPUs have no such thing.
+    """
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

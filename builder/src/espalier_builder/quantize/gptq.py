@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from espalier_builder.failure import BuilderError
+from espalier_builder.quantize.descent import descend
 from espalier_builder.quantize.grid import (
     CLIPS,
     Grid,
@@ -26,6 +27,8 @@ from espalier_builder.quantize.weight_format import WeightFormat
 DAMPING = 0.05
 # Columns whose errors are spread among themselves before they reach the rest in one product.
 COLUMNS = 128
+# Turns of coordinate descent.
+SWEEPS = 2
 
 
 def quantize_gptq(
@@ -34,8 +37,9 @@ def quantize_gptq(
     """Quantizes `weight` `[R, C]` so that `|X (W - Q)^T|` is small, with `gram` = `X^T X`.
 
     Act-order with static groups: grids are fitted to the dense weights first, each error weighted by its column's
-    share of `gram`; then columns are rounded in descending order of that share. At the end the scales are solved again
-    by least squares on the full Gram matrix, which the codes now differ enough from the nearest ones to gain from.
+    share of `gram`; then columns are rounded in descending order of that share. Then the scales are solved again by
+    least squares on the full Gram matrix, which the codes now differ enough from the nearest ones to gain from, and the
+    codes by coordinate descent for these scales, in turns.
     The paper (and its code) recompute a group's scales on error-updated weights instead, which act-order rules out.
     Raises BuilderError `WEIGHTS_NOT_FINITE`, `GRAM_SINGULAR`.
     """
@@ -43,12 +47,21 @@ def quantize_gptq(
     weight = weight.float()
     hessian = damped(gram, damping)
     grid, _ = fit_grid(in_blocks(weight, weight_format), weight_format, _importance(hessian, weight_format), CLIPS)
-    codes = in_blocks(assign_codes(weight, hessian, grid, weight_format), weight_format)
     # Padding must stay an exact zero, so it holds the zero point's code.
     outside = in_blocks(torch.ones_like(weight[:1]), weight_format) == 0
-    codes = torch.where(outside, grid.zeros[..., None], codes)
-    grid = Grid(solve_scales(weight, codes, hessian, grid, weight_format), grid.zeros)
-    return matrix_of(codes, grid, weight_format, weight.shape[1])
+
+    def blocked(codes: Tensor) -> Tensor:
+        return torch.where(outside, grid.zeros[..., None], in_blocks(codes, weight_format))
+
+    def solved(codes: Tensor) -> Grid:
+        return Grid(solve_scales(weight, blocked(codes), hessian, grid, weight_format), grid.zeros)
+
+    codes = assign_codes(weight, hessian, grid, weight_format)
+    grid = solved(codes)
+    for _ in range(SWEEPS):
+        codes = descend(weight, codes, hessian, grid, weight_format)
+        grid = solved(codes)
+    return matrix_of(blocked(codes), grid, weight_format, weight.shape[1])
 
 
 def damped(gram: Tensor, damping: float) -> Tensor:

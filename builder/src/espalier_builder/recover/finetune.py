@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
+from espalier_builder.prune.precision import tf32_products
 from espalier_builder.recover.lora import Ranks, attach, layer_ranks, merge
 
 
@@ -108,9 +109,9 @@ def train(
     curve = [Point(0, judge())]
     best = [weight.detach().clone() for weight in weights]
     for step, batch in enumerate(_batches(rows, settings), start=1):
-        value = loss(batch)
         optimizer.zero_grad()
-        value.backward()
+        with tf32_products():
+            loss(batch).backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule.step()

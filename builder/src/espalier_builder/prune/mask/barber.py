@@ -16,6 +16,7 @@ from espalier_builder.checkpoint.family import DecoderLayer
 from espalier_builder.prune.decoder import Block, HiddenStates
 from espalier_builder.prune.mask.pattern import Pattern
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
+from espalier_builder.prune.precision import tf32_products
 from espalier_builder.prune.walk import layer_grams, stacks
 
 Granularity = Literal["block", "layer", "row"]
@@ -53,7 +54,8 @@ def barber_layer(
             for linear, teacher in zip(stacks(layer)[name], stacks(guide)[name], strict=True)
         ]
         block, teaching = block_of(layer), block_of(guide)
-        gradients, error = block_gradients(stream, teaching, block, [teacher for _, _, teacher in pairs])
+        with tf32_products():
+            gradients, error = block_gradients(stream, teaching, block, [teacher for _, _, teacher in pairs])
         start = [linear.weight.clone() for _, linear, _ in pairs]
         kept = [weight != 0 for weight in start]
         weights = [
@@ -65,7 +67,9 @@ def barber_layer(
         for (name, linear, teacher), weight, mask in zip(pairs, weights, rebuilt, strict=True):
             solved = sparsegpt(teacher.weight, grams[name], ~mask) if settings.solve_again else weight
             linear.weight.copy_(solved.masked_fill(~mask, 0.0))
-        if block_error(stream, teaching, block) >= error:
+        with tf32_products():
+            rebuilt_error = block_error(stream, teaching, block)
+        if rebuilt_error >= error:
             for (_, linear, _), weight in zip(pairs, start, strict=True):
                 linear.weight.copy_(weight)
         stream.go_through(block)
