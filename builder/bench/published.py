@@ -81,10 +81,10 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     ),
     "stories260K": (
         Published("flap", 0.1274, 7.881, "flap", note=VARIANCE),
-        Published("cfsp", 0.1432, 6.412, "cfsp"),
+        Published("cfsp", 0.1432, 6.412, "cfsp", 0.1424),
         Published("cfsp a=auto", 0.1441, 6.481, "cfsp-rel", note=CONTRAST),
         Published("llmpruner", 0.25, 17.94, "obs", note=NO_SUCH),
-        Published("cfsp", 0.3619, 33.64, "cfsp"),
+        Published("cfsp", 0.3619, 33.64, "cfsp", 0.3605),
         Published("cfsp a=auto", 0.3627, 31.42, "cfsp-rel", note=CONTRAST),
         Published("flap", 0.4582, 40.92, "flap", note=VARIANCE),
         Published("llmpruner", 0.5, 232.1, "obs", note=NO_SUCH),
