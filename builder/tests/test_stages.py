@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from espalier_builder.artifact.report import EvaluationText
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Pruning, Quantization, Recipe, digest_of_bytes, recipe_digest
 from espalier_builder.evaluate.model import evaluate_model
 from espalier_builder.failure import memory_failure
@@ -28,7 +30,7 @@ from espalier_builder.stages.fitting_batches import in_batches_that_fit
 from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import evaluation_windows
-from tiny_llama import tiny_checkpoint
+from tiny_llama import tiny_checkpoint, tiny_model
 
 TEXT = ["the quick brown fox jumps over the lazy dog. " * 8, "a small fox sat, and sat. " * 8]
 
@@ -141,6 +143,23 @@ def request(candidates: tuple[Recipe, ...]) -> SensitivityRequest:
             evaluation_windows(checkpoint.tokenizer, TEXT, length=32, tokens=300), digest=None, given=True
         ),
     )
+
+
+def test_another_model_is_not_served_what_was_made_of_the_first(tmp_path: Path) -> None:
+    tokenizer = tiny_checkpoint().tokenizer
+    rows = calibration_rows(tokenizer, TEXT, length=32, tokens=256, seed=0)
+    windows = evaluation_windows(tokenizer, TEXT, length=32, tokens=64)
+
+    def made(model: DecoderModel, digest: str, cache: Path) -> list[Tensor]:
+        stages = ModelStages(StageCache(cache), DenseModel(model, digest))
+        pruning = Pruning("cfsp-rel", 0.2, alignment=8, refit="sequential")
+        pruned = stages.pruned(pruning, stages.calibration(rows, seed=0)).model
+        return [*pruned.state_dict().values(), stages.dense_logits(windows).of(0)]
+
+    made(tiny_model(seed=0), "sha256:one", tmp_path / "shared")
+    served = made(tiny_model(seed=1), "sha256:other", tmp_path / "shared")
+    alone = made(tiny_model(seed=1), "sha256:other", tmp_path / "own")
+    assert all(torch.equal(*pair) for pair in zip(served, alone, strict=True))
 
 
 def test_sensitivity_reports_each_candidate_and_rejects_the_impossible(tmp_path: Path) -> None:
