@@ -47,7 +47,7 @@ class DenseStages:
     ) -> Path:
         """The folder that `make(folder)` fills from the dense model and `inputs` by the modules `code`, now or
         earlier."""
-        whole = inputs | {"engines": _ENGINES}
+        whole = inputs | {"model": self._dense.digest, "engines": _ENGINES}
         result = self._cache.run(stage, whole, code_version(*code), make)
         self.costs.append((stage, result.cost))
         return result.folder
