@@ -17,6 +17,7 @@ from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.quantize import (
     awq,
     calibrate,
+    descent,
     gptq,
     grid,
     kv_cache,
@@ -43,7 +44,7 @@ from espalier_builder.stages.pruning_stages import PRUNING_CODE
 
 _SCALES = "scales.safetensors"
 # Whatever decides codes and scales, beside what was pruned.
-_QUANTIZING = (awq, calibrate, gptq, grid, rtn, saved_matrices, scaling, sequential, smoothquant)
+_QUANTIZING = (awq, calibrate, descent, gptq, grid, rtn, saved_matrices, scaling, sequential, smoothquant)
 
 
 class QuantizingStages(DenseStages):
