@@ -32,7 +32,7 @@ from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from espalier_builder.text.windows import document_windows
-from measurements import engine_of, keep_row, read_rows, write_measurements
+from measurements import engine_of, engines, keep_row, read_rows, write_measurements
 from quantized import perplexity
 
 COMMAND = "make bench-nested DATA=../shared/data"
@@ -61,7 +61,7 @@ def main() -> None:
         windows = document_windows(checkpoint.tokenizer, valid, length=length).windows
         done = {(row["sparsity"], row["levels"]) for row in known}
         for share, levels, model in variants(checkpoint.model, drawn, alignment, done):
-            row = {"model": name, "sparsity": share, "levels": levels}
+            row = {"model": name, "sparsity": share, "levels": levels, "engine": engine_of(checkpoint.model.device)}
             keep_row({**row, "perplexity": round(perplexity(model, windows), 4)}, known, file)
         rows += known
     write_measurements(
@@ -69,7 +69,7 @@ def main() -> None:
         "nested",
         page,
         command=COMMAND,
-        machine=engine_of(torch.device("cpu")),
+        machine=engines(rows),
         rows=rows,
     )
 

@@ -275,6 +275,11 @@ def page(document: dict[str, Any]) -> str:
         lines += [_row(row) for row in sorted(rows, key=_order)]
         lines += [f"| {name}, published | {value:g} | | | |" for name, value in bench.published]
         lines += trained(rows)
+        notes: dict[str, list[str]] = {}
+        for row in rows:
+            if "note" in row:
+                notes.setdefault(row["note"], []).append(row["grid"])
+        lines += [line for note, grids in notes.items() for line in ("", f"{', '.join(grids)}: {note}.")]
         absent = [grid for grid in GRIDS if grid not in {row["grid"] for row in rows}]
         lines += ["", f"Not measured: {', '.join(absent)}."] if absent else []
     lines += ["", "## Goals", "", "| goal | value | to reach | met |", "|---|---|---|---|"]

@@ -18,6 +18,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
@@ -232,7 +233,23 @@ def page(document: dict[str, Any]) -> str:
             lines += ["", f"## {bench.model}, {start} at {bench.sparsity:g}: {before:.4g}, dense {dense:.4g}", ""]
             lines += ["| trained | text | seed | parameters | held-out loss | steps | perplexity |", "|---" * 7 + "|"]
             lines += [_row(row) for row in sorted(own, key=lambda row: row["perplexity"])]
+            lines += by_ranks(own)
     return "\n".join(lines) + "\n"
+
+
+def by_ranks(rows: list[dict[str, Any]]) -> list[str]:
+    """Whether the ranks' spread over layers matters: each way's mean over seeds, beside how far seeds lie apart."""
+    lines = [
+        "",
+        "| ranks, distilled on the user's text | seeds | mean perplexity | lowest to highest |",
+        "|---" * 4 + "|",
+    ]
+    for ranks in ("uniform", "importance", "inverse"):
+        asked = (f"adapters, ranks {ranks}, distilled", TEXTS[0])
+        found = sorted(row["perplexity"] for row in rows if (row["trained"], row["text"]) == asked)
+        if len(found) > 1:
+            lines.append(f"| {ranks} | {len(found)} | {fmean(found):.4g} | {found[0]:.4g} to {found[-1]:.4g} |")
+    return lines if len(lines) > 3 else []
 
 
 def _row(row: dict[str, Any]) -> str:
