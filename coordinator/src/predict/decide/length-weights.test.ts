@@ -7,10 +7,16 @@ import { decodeWeights, prefillWeights } from "./length-weights.ts";
 const cost = ({ weights }: { weights: readonly number[] }, costs: readonly number[]) =>
   weights.reduce((sum, weight, i) => sum + weight * costs[i]!, 0);
 
-test("between measured lengths a cost is interpolated, and below the first it is the first's", () => {
+test("between measured lengths a cost is interpolated", () => {
   assert.equal(cost(decodeWeights([64, 256], [160], true), [10, 20]), 15);
-  assert.equal(cost(decodeWeights([64, 256], [0, 64], true), [10, 20]), 10);
   assert.equal(cost(decodeWeights([64, 256], [112, 208], true), [10, 20]), 15);
+});
+
+test("below the first length attention has less to do, or the cost is the first's", () => {
+  const known = decodeWeights([64, 256], [24, 64], true);
+  assert.deepEqual([cost(known, [10, 20]), known.attention], [10, -20]);
+  const unknown = decodeWeights([64, 256], [24, 64], false);
+  assert.deepEqual([cost(unknown, [10, 20]), unknown.attention], [10, 0]);
 });
 
 test("beyond the last length tokens are counted for attention, or the last slope goes on", () => {

@@ -9,7 +9,7 @@ const extrapolationUncertainty = 0.1;
 export interface LengthWeights {
   /** Factor of each measured length's cost. */
   weights: readonly number[];
-  /** Units of attention beyond them: tokens of context (decode) or pairs of tokens (prefill). */
+  /** Units of attention beyond them: tokens of context (decode; below 0 where there are fewer) or pairs of tokens (prefill). */
   attention: number;
 }
 
@@ -60,9 +60,9 @@ export function requestLengths({
 }
 
 /**
- * The mean cost of decoding one token at each of `contexts`, from costs at `measured` lengths (ascending): constant below the
- * first (never optimistic), linear between them. Beyond the last one attention grows; where its cost is unknown, the last
- * slope goes on.
+ * The mean cost of decoding one token at each of `contexts`, from costs at `measured` lengths (ascending): linear between them.
+ * Outside them attention has more or less to do. Where its cost is unknown, the last slope goes on, and below the first length the
+ * cost is the first's (never optimistic).
  */
 export function decodeWeights(
   measured: readonly number[],
@@ -72,9 +72,9 @@ export function decodeWeights(
   const weights = measured.map(() => 0);
   let attention = 0;
   for (const context of contexts) {
-    const beyond = Math.max(0, context - (measured.at(-1) ?? 0));
-    if (attentionKnown) attention += beyond / contexts.length;
-    addInterpolated(weights, measured, attentionKnown ? context - beyond : context, 1 / contexts.length);
+    const within = Math.min(measured.at(-1) ?? 0, Math.max(measured[0] ?? 0, context));
+    if (attentionKnown) attention += (context - within) / contexts.length;
+    addInterpolated(weights, measured, attentionKnown ? within : context, 1 / contexts.length);
   }
   return { weights, attention };
 }

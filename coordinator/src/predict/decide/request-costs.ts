@@ -2,6 +2,7 @@ import type { CostModel } from "./device-model.ts";
 import { Estimator } from "./estimator.ts";
 import type { LinearModel } from "./least-squares.ts";
 import type { RequestWeights } from "./length-weights.ts";
+import { excessOf } from "./p90-excess.ts";
 import type { RunSpread } from "./run-spread.ts";
 import type { ShapeFeatures } from "./shape-features.ts";
 
@@ -26,12 +27,14 @@ interface Part {
  * request's own once, so that each of many variants is a handful of multiplications. Times in ms.
  */
 export class RequestCost {
+  readonly #lengths: readonly number[];
   readonly #parts: readonly Part[];
   /** Numbers of their own in an object would be boxed each time they change. */
   readonly #of = new Float64Array(5);
 
   /** @param series at the measured lengths, whose models are filled anew for each device */
   constructor(series: readonly CostModel[]) {
+    this.#lengths = series.map(({ tokens }) => tokens);
     this.#parts = [...Map.groupBy(series, ({ kind }) => kind)].map(([kind, [first]]) => ({
       kind,
       models: series.map((cost) => (cost.kind === kind ? cost.model : null)),
@@ -39,7 +42,7 @@ export class RequestCost {
     }));
   }
 
-  /** Puts the costs together for a request's `lengths`. @param attentionMs beyond the measured lengths, per unit and head */
+  /** Puts the costs together for a request's `lengths`. @param attentionMs outside the measured lengths, per unit and head */
   set(lengths: RequestWeights, spread: RunSpread, attentionMs: number): void {
     for (const { models, sum } of this.#parts) sum.setSum(models, lengths.weights);
     const of = this.#of;
@@ -47,7 +50,7 @@ export class RequestCost {
     of[systematicError] = lengths.systematicError;
     of[runDeviation] = spread.relative;
     of[quantile] = spread.quantile;
-    of[p90Excess] = spread.p90Excess;
+    of[p90Excess] = excessOf(spread.p90Excess, this.#lengths, lengths.weights);
   }
 
   /** How far the 90th percentile of requests lies above their median, relative. */
@@ -69,7 +72,7 @@ export class RequestCost {
     // The kit's own runs, and the run that is predicted.
     const ownRun = (of[runDeviation] ?? 0) * value;
     const deviation = (of[quantile] ?? 0) * Math.sqrt(variance + ownRun * ownRun);
-    const error = value === 0 ? 0 : (deviation + attentionUncertainty * attentionMs) / value;
+    const error = value === 0 ? 0 : (deviation + attentionUncertainty * Math.abs(attentionMs)) / value;
     into[at] = value;
     into[at + 1] = Math.max(uncertaintyFloor, error + (of[systematicError] ?? 0));
   }
