@@ -1,6 +1,7 @@
 import type { KitTiming } from "@espalier/shared/contracts/profile";
 import { servingOf } from "./load-readings.ts";
 import { medianOf } from "./median.ts";
+import { createExcess, noExcess, type P90Excess } from "./p90-excess.ts";
 import { interquartileRange, type SamplePlace, type Samples } from "./samples.ts";
 import type { TimingLayout } from "./timing-layout.ts";
 
@@ -13,8 +14,7 @@ export interface RunSpread {
   relative: number;
   /** How many such deviations hold 90 % of the runs, both sides; the more, the fewer graphs told of the spread. */
   quantile: number;
-  /** How far the 90th percentile of requests lay above their run's median, typically. */
-  p90Excess: number;
+  p90Excess: P90Excess;
 }
 
 /** The spreads of all that a visit measures. */
@@ -29,9 +29,9 @@ export const normalQuantile95 = 1.6449;
 
 /** Of a device whose graphs were timed once (ours: what calm machines show at least). */
 export const unknownSpreads: RunSpreads = {
-  decode: { relative: 0.03, quantile: normalQuantile95, p90Excess: 0 },
-  prefill: { relative: 0.03, quantile: normalQuantile95, p90Excess: 0 },
-  memory: { relative: 0.01, quantile: normalQuantile95, p90Excess: 0 },
+  decode: { relative: 0.03, quantile: normalQuantile95, p90Excess: noExcess },
+  prefill: { relative: 0.03, quantile: normalQuantile95, p90Excess: noExcess },
+  memory: { relative: 0.01, quantile: normalQuantile95, p90Excess: noExcess },
 };
 
 /**
@@ -44,33 +44,28 @@ export function createSpreads({
   samples,
 }: Pick<TimingLayout, "repeated" | "samples">): (timings: readonly KitTiming[]) => RunSpreads {
   const { decode, prefill } = samples;
-  const ofDecode = new Float64Array(decode.medians.length);
-  const ofPrefill = new Float64Array(prefill.medians.length);
+  const [decodeExcess, prefillExcess] = [createExcess(decode), createExcess(prefill)];
   const quantile = studentQuantile95(repeated.length);
-  const mediansOf = (what: "excesses" | "relativeSpreads") => {
-    ofDecode.set(decode[what]);
-    ofPrefill.set(prefill[what]);
-    return { decode: medianOf(ofDecode), prefill: medianOf(ofPrefill) };
-  };
+  const [ofDecode, ofPrefill] = [decode.relativeSpreads.slice(), prefill.relativeSpreads.slice()];
   // What repetitions of the only run differ by says something of what runs would.
-  const once = (unknown: RunSpread, relativeSpread: number, p90Excess: number): RunSpread => ({
-    ...unknown,
-    relative: Math.max(unknown.relative, relativeSpread / interquartileRange),
+  const once = (unknown: RunSpread, relativeSpreads: Float64Array, p90Excess: P90Excess): RunSpread => ({
+    relative: Math.max(unknown.relative, medianOf(relativeSpreads) / interquartileRange),
+    quantile: unknown.quantile,
     p90Excess,
   });
   // Two runs differ by twice the variance of one.
-  const twice = (sum: number, p90Excess: number): RunSpread => ({
+  const twice = (sum: number, p90Excess: P90Excess): RunSpread => ({
     relative: Math.sqrt(sum / repeated.length / 2),
     quantile,
     p90Excess,
   });
   return (timings) => {
-    const excess = mediansOf("excesses");
     if (repeated.length === 0) {
-      const spread = mediansOf("relativeSpreads");
+      ofDecode.set(decode.relativeSpreads);
+      ofPrefill.set(prefill.relativeSpreads);
       return {
-        decode: once(unknownSpreads.decode, spread.decode, excess.decode),
-        prefill: once(unknownSpreads.prefill, spread.prefill, excess.prefill),
+        decode: once(unknownSpreads.decode, ofDecode, decodeExcess()),
+        prefill: once(unknownSpreads.prefill, ofPrefill, prefillExcess()),
         memory: unknownSpreads.memory,
       };
     }
@@ -84,9 +79,9 @@ export function createSpreads({
       memory += squareOf(servingOf(first), servingOf(second));
     }
     return {
-      decode: twice(decoded, excess.decode),
-      prefill: twice(prefilled, excess.prefill),
-      memory: twice(memory, 0),
+      decode: twice(decoded, decodeExcess()),
+      prefill: twice(prefilled, prefillExcess()),
+      memory: twice(memory, noExcess),
     };
   };
 }

@@ -5,6 +5,8 @@ export const interquartileRange = 1.349;
 
 /** Samples of decoding or of prefill side by side, timing by timing and point by point. Times in ms. */
 export interface Samples {
+  /** Of each sample the tokens in the cache, or in the prompt. */
+  readonly lengths: readonly number[];
   readonly medians: Float64Array;
   /** Interquartile ranges of the repetitions, relative to their medians. */
   readonly relativeSpreads: Float64Array;
@@ -52,8 +54,8 @@ export class SampleReader {
       prefillStart += prefill.length;
       return timed;
     });
-    this.decode = emptySamples(decodeStart);
-    this.prefill = emptySamples(prefillStart);
+    this.decode = emptySamples(this.#expected.flatMap(({ decode }) => decode));
+    this.prefill = emptySamples(this.#expected.flatMap(({ prefill }) => prefill));
   }
 
   /** @returns false, with the samples partly read, when the device was timed otherwise */
@@ -86,13 +88,9 @@ export class SampleReader {
   }
 }
 
-function emptySamples(count: number): Samples {
-  return {
-    medians: new Float64Array(count),
-    relativeSpreads: new Float64Array(count),
-    variances: new Float64Array(count),
-    excesses: new Float64Array(count),
-  };
+function emptySamples(lengths: readonly number[]): Samples {
+  const numbers = () => new Float64Array(lengths.length);
+  return { lengths, medians: numbers(), relativeSpreads: numbers(), variances: numbers(), excesses: numbers() };
 }
 
 /** The variance of a median of n normal values: the square of 1.2533 sigma / sqrt(n), with sigma by the IQR. */
