@@ -67,7 +67,9 @@ def measure(checkpoint: Checkpoint, folder: Path) -> list[dict[str, Any]]:
     documents = read_documents(folder / "wikitext2-a.jsonl", "calibration")
     text = calibration_rows(tokenizer, documents, length=1024, tokens=16 * 1024, seed=0)
     controls = control_rows(tokenizer, text)
-    on_text, on_controls = (calibrate_kv_cache(model, rows, bf16=bf16_is_fast()) for rows in (text, controls))
+    on_text, on_controls = (
+        calibrate_kv_cache(model, rows, bf16=bf16_is_fast(model.device)) for rows in (text, controls)
+    )
     both = combined(torch.maximum, on_text, on_controls)
     rules = {
         "largest on text": on_text,

@@ -39,7 +39,7 @@ Method = Callable[[LlamaForCausalLM, Tensor], object]
 
 
 def cfsp(model: LlamaForCausalLM, rows: Tensor) -> object:
-    statistics = collect_statistics(model, rows, bf16=bf16_is_fast())
+    statistics = collect_statistics(model, rows, bf16=bf16_is_fast(model.device))
     mlp = model.model.layers[0].mlp
     activation = statistics.activation_norms[0].to(rows.device)
     return cfsp_rel_scores(mlp.down_proj.weight, [mlp.gate_proj.weight, mlp.up_proj.weight], activation)
@@ -50,7 +50,7 @@ def masks(method: PruningMethod) -> Method:
 
 
 def gptq(model: LlamaForCausalLM, rows: Tensor) -> object:
-    return quantize_sequentially(model, rows, WeightFormat(4, 128, False, 4), bf16=bf16_is_fast())
+    return quantize_sequentially(model, rows, WeightFormat(4, 128, False, 4), bf16=bf16_is_fast(model.device))
 
 
 METHODS: dict[str, Method] = {

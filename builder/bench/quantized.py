@@ -70,7 +70,7 @@ class Quantizer:
         if not grid.endswith("-kv8"):
             return Made(model, formats, None, curve)
         rows = torch.cat([self._rows, self._controls])
-        return Made(model, formats, calibrate_kv_cache(model, rows, bf16=bf16_is_fast()), curve)
+        return Made(model, formats, calibrate_kv_cache(model, rows, bf16=bf16_is_fast(model.device)), curve)
 
     def _formats(self, quantization: Quantization) -> LinearFormats:
         narrow = linear_format(quantization)
@@ -88,7 +88,7 @@ class Quantizer:
         made = Calibrated(UNSCALED, UNCALIBRATED, formats)
         if method != "rtn":
             by_text = "gptq" if method == "qat" else method
-            made = calibrate(model, self._rows, formats, by_text, bf16=bf16_is_fast())
+            made = calibrate(model, self._rows, formats, by_text, bf16=bf16_is_fast(model.device))
         if method == "qat":
             matrices, curve = train_quantized(model, model, made.matrices, self._rows)
             made = replace(made, matrices=matrices)

@@ -193,7 +193,7 @@ def test_sensitivity_reports_each_candidate_and_rejects_the_impossible(tmp_path:
 
     # The same figures without cache or grouping.
     model = asked.checkpoint.model
-    calibration = Calibration(asked.rows, collect_statistics(model, asked.rows, bf16=bf16_is_fast()))
+    calibration = Calibration(asked.rows, collect_statistics(model, asked.rows, bf16=bf16_is_fast(model.device)))
     pruned = prune(model, refitted.pruning, calibration).model
 
     class Dense:

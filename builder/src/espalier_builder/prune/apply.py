@@ -53,14 +53,14 @@ def _flap(model: DecoderModel, pruning: Pruning, calibration: Calibration, progr
 def _refitted(model: DecoderModel, cut: Cut, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     """As `pruning` asks. Where whole layers are gone the others aim at the dense model's stream."""
     if pruning.refit == "one-pass":
-        grams = calibration.grams or dense_grams(model, calibration.rows, bf16=bf16_is_fast())
+        grams = calibration.grams or dense_grams(model, calibration.rows, bf16=bf16_is_fast(model.device))
         return refit_one_pass(model, cut, grams, progress=progress)
     settings = Refit(correction=1.0 if pruning.method in DEPTH_METHODS else 0.0)
-    return refit(model, cut, calibration.rows, settings=settings, bf16=bf16_is_fast(), progress=progress)
+    return refit(model, cut, calibration.rows, settings=settings, bf16=bf16_is_fast(model.device), progress=progress)
 
 
 def _obs(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
-    bf16, rows = bf16_is_fast(), calibration.rows
+    bf16, rows = bf16_is_fast(model.device), calibration.rows
     harm = calibration.harm or measure_harm(model, rows, bf16=bf16, progress=lambda done: progress(done / 2))
     widths = allocate_least_harm(ffn_budget(model), pruning.sparsity, harm.widths, harm.kl, pruning.alignment)
     return refit(

@@ -67,7 +67,7 @@ class PruningStages(DenseStages):
 
     def calibration(self, rows: Tensor, seed: int) -> Calibration:
         """`rows` `[N, T]` with the dense model's statistics on them (stage `statistics`); `seed` is passed on."""
-        bf16 = bf16_is_fast()
+        bf16 = bf16_is_fast(self._dense.model.device)
 
         def make(folder: Path) -> None:
             statistics = in_batches_that_fit(lambda: collect_statistics(self._dense.model, rows, bf16=bf16))
@@ -95,14 +95,14 @@ class PruningStages(DenseStages):
             "rows": digest_of_rows(calibration.rows),
             "seed": calibration.seed,
             "pruning": pruning.to_json(),
-            "bf16": bf16_is_fast(),
+            "bf16": bf16_is_fast(self._dense.model.device),
         }
         folder = self._run("cut", inputs, PRUNING_CODE, make)
         return cut_out(self._dense.model, load_cut(folder / TENSORS))
 
     def _harm(self, rows: Tensor) -> Harm:
         """What each layer's loss does (stage `harm`): the same at every sparsity."""
-        bf16 = bf16_is_fast()
+        bf16 = bf16_is_fast(self._dense.model.device)
 
         def make(folder: Path) -> None:
             measured = in_batches_that_fit(lambda: measure_harm(self._dense.model, rows, bf16=bf16))
@@ -115,7 +115,7 @@ class PruningStages(DenseStages):
 
     def _grams(self, rows: Tensor) -> SavedGrams:
         """The dense layers' Gram matrices (stage `grams`), the same for every method and sparsity: a file a layer."""
-        bf16 = bf16_is_fast()
+        bf16 = bf16_is_fast(self._dense.model.device)
 
         def make(folder: Path) -> None:
             in_batches_that_fit(lambda: save_grams(dense_grams(self._dense.model, rows, bf16=bf16), folder))

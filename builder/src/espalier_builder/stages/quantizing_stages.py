@@ -68,7 +68,7 @@ class QuantizingStages(DenseStages):
         formats = self._formats(pruned, recipe, rows)
         if method in ("none", "rtn"):
             return Calibrated(UNSCALED, UNCALIBRATED, formats)
-        calibration, bf16 = rows(), bf16_is_fast()
+        calibration, bf16 = rows(), bf16_is_fast(pruned.device)
 
         def make(folder: Path) -> None:
             made = in_batches_that_fit(
@@ -139,7 +139,7 @@ class QuantizingStages(DenseStages):
         self, quantized: DecoderModel, recipe: Recipe, rows: Tensor, seed: int, progress: Progress = lambda _: None
     ) -> KvScales:
         """For the cache of `quantized`, what `recipe` makes of the model, from rows `[N, T]` (stage `kv-cache`)."""
-        bf16 = bf16_is_fast()
+        bf16 = bf16_is_fast(quantized.device)
 
         def make(folder: Path) -> None:
             made = in_batches_that_fit(lambda: calibrate_kv_cache(quantized, rows, bf16=bf16, progress=progress))
