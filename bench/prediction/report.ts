@@ -141,9 +141,9 @@ ${table(
     return [...keys, String(of.length), ...cells(statistics), `${percent(statistics.p90Below ?? 0)} %`];
   }),
 )}
-The first tokens after a prompt take longer than those that follow, by a part of a millisecond each: nothing beside the tokens of SmolLM2,
-but much beside the narrow family's, which take a third of one. The kit's answers are shorter than the variants' after short prompts,
-and other requests come between them, so that those tokens are predicted too long.
+The first tokens of an answer take longer than those that follow, by a part of a millisecond each: little beside the tokens of SmolLM2,
+much beside the narrow family's, which take a third of one. The kit's answers are of 16 tokens; the variants' after short prompts are of
+24, which spreads it over more, so that these are predicted too long.
 
 ## What the stated uncertainty holds
 
