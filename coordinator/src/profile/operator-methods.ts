@@ -96,8 +96,8 @@ async function profiledDevice(
     const prepared = prepareKit(await readDocument(blobs, kit.digest, Kit));
     const modelOf = fitDevice(prepared, measurements);
     const formats = prepared.formats.flatMap(({ key, reference }) => {
-      const fitted = modelOf(key);
-      return fitted?.fitted !== true ? [] : [{ format: formatKey(reference.shape.linearFormat), model: fitted }];
+      const model = modelOf(key);
+      return model === null ? [] : [{ format: formatKey(reference.shape.linearFormat), model }];
     });
     const chosen = formats.find(({ format }) => request.format === "" || format === request.format);
     if (chosen === undefined) {

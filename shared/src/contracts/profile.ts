@@ -42,10 +42,10 @@ export const BudgetEnforcement = z.strictObject({
 });
 export type BudgetEnforcement = z.infer<typeof BudgetEnforcement>;
 
-/** Repeated observations in one unit. `relativeSpread` is the interquartile range over the median. */
+/** Repeated observations in one unit, of what is never negative. `relativeSpread` is the interquartile range over the median. */
 export const Sample = z.strictObject({
-  median: z.number(),
-  p90: z.number(),
+  median: z.number().nonnegative(),
+  p90: z.number().nonnegative(),
   relativeSpread: z.number().nonnegative(),
   repetitions: z.int().positive(),
   /** Beyond Tukey's fences, and counted in all of the above; absent in samples taken before they were counted. */

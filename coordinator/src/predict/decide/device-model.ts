@@ -24,8 +24,6 @@ export interface CostModel {
 /** A device's costs with one weight format, fitted from its own timings of the measurement kit. Times in ms. */
 export interface FormatModel {
   layout: FormatLayout;
-  /** Whether the device's readings gave costs: they do unless some are negative. */
-  fitted: boolean;
   /** Ascending in `tokens`. */
   decode: readonly CostModel[];
   /** Ascending in `tokens`; the agent processes longer prompts in pieces of the longest. */
@@ -108,7 +106,6 @@ function createSlot(layout: FormatLayout): Slot | null {
   const slot: Slot = {
     model: {
       layout,
-      fitted: false,
       decode,
       prefill,
       attention: null,
@@ -152,10 +149,9 @@ function fill(slot: Slot, timings: readonly KitTiming[], samples: SampleReader, 
   slot.lengths = null;
   model.attention = attention;
   model.spreads = spreads;
-  model.fitted =
-    fitWeightCosts(model.weights, model.layout, timings, spreads.memory.relative) &&
-    fitSeries(model.decode, slot.decode, spreads.decode, samples.decode) &&
-    fitSeries(model.prefill, slot.prefill, spreads.prefill, samples.prefill);
+  fitWeightCosts(model.weights, model.layout, timings, spreads.memory.relative);
+  fitSeries(model.decode, slot.decode, spreads.decode, samples.decode);
+  fitSeries(model.prefill, slot.prefill, spreads.prefill, samples.prefill);
 }
 
 function fitSeries(
@@ -163,17 +159,16 @@ function fitSeries(
   series: readonly SeriesLayout[],
   spread: RunSpread,
   samples: Samples,
-): boolean {
+): void {
   for (let length = 0; length < series.length; length++) {
     const [model, layout] = [models[length]?.model, series[length]];
-    if (model === undefined || layout === undefined) return false;
+    if (model === undefined || layout === undefined) continue;
     for (let n = 0; n < layout.places.length; n++) {
       const place = layout.places[n];
       if (place !== undefined) setSamples(model, n, samples, place, spread);
     }
-    if (!fitNonNegative(layout.design, model)) return false;
+    fitNonNegative(layout.design, model);
   }
-  return true;
 }
 
 /**

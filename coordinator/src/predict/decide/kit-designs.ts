@@ -64,5 +64,6 @@ function designs(graphs: readonly KitGraphShape[]): KitFormat["design"] {
 }
 
 function graphFeatures(kind: FeatureKind, { shape, weightsBytes }: KitGraphShape): readonly number[] {
-  return [...featuresOf({ ...shape, weightBytes: weightsBytes })[kind].values];
+  const { values, count } = featuresOf({ ...shape, weightBytes: weightsBytes })[kind];
+  return [...values.subarray(0, count)];
 }

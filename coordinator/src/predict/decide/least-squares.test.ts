@@ -10,7 +10,8 @@ const fit = (observations: readonly ReturnType<typeof observe>[]) => {
     model?.values.set([value], n);
     model?.errors.set([standardError], n);
   });
-  return model !== null && fitNonNegative(design, model) ? model : null;
+  if (model !== null) fitNonNegative(design, model);
+  return model;
 };
 
 test("exact observations give the coefficients they were made from", () => {
@@ -41,4 +42,18 @@ test("observations that don't determine the coefficients give no model", () => {
   assert.equal(fit([observe([1, 2], 3), observe([1, 2], 4)]), null);
   assert.equal(fit([observe([1, 2, 3], 3)]), null);
   assert.equal(fit([]), null);
+});
+
+test("values that aren't negative have coefficients that aren't either, however badly they suit each other", () => {
+  for (const values of [
+    [0, 0, 0],
+    [9, 1, 0],
+    [0, 1, 9],
+    [0, 9, 0],
+  ]) {
+    const model = fit(values.map((value, n) => observe([1, n + 1, (n + 1) ** 2], value)));
+    assert.ok(model);
+    assert.ok(model.coefficients.every((coefficient) => coefficient >= 0));
+    assert.ok(values.every((value) => value === 0) || model.coefficients.some((coefficient) => coefficient > 0));
+  }
 });

@@ -10,7 +10,10 @@ export interface Design {
   rows: readonly Float64Array[];
 }
 
-/** `P [features * observations]`, row by row, such that `P * values` are the coefficients. */
+/** No cost is explained by more: what works on so few numbers needs no loops. */
+export const mostFeatures = 3;
+
+/** `P [3 * observations]`, row by row, such that `P * values` are the coefficients; zeros below the last feature. */
 export type Projection = Float64Array;
 
 /** `value = sum(coefficients[i] * features[i])`; the errors of the measured values become the estimate's by `projection`. */
@@ -24,7 +27,7 @@ export interface LinearModel {
 
 /**
  * Residuals count relative to the size of an observation's features, so that small graphs say as much as big ones.
- * @param rows features of each observation; equal in number
+ * @param rows features of each observation; equal in number, three at most
  */
 export function designOf(rows: readonly (readonly number[])[]): Design {
   const features = rows[0]?.length ?? 0;
@@ -68,14 +71,12 @@ export function setReading({ values, errors }: LinearModel, n: number, value: nu
 /**
  * Weighted least squares with coefficients that can't be negative (a cost never is). With at most a handful of features,
  * every set of non-zero coefficients is tried and the feasible one of least residual wins, which is exact (Lawson and
- * Hanson's problem). Sets `coefficients` and `projection` of a model whose values and errors are set.
- *
- * @returns false when no coefficients do, e.g. for negative values
+ * Hanson's problem). Sets `coefficients` and `projection` of a model whose errors and values are set, none of them negative:
+ * one feature alone then explains them by a coefficient that isn't either.
  */
-export function fitNonNegative(design: Design, model: LinearModel): boolean {
+export function fitNonNegative(design: Design, model: LinearModel): void {
   const { values, coefficients } = model;
   const all = (1 << design.features) - 1;
-  let best: Projection | null = null;
   let least = Infinity;
   for (let mask = all; mask > 0; mask--) {
     const projection = design.projection(mask);
@@ -83,7 +84,7 @@ export function fitNonNegative(design: Design, model: LinearModel): boolean {
     if (mask === all) {
       // Nothing negative without the constraint: no other set can have less residual.
       model.projection = projection;
-      return true;
+      return;
     }
     let residual = 0;
     for (let n = 0; n < values.length; n++) {
@@ -91,12 +92,10 @@ export function fitNonNegative(design: Design, model: LinearModel): boolean {
       residual += error * error;
     }
     if (residual >= least * (1 - 1e-12)) continue;
-    best = projection;
+    model.projection = projection;
     least = residual;
   }
-  if (best === null) return false;
-  model.projection = best;
-  return setNonNegative(coefficients, best, values);
+  setNonNegative(coefficients, model.projection, values);
 }
 
 /** False, with coefficients half set, when one would be negative. */
@@ -126,12 +125,13 @@ function project(
   const inverse = invert(normal);
   if (inverse === null) return null;
   return Float64Array.from(
-    units.flatMap((unit, column) => {
+    Array.from({ length: mostFeatures }, (_, column) => {
       const weights = inverse[columns.indexOf(column)] ?? [];
       return scaled.map(
-        (row, n) => row.reduce((sum, value, i) => sum + at(weights, i) * value, 0) / at(scales, n) / unit,
+        (row, n) =>
+          row.reduce((sum, value, i) => sum + at(weights, i) * value, 0) / at(scales, n) / (units[column] ?? 1),
       );
-    }),
+    }).flat(),
   );
 }
 

@@ -36,7 +36,7 @@ export function matchVariant(variant: PredictionVariant, modelOf: DeviceModel): 
   return { kind: "refused", refusal: { problem: "shape-differs", message } };
 }
 
-export function notTimed({ formatKey }: ShapeFeatures): Refusal {
+function notTimed({ formatKey }: ShapeFeatures): Refusal {
   return {
     problem: "format-not-measured",
     message: `the device has not timed weights in format ${formatKey}; measure it with a kit that has it`,

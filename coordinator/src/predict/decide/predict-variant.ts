@@ -4,7 +4,7 @@ import type { CorrectionFactors } from "./corrections.ts";
 import type { DeviceModel, FormatModel } from "./device-model.ts";
 import { estimateOf } from "./estimator.ts";
 import type { RequestLengths } from "./length-weights.ts";
-import { type Match, matchVariant, notTimed, type PredictionVariant, type Refusal } from "./match-variant.ts";
+import { type Match, matchVariant, type PredictionVariant, type Refusal } from "./match-variant.ts";
 import type { MeasuredPower } from "./measured-power.ts";
 import { uncertaintyFloor } from "./request-costs.ts";
 import type { ShapeFeatures } from "./shape-features.ts";
@@ -82,7 +82,6 @@ export function writePrediction(
   const { variant, model } = match;
   const { shape, artifactBytes } = variant;
   const { measurements, cpuQuota, factors, power } = device;
-  if (!model.fitted) return notTimed(shape);
   if (measurements.baseMemoryBytes === null) {
     return { problem: "memory-not-measured", message: "the device has not reported its memory without a model" };
   }

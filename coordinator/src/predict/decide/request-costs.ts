@@ -35,10 +35,10 @@ export class RequestCost {
   /** @param series at the measured lengths, whose models are filled anew for each device */
   constructor(series: readonly CostModel[]) {
     this.#lengths = series.map(({ tokens }) => tokens);
-    this.#parts = [...Map.groupBy(series, ({ kind }) => kind)].map(([kind, [first]]) => ({
+    this.#parts = [...Map.groupBy(series, ({ kind }) => kind)].map(([kind]) => ({
       kind,
       models: series.map((cost) => (cost.kind === kind ? cost.model : null)),
-      sum: new Estimator(first?.model.coefficients.length ?? 0),
+      sum: new Estimator(),
     }));
   }
 

@@ -35,14 +35,13 @@ export function emptyWeightCosts({ byWeights }: Pick<FormatLayout, "byWeights">)
 /**
  * Fits the costs to one device.
  * @param memoryError relative, of one run's memory
- * @returns false when its readings determine no costs
  */
 export function fitWeightCosts(
   { loadPeak, serving, load }: WeightCosts,
   { byWeights, timed }: Pick<FormatLayout, "byWeights" | "timed">,
   timings: readonly KitTiming[],
   memoryError: number,
-): boolean {
+): void {
   for (let n = 0; n < timed.length; n++) {
     const graph = timed[n];
     const timing = graph === undefined ? undefined : timings[graph.timing];
@@ -56,17 +55,19 @@ export function fitWeightCosts(
     const loadMs = meanOf(timing, again, loadMsOf);
     setReading(load, n, loadMs, loadReadingError * loadMs);
   }
-  const design = byWeights?.design;
-  return design !== undefined && fit(design, loadPeak) && fit(design, serving) && fitNonNegative(design, load);
+  if (byWeights === null) return;
+  const { design } = byWeights;
+  fit(design, loadPeak);
+  fit(design, serving);
+  fitNonNegative(design, load);
 }
 
 function emptyGrowth(design: Design): Growth | null {
   const model = emptyModel(design);
-  return model === null ? null : { model, estimator: new Estimator(design.features) };
+  return model === null ? null : { model, estimator: new Estimator() };
 }
 
-function fit(design: Design, { model, estimator }: Growth): boolean {
-  if (!fitNonNegative(design, model)) return false;
+function fit(design: Design, { model, estimator }: Growth): void {
+  fitNonNegative(design, model);
   estimator.setSum([model], once);
-  return true;
 }
