@@ -1,33 +1,21 @@
 import type { KitTiming, Measurements } from "@espalier/shared/contracts/profile";
 import { type AttentionCost, fitAttention } from "./attention-cost.ts";
 import type { PreparedKit } from "./kit-designs.ts";
-import { emptyModel, fitNonNegative, type LinearModel, setReading } from "./least-squares.ts";
+import { LengthCost } from "./length-cost.ts";
 import type { RequestLengths } from "./length-weights.ts";
 import { RequestCost } from "./request-costs.ts";
-import { createSpreads, type RunSpread, type RunSpreads, unknownSpreads } from "./run-spread.ts";
-import type { SamplePlace, SampleReader, Samples } from "./samples.ts";
+import { createSpreads, type RunSpreads, unknownSpreads } from "./run-spread.ts";
+import type { SampleReader, Samples } from "./samples.ts";
 import type { FormatLayout, SeriesLayout, TimingLayout } from "./timing-layout.ts";
 import { emptyWeightCosts, fitWeightCosts, type WeightCosts } from "./weight-costs.ts";
-
-/**
- * What a run costs as a function of a shape, at one context or prompt length.
- * `columns`: features `[1, layers, sum of FFN columns]`; the intercept is embedding, head and per-run overhead.
- * `parameters`: only one FFN size was measured, so a layer's cost is taken to follow its parameters: `[1, sum of parameters]`.
- */
-export interface CostModel {
-  kind: "columns" | "parameters";
-  /** Tokens in the cache (decode) or in the prompt (prefill). */
-  tokens: number;
-  model: LinearModel;
-}
 
 /** A device's costs with one weight format, fitted from its own timings of the measurement kit. Times in ms. */
 export interface FormatModel {
   layout: FormatLayout;
   /** Ascending in `tokens`. */
-  decode: readonly CostModel[];
+  decode: readonly LengthCost[];
   /** Ascending in `tokens`; the agent processes longer prompts in pieces of the longest. */
-  prefill: readonly CostModel[];
+  prefill: readonly LengthCost[];
   /** Beyond the lengths above; null where no long context was timed. The same for all formats. */
   attention: AttentionCost | null;
   /** The same for all formats. */
@@ -62,7 +50,7 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
     const layout = kit.layoutOf(timings);
     let known = places.get(layout);
     if (known === undefined) {
-      const slots = new Map(layout.formats.map((format) => [format.format.key, createSlot(format)]));
+      const slots = new Map(layout.formats.map((format) => [format.format.key, createSlot(format, layout.samples)]));
       known = { formats: slots, spreadsOf: createSpreads(layout), modelOf: (key) => slots.get(key)?.model ?? null };
       places.set(layout, known);
     }
@@ -70,7 +58,7 @@ export function createFitter(kit: PreparedKit): (measurements: Pick<Measurements
     const { samples } = layout;
     const attention = layout.attention === null ? null : fitAttention(layout.attention, samples);
     const common = { attention, spreads: spreadsOf(timings) };
-    for (const slot of formats.values()) if (slot !== null) fill(slot, timings, samples, common);
+    for (const slot of formats.values()) if (slot !== null) fill(slot, timings, common);
     return modelOf;
   };
 }
@@ -90,17 +78,13 @@ interface Slot {
   model: FormatModel;
   /** For which lengths the request's costs were put together since the last fit. */
   lengths: RequestLengths | null;
-  decode: readonly SeriesLayout[];
-  prefill: readonly SeriesLayout[];
 }
 
 /** Null where the timed graphs determine no model. */
-function createSlot(layout: FormatLayout): Slot | null {
-  const [decode, prefill, weights] = [
-    emptySeries(layout.decode),
-    emptySeries(layout.prefill),
-    emptyWeightCosts(layout),
-  ];
+function createSlot(layout: FormatLayout, samples: SampleReader): Slot | null {
+  const decode = lengthCosts(layout.decode, samples.decode);
+  const prefill = lengthCosts(layout.prefill, samples.prefill);
+  const weights = emptyWeightCosts(layout);
   if (weights === null || decode.length === 0 || prefill.length === 0) return null;
   const costs: RequestCosts = { decode: new RequestCost(decode), prefill: new RequestCost(prefill) };
   const slot: Slot = {
@@ -119,8 +103,6 @@ function createSlot(layout: FormatLayout): Slot | null {
       },
     },
     lengths: null,
-    decode: layout.decode,
-    prefill: layout.prefill,
   };
   return slot;
 }
@@ -132,14 +114,11 @@ function putTogether({ decode, prefill }: RequestCosts, model: FormatModel, leng
   prefill.set(of.prefill, spreads.prefill, attention?.prefillMs ?? 0);
 }
 
-function emptySeries(series: readonly SeriesLayout[]): CostModel[] {
-  return series.flatMap(({ kind, tokens, design }) => {
-    const model = emptyModel(design);
-    return model === null ? [] : [{ kind, tokens, model }];
-  });
+function lengthCosts(series: readonly SeriesLayout[], samples: Samples): LengthCost[] {
+  return series.map((layout) => LengthCost.of(layout, samples)).filter((cost) => cost !== null);
 }
 
-function fill(slot: Slot, timings: readonly KitTiming[], samples: SampleReader, common: CommonCosts): void {
+function fill(slot: Slot, timings: readonly KitTiming[], common: CommonCosts): void {
   const { attention, spreads } = common;
   const { model } = slot;
   model.cacheElementBytes = 0;
@@ -150,48 +129,6 @@ function fill(slot: Slot, timings: readonly KitTiming[], samples: SampleReader, 
   model.attention = attention;
   model.spreads = spreads;
   fitWeightCosts(model.weights, model.layout, timings, spreads.memory.relative);
-  fitSeries(model.decode, slot.decode, spreads.decode, samples.decode);
-  fitSeries(model.prefill, slot.prefill, spreads.prefill, samples.prefill);
-}
-
-function fitSeries(
-  models: readonly CostModel[],
-  series: readonly SeriesLayout[],
-  spread: RunSpread,
-  samples: Samples,
-): void {
-  for (let length = 0; length < series.length; length++) {
-    const [model, layout] = [models[length]?.model, series[length]];
-    if (model === undefined || layout === undefined) continue;
-    for (let n = 0; n < layout.places.length; n++) {
-      const place = layout.places[n];
-      if (place !== undefined) setSamples(model, n, samples, place, spread);
-    }
-    fitNonNegative(layout.design, model);
-  }
-}
-
-/**
- * The mean of both runs, each weighted by the inverse of its variance: of runs on this device, and of the median of its own
- * repetitions (random effects; DerSimonian and Laird 1986).
- */
-function setSamples(
-  model: LinearModel,
-  n: number,
-  { medians, variances }: Samples,
-  { sample, again }: SamplePlace,
-  { relative }: RunSpread,
-): void {
-  const first = medians[sample] ?? 0;
-  const one = first * first * (relative * relative + (variances[sample] ?? 0));
-  if (again === null) {
-    setReading(model, n, first, Math.sqrt(one));
-    return;
-  }
-  const second = medians[again] ?? 0;
-  const other = second * second * (relative * relative + (variances[again] ?? 0));
-  const sum = one + other;
-  const share = sum === 0 ? 0.5 : other / sum;
-  const error = sum === 0 ? 0 : Math.sqrt((one * other) / sum);
-  setReading(model, n, share * first + (1 - share) * second, error);
+  for (const cost of model.decode) cost.renew(spreads.decode);
+  for (const cost of model.prefill) cost.renew(spreads.prefill);
 }

@@ -4,7 +4,7 @@ import { type Design, designOf } from "./least-squares.ts";
 import { featuresOf, measuredFormatKey, type ShapeFeatures } from "./shape-features.ts";
 import { layOutTimings, type TimingLayout } from "./timing-layout.ts";
 
-/** What costs are explained by: `columns` and `parameters` as in CostModel; `weights` [1, bytes], `bytes` [bytes]. */
+/** What costs are explained by: `columns` and `parameters` as in LengthCost; `weights` [1, bytes], `bytes` [bytes]. */
 export type FeatureKind = "columns" | "parameters" | "weights" | "bytes";
 
 /** What is known of a graph's cost before it is timed. */

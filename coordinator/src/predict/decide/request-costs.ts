@@ -1,6 +1,6 @@
-import type { CostModel } from "./device-model.ts";
 import { Estimator } from "./estimator.ts";
 import type { LinearModel } from "./least-squares.ts";
+import type { LengthCost } from "./length-cost.ts";
 import type { RequestWeights } from "./length-weights.ts";
 import { excessOf } from "./p90-excess.ts";
 import type { RunSpread } from "./run-spread.ts";
@@ -16,9 +16,9 @@ const [attention, systematicError, runDeviation, quantile, p90Excess] = [0, 1, 2
 
 /** Costs of measured lengths that are explained by the same features. */
 interface Part {
-  kind: CostModel["kind"];
-  /** As the series, null where another kind of features explains the cost. */
-  models: readonly (LinearModel | null)[];
+  kind: LengthCost["kind"];
+  /** As the lengths, null where another kind of features explains the cost or the request has nothing of the length. */
+  models: (LinearModel | null)[];
   sum: Estimator;
 }
 
@@ -27,24 +27,33 @@ interface Part {
  * request's own once, so that each of many variants is a handful of multiplications. Times in ms.
  */
 export class RequestCost {
+  readonly #costs: readonly LengthCost[];
   readonly #lengths: readonly number[];
   readonly #parts: readonly Part[];
   /** Numbers of their own in an object would be boxed each time they change. */
   readonly #of = new Float64Array(5);
 
-  /** @param series at the measured lengths, whose models are filled anew for each device */
-  constructor(series: readonly CostModel[]) {
-    this.#lengths = series.map(({ tokens }) => tokens);
-    this.#parts = [...Map.groupBy(series, ({ kind }) => kind)].map(([kind]) => ({
+  /** @param costs at the measured lengths, of one device after another */
+  constructor(costs: readonly LengthCost[]) {
+    this.#costs = costs;
+    this.#lengths = costs.map(({ tokens }) => tokens);
+    this.#parts = [...new Set(costs.map(({ kind }) => kind))].map((kind) => ({
       kind,
-      models: series.map((cost) => (cost.kind === kind ? cost.model : null)),
+      models: costs.map(() => null),
       sum: new Estimator(),
     }));
   }
 
   /** Puts the costs together for a request's `lengths`. @param attentionMs outside the measured lengths, per unit and head */
   set(lengths: RequestWeights, spread: RunSpread, attentionMs: number): void {
-    for (const { models, sum } of this.#parts) sum.setSum(models, lengths.weights);
+    const { weights } = lengths;
+    for (const { kind, models, sum } of this.#parts) {
+      for (let length = 0; length < models.length; length++) {
+        const cost = this.#costs[length];
+        models[length] = cost?.kind === kind && weights[length] !== 0 ? cost.model : null;
+      }
+      sum.setSum(models, weights);
+    }
     const of = this.#of;
     of[attention] = attentionMs * lengths.attention;
     of[systematicError] = lengths.systematicError;

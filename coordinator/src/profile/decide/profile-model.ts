@@ -1,8 +1,9 @@
 import type { LayerProfile } from "@espalier/shared/contracts/layer-profile";
 import type { ModelPart, ModelProfile } from "@espalier/shared/contracts/model-profile";
 import type { VariantShape, WeightFormat } from "@espalier/shared/contracts/shape";
-import type { CostModel, FormatModel } from "../../predict/decide/device-model.ts";
+import type { FormatModel } from "../../predict/decide/device-model.ts";
 import { attentionParameters, ffnColumns, ffnParameters } from "../../predict/decide/layer-cost.ts";
+import type { LengthCost } from "../../predict/decide/length-cost.ts";
 import { findings } from "./findings.ts";
 
 /** A device that has measured this model's kit. */
@@ -107,16 +108,16 @@ function bytesPerWeight({ bits, blockSize, symmetric }: WeightFormat): number {
  * The kit's model tells a layer's cost from that of its FFN width: what doesn't grow with the width is the attention's.
  * Where one width was measured, cost follows parameters.
  */
-function blockMs({ kind, model }: CostModel, part: "attention" | "ffn", columns: number, parameters: number): number {
+function blockMs({ kind, model }: LengthCost, part: "attention" | "ffn", columns: number, parameters: number): number {
   const [, first = 0, second = 0] = model.coefficients;
   if (kind === "parameters") return first * parameters;
   return part === "attention" ? first : second * columns;
 }
 
-function nearest(models: readonly CostModel[], tokens: number): CostModel | null {
-  const distance = (model: CostModel) => Math.abs(model.tokens - tokens);
-  return models.reduce<CostModel | null>(
-    (best, model) => (best === null || distance(model) < distance(best) ? model : best),
+function nearest(costs: readonly LengthCost[], tokens: number): LengthCost | null {
+  const distance = (cost: LengthCost) => Math.abs(cost.tokens - tokens);
+  return costs.reduce<LengthCost | null>(
+    (best, cost) => (best === null || distance(cost) < distance(best) ? cost : best),
     null,
   );
 }
