@@ -9,13 +9,14 @@ const names = (spec: Partial<RolloutSpecInput>) =>
 
 test("without candidates every pruning is considered at 8 bits and rounded to 4", () => {
   const found = names({});
-  assert.equal(found.length, 21);
+  assert.equal(found.length, 18);
   assert.deepEqual(found.slice(0, 4), ["dense-q8b128", "dense-q4b32a", "dense-q4b128a", "cfsp-rel-refit-10-q8b128"]);
+  assert.equal(found.at(-1), "shortgpt-refit-10-q4b128a");
 });
 
 test("a grid asks for GPTQ at 4 bits, and for a cache of int8 with every level", () => {
   const found = names({ grid: { fourBits: "gptq", kvCache: "int8" } });
-  assert.equal(found.length, 14);
+  assert.equal(found.length, 12);
   assert.deepEqual(found.slice(0, 2), ["dense-q8b128-kv8", "dense-gptq-q4b128a-kv8"]);
   assert.ok(found.every((name) => name.endsWith("-kv8")));
 });

@@ -8,12 +8,13 @@ const alignment = 32;
  * What is considered when a spec names no candidates. Small on purpose: the sensitivity job runs each of them.
  * - dense: the quality to beat.
  * - cfsp-rel with refit at 10 to 40 %: of the methods without gradients the one that loses least (docs of the methods).
- * - tail at 10 and 20 %: fewer layers save what narrower layers can't, per-layer overhead and KV cache.
+ * - shortgpt with refit at 10 %: fewer layers save what narrower layers can't, per-layer overhead and KV cache. One level only:
+ *   all layers that stay are solved again beside the dense model, the longest step of the job.
  */
 const prunings: readonly Pruning[] = [
   { method: "none" },
   ...[0.1, 0.2, 0.3, 0.4].map((sparsity): Pruning => ({ method: "cfsp-rel", sparsity, alignment, refit: true })),
-  ...[0.1, 0.2].map((sparsity): Pruning => ({ method: "tail", sparsity })),
+  { method: "shortgpt", sparsity: 0.1, refit: true },
 ];
 
 /**

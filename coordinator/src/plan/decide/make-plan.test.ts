@@ -240,9 +240,10 @@ test("what other devices run needs no fallback beside it, and what is built alre
   assert.equal(ladderOf(mixed)[0], "dense-q4b32a");
   assert.ok(!mixed.fallbacks.some(({ name }) => name === "dense-q4b32a"));
   const artifact = { digest: digestOfJson("artifact"), totalBytes: 80e6 };
-  const built = candidates.map((c) => (c.name === "tail-10-q4b128a" ? { ...c, artifact } : c));
-  const planned = plan([device("big")], {}, { candidates: built });
-  assert.deepEqual([planned.fallbacks[0]?.name, ladderOf(planned)], ["tail-10-q4b128a", ["tail-10-q4b128a"]]);
+  const built = "shortgpt-refit-10-q4b128a";
+  const known = candidates.map((c) => (c.name === built ? { ...c, artifact } : c));
+  const planned = plan([device("big")], {}, { candidates: known });
+  assert.deepEqual([planned.fallbacks[0]?.name, ladderOf(planned)], [built, [built]]);
   assert.deepEqual(planned.cost?.variantsToBuild, ["dense-q8b128"]);
 });
 

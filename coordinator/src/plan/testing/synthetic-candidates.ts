@@ -39,7 +39,7 @@ export function candidateOf(recipe: Recipe, quality: Quality): Candidate {
 function syntheticKl({ pruning, quantization }: Recipe): number {
   const bits =
     quantization.method === "none" ? 0 : quantization.bits === 8 ? 0.001 : quantization.blockSize === 32 ? 0.2 : 0.3;
-  const sparsity = pruning.method === "none" ? 0 : pruning.sparsity * (pruning.method === "tail" ? 4 : 2.5);
+  const sparsity = pruning.method === "none" ? 0 : pruning.sparsity * (pruning.method === "shortgpt" ? 4 : 2.5);
   return bits + sparsity;
 }
 
@@ -51,6 +51,6 @@ function shapeFor({ pruning, quantization }: Recipe) {
         ? formats.q4b32a
         : formats.q4b128a;
   if (pruning.method === "none") return shapeOf(format, 30, 1536);
-  if (pruning.method === "tail") return shapeOf(format, Math.round(30 * (1 - pruning.sparsity)), 1536);
+  if (pruning.method === "shortgpt") return shapeOf(format, Math.round(30 * (1 - pruning.sparsity)), 1536);
   return shapeOf(format, 30, Math.round((1536 * (1 - 1.33 * pruning.sparsity)) / 32) * 32);
 }
