@@ -105,6 +105,7 @@ async function measure(condition: string, digests: readonly string[]): Promise<R
   }
   const { measurement } = await heard("STATE_SUCCEEDED");
   const endMs = performance.now();
+  const [bandwidthMs = endMs, diskMs = endMs, downloadMs = endMs, kitMs = endMs] = begunMs;
   if (!measurement?.measurements || !hello?.enforcement) throw new Error(`${condition}: ${measurement?.message}`);
   const timings = fromDocument(measurement.measurements, Measurements).kit?.timings ?? [];
   const graphs = new Set(timings.map(({ graphId }) => graphId));
@@ -113,7 +114,12 @@ async function measure(condition: string, digests: readonly string[]): Promise<R
     condition,
     cpuQuota: fromDocument(hello.enforcement, BudgetEnforcement).cpuQuota,
     seconds: seconds(endMs - startMs),
-    secondsOf: kinds.map((_, index) => seconds((begunMs[index + 1] ?? endMs) - (begunMs[index] ?? startMs))),
+    secondsOf: {
+      memoryBandwidth: seconds(diskMs - bandwidthMs),
+      diskWrite: seconds(downloadMs - diskMs),
+      download: seconds(kitMs - downloadMs),
+      kit: seconds(endMs - kitMs),
+    },
     graphs: graphs.size,
     timedTwice: timings.length - graphs.size,
   };

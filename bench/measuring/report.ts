@@ -9,8 +9,7 @@ export interface Row {
   /** What enforced it. */
   cpuQuota: string;
   seconds: number;
-  /** Of each of `kinds`. */
-  secondsOf: readonly number[];
+  secondsOf: Record<(typeof kinds)[number], number>;
   /** Of the kit, and how many of them were timed a second time. */
   graphs: number;
   timedTwice: number;
@@ -43,7 +42,7 @@ ${table(
     condition,
     cpuQuota,
     seconds.toFixed(1),
-    ...secondsOf.map((of) => of.toFixed(1)),
+    ...kinds.map((kind) => secondsOf[kind].toFixed(1)),
     String(timed),
     String(timedTwice),
   ]),
