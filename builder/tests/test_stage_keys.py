@@ -16,8 +16,8 @@ from espalier_builder.quantize import qat
 from espalier_builder.quantize.model import dequantized
 from espalier_builder.quantize.weight_format import variant_formats
 from espalier_builder.recover.finetune import Schedule
-from espalier_builder.stages import cache
-from espalier_builder.stages.cache import StageCache, code_version
+from espalier_builder.stages import code_version
+from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.dense_stages import DenseModel
 from espalier_builder.stages.model_stages import ModelStages
 from espalier_builder.text.rows import calibration_rows
@@ -26,7 +26,7 @@ from tiny_llama import random_rows, tiny_checkpoint, tiny_model
 
 TEXT = ["the quick brown fox jumps over the lazy dog. " * 8, "a small fox sat, and sat. " * 8]
 # They say which stages there are and change no result.
-AROUND = {f"espalier_builder.stages.{name}" for name in ("cache", "cost", "fitting_batches")}
+AROUND = {f"espalier_builder.stages.{name}" for name in ("cache", "code_version", "cost", "fitting_batches")}
 AROUND |= {f"espalier_builder.stages.{name}_stages" for name in ("dense", "pruning", "quantizing")}
 
 
@@ -69,8 +69,8 @@ def modules_read(code: tuple[ModuleType, ...]) -> set[str]:
         return inspect.getsource(module)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "inspect", type("Inspect", (), {"getsource": staticmethod(getsource)}))
-        code_version(*code)
+        patch.setattr(code_version, "inspect", type("Inspect", (), {"getsource": staticmethod(getsource)}))
+        code_version.code_version(*code)
     return seen
 
 

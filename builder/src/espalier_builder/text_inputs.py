@@ -10,7 +10,8 @@ from torch import Tensor
 
 from espalier_builder.artifact.report import EvaluationText
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.stages.cache import StageCache, code_version
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.code_version import code_version
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.text import sample
 from espalier_builder.text.read import Document, Role, interleaved, read_sliced

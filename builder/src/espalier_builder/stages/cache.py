@@ -7,14 +7,12 @@ a killed process leaves lies under `unfinished/` and is never read; a finished f
 from __future__ import annotations
 
 import errno
-import inspect
 import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from espalier_builder.contracts import digest_of_json
 from espalier_builder.stages.cost import StageCost, measure_cost
@@ -30,11 +28,6 @@ class StageResult:
     cost: StageCost
 
 
-def code_version(*modules: ModuleType) -> str:
-    """A digest of the modules' sources, so that a changed stage never serves what its old code made."""
-    return digest_of_json([inspect.getsource(module) for module in modules])
-
-
 class StageCache:
     """Stages by the digest of their name, inputs and code version, under `root`."""
 
@@ -46,8 +39,8 @@ class StageCache:
     def run(self, stage: str, inputs: object, version: str, make: Callable[[Path], None]) -> StageResult:
         """The folder that `make(folder)` fills, made now or earlier.
 
-        `inputs` is JSON that determines the result, with digests for files; `version` see `code_version`. An error in
-        `make` leaves nothing behind and is raised as it is.
+        `inputs` is JSON that determines the result, with digests for files; `version` is the code's (`code_version`).
+        An error in `make` leaves nothing behind and is raised as it is.
         """
         key = digest_of_json({"stage": stage, "inputs": inputs, "version": version}).removeprefix("sha256:")
         final = self._root / f"{stage}-{key}"

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from espalier_builder.checkpoint import checkpoint, decoder, family, folder, gguf_file, opt, save
+from espalier_builder.checkpoint import load, save
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.folder import load_folder
-from espalier_builder.checkpoint.load import load
 from espalier_builder.contracts import digest_of_file
-from espalier_builder.stages.cache import StageCache, code_version
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.code_version import code_version
 
 NOTES = "espalier-notes.json"
 
@@ -22,15 +22,14 @@ def load_cached(path: Path, cache: StageCache) -> Checkpoint:
     if path.is_dir() and any(path.glob("*.safetensors")):
         ggufs = []
     if len(ggufs) != 1 or not ggufs[0].is_file():
-        return load(path)
+        return load.load(path)
     source = ggufs[0]
 
     def make(work: Path) -> None:
-        loaded = load(source)
+        loaded = load.load(source)
         save.save(loaded, work)
         (work / NOTES).write_text(json.dumps(loaded.notes), encoding="utf8")
 
-    version = code_version(checkpoint, folder, decoder, family, gguf_file, opt, save)
-    result = cache.run("checkpoint", {"gguf": digest_of_file(source)}, version, make)
+    result = cache.run("checkpoint", {"gguf": digest_of_file(source)}, code_version(load, save), make)
     notes = tuple(json.loads((result.folder / NOTES).read_text(encoding="utf8")))
     return replace(load_folder(result.folder), name=source.stem, notes=notes)

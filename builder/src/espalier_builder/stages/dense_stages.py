@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-import transformers
 from torch import Tensor
 
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import digest_of_bytes, digest_of_json
-from espalier_builder.evaluate import dense_logits, forward
+from espalier_builder.evaluate import dense_logits
 from espalier_builder.evaluate.dense_logits import DenseLogits, write_dense_logits
-from espalier_builder.stages.cache import StageCache, code_version
+from espalier_builder.stages.cache import StageCache
+from espalier_builder.stages.code_version import code_version
 from espalier_builder.stages.cost import StageCost
 from espalier_builder.text.windows import EvaluationWindows
 
 Progress = Callable[[float], None]
 TENSORS = "tensors.safetensors"
 FACTS = "facts.json"
-_ENGINES = {"torch": torch.__version__, "transformers": transformers.__version__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,11 @@ class DenseStages:
     def _run(
         self, stage: str, inputs: dict[str, Any], code: tuple[ModuleType, ...], make: Callable[[Path], None]
     ) -> Path:
-        """The folder that `make(folder)` fills from the dense model and `inputs` by the modules `code`, now or
-        earlier."""
-        whole = inputs | {"model": self._dense.digest, "engines": _ENGINES}
+        """The folder that `make(folder)` fills from the dense model and `inputs`, now or earlier.
+
+        `code`: the modules that `make` calls, and those that made what it is given; see `code_version`.
+        """
+        whole = inputs | {"model": self._dense.digest, "make": inspect.getsource(make)}
         result = self._cache.run(stage, whole, code_version(*code), make)
         self.costs.append((stage, result.cost))
         return result.folder
@@ -59,7 +60,7 @@ class DenseStages:
         folder = self._run(
             "dense-logits",
             inputs,
-            (dense_logits, forward),
+            (dense_logits,),
             lambda folder: write_dense_logits(self._dense.model, windows, folder, progress),
         )
         return DenseLogits(folder, windows)

@@ -9,57 +9,19 @@ from pathlib import Path
 from torch import Tensor
 
 from espalier_builder.contracts import Pruning
-from espalier_builder.prune import (
-    apply,
-    budget,
-    cfsp,
-    cut,
-    decoder,
-    depth,
-    flap,
-    harm,
-    magnitude,
-    minillm,
-    neurons,
-    statistics,
-    walk,
-)
+from espalier_builder.prune import apply, harm, statistics
 from espalier_builder.prune.apply import Pruned, choose_cut, cut_out
 from espalier_builder.prune.cut import load_cut, save_cut, whole
 from espalier_builder.prune.harm import Harm, measure_harm
-from espalier_builder.prune.mask import barber, choose, pattern, sparsegpt
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.quantize import gptq
-from espalier_builder.recover import one_pass, refit, ridge, surgeon
+from espalier_builder.recover import one_pass
 from espalier_builder.recover.one_pass import SavedGrams, dense_grams, save_grams
+from espalier_builder.stages import saved_statistics
 from espalier_builder.stages.dense_stages import FACTS, TENSORS, DenseStages, Progress, digest_of_rows
 from espalier_builder.stages.fitting_batches import in_batches_that_fit
 from espalier_builder.stages.saved_statistics import read_statistics, write_statistics
-
-# Whatever decides a cut: a change in any of these makes new ones.
-_CHOOSING = (
-    apply,
-    budget,
-    cfsp,
-    cut,
-    decoder,
-    depth,
-    flap,
-    harm,
-    magnitude,
-    minillm,
-    neurons,
-    statistics,
-    one_pass,
-    refit,
-    ridge,
-    surgeon,
-    walk,
-)
-_MASKING = (barber, choose, pattern, sparsegpt, gptq, walk)
-PRUNING_CODE = (*_CHOOSING, *_MASKING)
 
 
 class PruningStages(DenseStages):
@@ -74,7 +36,7 @@ class PruningStages(DenseStages):
             write_statistics(statistics, folder)
 
         inputs = {"rows": digest_of_rows(rows), "bf16": bf16}
-        folder = self._run("statistics", inputs, (statistics, decoder), make)
+        folder = self._run("statistics", inputs, (statistics, saved_statistics), make)
         return Calibration(rows=rows, statistics=read_statistics(folder), seed=seed)
 
     def pruned(self, pruning: Pruning, calibration: Calibration, progress: Progress = lambda _: None) -> Pruned:
@@ -97,7 +59,7 @@ class PruningStages(DenseStages):
             "pruning": pruning.to_json(),
             "bf16": bf16_is_fast(self._dense.model.device),
         }
-        folder = self._run("cut", inputs, PRUNING_CODE, make)
+        folder = self._run("cut", inputs, (apply,), make)
         return cut_out(self._dense.model, load_cut(folder / TENSORS))
 
     def _harm(self, rows: Tensor) -> Harm:
@@ -109,7 +71,7 @@ class PruningStages(DenseStages):
             (folder / FACTS).write_text(json.dumps({"widths": measured.widths, "kl": measured.kl}), encoding="utf8")
 
         inputs = {"rows": digest_of_rows(rows), "bf16": bf16}
-        folder = self._run("harm", inputs, (harm, decoder, ridge, surgeon), make)
+        folder = self._run("harm", inputs, (harm,), make)
         facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
         return Harm(tuple(map(tuple, facts["widths"])), tuple(map(tuple, facts["kl"])))
 
@@ -121,5 +83,5 @@ class PruningStages(DenseStages):
             in_batches_that_fit(lambda: save_grams(dense_grams(self._dense.model, rows, bf16=bf16), folder))
 
         inputs = {"rows": digest_of_rows(rows), "bf16": bf16}
-        folder = self._run("grams", inputs, (one_pass, decoder, ridge), make)
+        folder = self._run("grams", inputs, (one_pass,), make)
         return SavedGrams(folder, len(self._dense.model.model.layers))

@@ -13,22 +13,9 @@ from torch import Tensor
 
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import MixedBits, Recipe, digest_of_bytes, digest_of_json
+from espalier_builder.prune import apply
 from espalier_builder.prune.precision import bf16_is_fast
-from espalier_builder.quantize import (
-    awq,
-    calibrate,
-    descent,
-    gptq,
-    grid,
-    kv_cache,
-    mixed,
-    qat,
-    rtn,
-    saved_matrices,
-    scaling,
-    sequential,
-    smoothquant,
-)
+from espalier_builder.quantize import calibrate, kv_cache, mixed, qat, saved_matrices
 from espalier_builder.quantize.calibrate import UNSCALED, Calibrated
 from espalier_builder.quantize.grid import QuantizedMatrix
 from espalier_builder.quantize.kv_cache import KvScales, calibrate_kv_cache
@@ -37,14 +24,10 @@ from espalier_builder.quantize.model import UNCALIBRATED, places
 from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
 from espalier_builder.quantize.weight_format import LinearFormats, WeightFormat, linear_format
-from espalier_builder.recover import finetune
 from espalier_builder.stages.dense_stages import FACTS, TENSORS, DenseStages, Progress, digest_of_rows
 from espalier_builder.stages.fitting_batches import in_batches_that_fit
-from espalier_builder.stages.pruning_stages import PRUNING_CODE
 
 _SCALES = "scales.safetensors"
-# Whatever decides codes and scales, beside what was pruned.
-_QUANTIZING = (awq, calibrate, descent, gptq, grid, rtn, saved_matrices, scaling, sequential, smoothquant)
 
 
 class QuantizingStages(DenseStages):
@@ -65,7 +48,7 @@ class QuantizingStages(DenseStages):
         method = recipe.quantization.method
         if method == "qat":
             return self._trained(pruned, recipe, rows, seed, progress)
-        formats = self._formats(pruned, recipe, rows)
+        formats = self._formats(pruned, recipe, rows, seed)
         if method in ("none", "rtn"):
             return Calibrated(UNSCALED, UNCALIBRATED, formats)
         calibration, bf16 = rows(), bf16_is_fast(pruned.device)
@@ -77,20 +60,16 @@ class QuantizingStages(DenseStages):
             save_matrices(made.matrices, folder / TENSORS)
             save_file({name: scale.cpu() for name, scale in made.scales.items()}, folder / _SCALES)
 
-        inputs = {
-            "rows": digest_of_rows(calibration),
-            "seed": seed,
-            "pruning": recipe.pruning.to_json(),
+        inputs = self._of_pruned(recipe, calibration, seed) | {
             "method": method,
             "grid": _grid(formats.main),
             "wide": sorted(place for place in places(pruned) if formats.of(place) != formats.main),
-            "bf16": bf16,
         }
-        folder = self._run("quantize", inputs, (*PRUNING_CODE, *_QUANTIZING), make)
+        folder = self._run("quantize", inputs, (apply, calibrate, saved_matrices), make)
         scales = load_file(folder / _SCALES, device=str(pruned.device))
         return Calibrated(scales, load_matrices(folder / TENSORS, formats), formats)
 
-    def _formats(self, pruned: DecoderModel, recipe: Recipe, rows: Callable[[], Tensor]) -> LinearFormats:
+    def _formats(self, pruned: DecoderModel, recipe: Recipe, rows: Callable[[], Tensor], seed: int) -> LinearFormats:
         """What `recipe` asks of the linears; where it leaves the choice, by their sensitivity (stage `sensitivity`)."""
         quantization = recipe.quantization
         narrow = linear_format(quantization)
@@ -102,12 +81,8 @@ class QuantizingStages(DenseStages):
             found = in_batches_that_fit(lambda: measure_sensitivity(pruned, calibration, narrow))
             (folder / FACTS).write_text(json.dumps(found), encoding="utf8")
 
-        inputs = {
-            "rows": digest_of_rows(calibration),
-            "pruning": recipe.pruning.to_json(),
-            "grid": _grid(narrow),
-        }
-        folder = self._run("sensitivity", inputs, (*PRUNING_CODE, grid, rtn, mixed), make)
+        inputs = self._of_pruned(recipe, calibration, seed) | {"grid": _grid(narrow)}
+        folder = self._run("sensitivity", inputs, (apply, mixed), make)
         sensitivity = json.loads((folder / FACTS).read_text(encoding="utf8"))
         return mixed_formats(pruned, sensitivity, narrow, quantization.bits.average)
 
@@ -128,11 +103,10 @@ class QuantizingStages(DenseStages):
             save_matrices(trained, folder / TENSORS)
             (folder / FACTS).write_text(json.dumps([asdict(point) for point in curve]), encoding="utf8")
 
-        inputs = {
-            "start": digest_of_json({name: _digest_of_matrix(matrix) for name, matrix in start.items()}),
-            "rows": digest_of_rows(text),
+        inputs = self._of_pruned(recipe, text, seed) | {
+            "start": digest_of_json({name: _digest_of_matrix(matrix) for name, matrix in start.items()})
         }
-        folder = self._run("train", inputs, (qat, finetune, grid, saved_matrices), make)
+        folder = self._run("train", inputs, (apply, qat, saved_matrices), make)
         return Calibrated(UNSCALED, load_matrices(folder / TENSORS, made.formats), made.formats)
 
     def kv_scales(
@@ -145,15 +119,18 @@ class QuantizingStages(DenseStages):
             made = in_batches_that_fit(lambda: calibrate_kv_cache(quantized, rows, bf16=bf16, progress=progress))
             (folder / FACTS).write_text(json.dumps(made.to_json()), encoding="utf8")
 
-        inputs = {
+        inputs = self._of_pruned(recipe, rows, seed) | {"recipe": recipe.to_json()}
+        folder = self._run("kv-cache", inputs, (apply, calibrate, mixed, qat, kv_cache), make)
+        return KvScales.from_json(json.loads((folder / FACTS).read_text(encoding="utf8")))
+
+    def _of_pruned(self, recipe: Recipe, rows: Tensor, seed: int) -> dict[str, Any]:
+        """What a pruned model is made from beside the dense one, `rows` having calibrated it too."""
+        return {
             "rows": digest_of_rows(rows),
             "seed": seed,
-            "recipe": recipe.to_json(),
-            "bf16": bf16,
+            "pruning": recipe.pruning.to_json(),
+            "bf16": bf16_is_fast(self._dense.model.device),
         }
-        code = (*PRUNING_CODE, *_QUANTIZING, qat, finetune, kv_cache)
-        folder = self._run("kv-cache", inputs, code, make)
-        return KvScales.from_json(json.loads((folder / FACTS).read_text(encoding="utf8")))
 
 
 def _grid(weight_format: WeightFormat) -> list[Any]:
