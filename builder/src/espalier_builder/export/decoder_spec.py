@@ -13,7 +13,7 @@ from espalier_builder.failure import BuilderError
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """Sizes of one layer, and which of its matrices carry a bias."""
+    """Sizes of one layer, and which of its matrices carry a bias. `gated`: SiLU of a gate, or else plain ReLU."""
 
     heads: int
     kv_heads: int
@@ -34,8 +34,8 @@ class LayerSpec:
 class DecoderSpec:
     """Sizes of a decoder. `context_length`: positions that its tables cover.
 
-    `norm`: RMSNorm, or LayerNorm with biases. `activation` of the FFN. `positions` turn queries and keys, or are
-    learned and added to the embeddings. `head_norms`: queries and keys are normalised by head before they are turned.
+    `norm`: RMSNorm, or LayerNorm with biases. `positions` turn queries and keys, or are learned and added to the
+    embeddings. `head_norms`: queries and keys are normalised by head before they are turned.
     """
 
     hidden_size: int
@@ -46,7 +46,6 @@ class DecoderSpec:
     tied: bool
     layers: tuple[LayerSpec, ...]
     norm: Literal["rms", "layer"] = "rms"
-    activation: Literal["silu", "relu"] = "silu"
     positions: Literal["rotary", "learned"] = "rotary"
     head_norms: bool = False
 
@@ -83,8 +82,7 @@ def spec_of(model: DecoderModel) -> DecoderSpec:
     config = model.config
     first = model.model.layers[0]
     gated = len(ffn_inputs(first.mlp)) == 2
-    activation: Literal["silu", "relu"] = "silu" if gated else "relu"
-    if config.hidden_act not in {"silu": ("silu", "swish"), "relu": ("relu",)}[activation]:
+    if config.hidden_act not in (("silu", "swish") if gated else ("relu",)):
         raise BuilderError(
             "ACTIVATION_UNSUPPORTED",
             f"hidden_act is {config.hidden_act!r} and the exporter knows gated SiLU and plain ReLU feed-forward layers",
@@ -113,7 +111,6 @@ def spec_of(model: DecoderModel) -> DecoderSpec:
             for layer in model.model.layers
         ),
         norm="layer" if layer_norms else "rms",
-        activation=activation,
         positions="learned" if learned else "rotary",
         head_norms=hasattr(first.self_attn, "q_norm"),
     )
