@@ -6,7 +6,7 @@ import type { Assignment } from "@espalier/shared/contracts/assignment";
 import { BuildJob } from "@espalier/shared/contracts/build";
 import { canonicalJson, type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import { Kit } from "@espalier/shared/contracts/kit";
-import { hasCode } from "@espalier/shared/errors";
+import { EspalierError, hasCode } from "@espalier/shared/errors";
 import { createLogger } from "@espalier/shared/logging";
 import { buildConsumer, streams } from "@espalier/shared/nats-names";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
@@ -207,6 +207,19 @@ test("an entry that can't be sent stays owed and holds up no other", async (t) =
   );
 });
 
+test("more entries than are read at once don't hold up what comes after them, be they sent or not", async (t) => {
+  const parts = await startParts(t);
+  await enroll(parts);
+  const lost = Array.from({ length: 150 }, (_, n) => digestOfBytes(`lost ${n}`));
+  await parts.store.inTransaction(async (transaction) => {
+    for (const subject of lost) await enqueue(transaction, { kind: "artifact", subject, nowMs: 1 });
+  });
+  const assignment = await assign(parts, null);
+  await parts.startSender().flush();
+  assert.deepEqual((await parts.topology().assignments.get("dev-1"))?.json(), assignment);
+  assert.equal((await pendingOutbox(parts.store.db, 1000)).length, lost.length);
+});
+
 test("a deleted broker folder is rebuilt: streams, consumers, artifacts, assignments, kits and unfinished jobs", async (t) => {
   const parts = await startParts(t);
   const { broker, store } = parts;
@@ -283,6 +296,23 @@ test("a result moves from the inbox to the blob store with its chunks, and the i
   assert.ok((await parts.blobs.has(kit.chunk)) && (await parts.blobs.has(kit.digest)));
   assert.ok(!(await hasObject(inbox, kit.chunk)) && !(await hasObject(inbox, kit.digest)));
   assert.deepEqual(await intake.takeResult(kit.digest, Kit), taken, "taken again from the blob store");
+});
+
+test("an object that the blob store could not keep stays in the inbox, and is taken once there is room", async (t) => {
+  const parts = await startParts(t);
+  const builder = await openBlobStore(join(parts.broker.folder, "builder"));
+  const kit = await storeKit({ blobs: builder });
+  const { inbox } = parts.topology();
+  for (const digest of [kit.chunk, kit.digest]) await putObject(inbox, builder, digest);
+  const full = async (bytes: Uint8Array, expected?: Digest): Promise<Digest> => {
+    if (expected === kit.digest) return parts.blobs.put(bytes, expected);
+    throw new EspalierError("blob.disk-full", "the disk is full");
+  };
+  const withoutRoom = createInbox({ bucket: () => inbox, blobs: { ...parts.blobs, put: full } });
+  await assert.rejects(withoutRoom.takeResult(kit.digest, Kit), (error) => hasCode(error, "blob.disk-full"));
+  assert.ok(await hasObject(inbox, kit.chunk), "its only copy is still there");
+  await createInbox({ bucket: () => inbox, blobs: parts.blobs }).takeResult(kit.digest, Kit);
+  assert.ok(await parts.blobs.has(kit.chunk));
 });
 
 test("an object whose bytes don't hash to its name is refused and deleted", async (t) => {
