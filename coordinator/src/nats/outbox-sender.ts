@@ -17,7 +17,7 @@ export interface OutboxSender {
 }
 
 const pollMs = 5_000;
-const batch = 100;
+const pageSize = 100;
 const retryBackoff = { firstMs: 100, maxMs: 10_000, factor: 2 };
 
 /**
@@ -54,9 +54,20 @@ export function startOutboxSender(parts: {
     onAssigned(assignment);
   }
 
+  /** What is owed, oldest first, a page at a time. */
+  async function* owed(): AsyncGenerator<OutboxEntry> {
+    for (let after = ""; ; ) {
+      const page = await pendingOutbox(store.db, pageSize, after);
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined) return;
+      after = last.id;
+    }
+  }
+
   async function sendAll(): Promise<boolean> {
     let failed = false;
-    for (const entry of await pendingOutbox(store.db, batch)) {
+    for await (const entry of owed()) {
       if (stopped) return failed;
       try {
         await send(entry);

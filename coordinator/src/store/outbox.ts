@@ -27,9 +27,9 @@ export async function enqueue(
     .execute();
 }
 
-/** Oldest first. */
-export async function pendingOutbox(db: Queries, limit: number): Promise<OutboxEntry[]> {
-  const rows = await db.selectFrom("outbox").selectAll().orderBy("id").limit(limit).execute();
+/** Oldest first, those after the entry with id `after`. */
+export async function pendingOutbox(db: Queries, limit: number, after = ""): Promise<OutboxEntry[]> {
+  const rows = await db.selectFrom("outbox").selectAll().where("id", ">", after).orderBy("id").limit(limit).execute();
   return rows.map(({ id, kind, subject }) => ({ id, kind: kind as OutboxKind, subject }));
 }
 
