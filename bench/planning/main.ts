@@ -14,26 +14,7 @@ const goalSeconds = 2;
 const rows: { what: string; size: number; seconds: number; cpuSeconds: number; detail: string }[] = [];
 const warmUp = planRequest(syntheticFleet(2_000));
 makePlan(warmUp);
-for (const size of sizes) {
-  const request = planRequest(syntheticFleet(size));
-  await collectGarbage();
-  let plan: Plan | undefined;
-  const time = timed(() => {
-    plan = makePlan(request);
-  });
-  const served = plan?.variants.reduce((sum, { devices }) => sum + devices, 0) ?? 0;
-  keep({ what: "plan", size, ...time, detail: `${served} served by ${plan?.variants.length ?? 0} variants` });
-  let rowsWritten = 0;
-  const writing = timed(() => {
-    rowsWritten = plan?.devices.length ?? 0;
-  });
-  keep({
-    what: "write its rows",
-    size,
-    ...writing,
-    detail: `${rowsWritten} devices with figures, reasons and ladders`,
-  });
-}
+for (const size of sizes) await measurePlanning(size);
 for (const [candidates, groups] of [
   [21, 40],
   [60, 400],
@@ -91,6 +72,27 @@ ${table(
 )}`,
 };
 await writeMeasurements("planning", "How long planning takes", measured);
+
+async function measurePlanning(size: number): Promise<void> {
+  const request = planRequest(syntheticFleet(size));
+  await collectGarbage();
+  let plan: Plan | undefined;
+  const time = timed(() => {
+    plan = makePlan(request);
+  });
+  const served = plan?.variants.reduce((sum, { devices }) => sum + devices, 0) ?? 0;
+  keep({ what: "plan", size, ...time, detail: `${served} served by ${plan?.variants.length ?? 0} variants` });
+  let rowsWritten = 0;
+  const writing = timed(() => {
+    rowsWritten = plan?.devices.length ?? 0;
+  });
+  keep({
+    what: "write its rows",
+    size,
+    ...writing,
+    detail: `${rowsWritten} devices with figures, reasons and ladders`,
+  });
+}
 
 function keep(row: (typeof rows)[number]): void {
   rows.push(row);

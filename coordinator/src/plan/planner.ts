@@ -26,7 +26,7 @@ import { typicalBuildSeconds } from "./typical-build.ts";
 import { hypotheticalDevices, type WhatIf } from "./what-if.ts";
 
 /** Tokens that an agent's KV cache has room for by default: prompt and answer together. */
-export const servedContextTokens = 2048;
+const servedContextTokens = 2048;
 
 /** Probe set, report, manifest and chat configuration of an artifact (ours: SmolLM2's take 44 KiB). */
 const documentBytes = 64 * 1024;
