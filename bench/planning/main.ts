@@ -56,9 +56,10 @@ const measured: Measured = {
   page: `
 Devices of 40 kinds with timings of their own, so that no fit is shared: each profile (3 formats, 9 graphs, each timed twice) is
 fitted, the ${warmUp.candidates.length} candidates of the default grid are predicted on it, a portfolio of 4 is chosen, every device gets its variant, its
-place in the alternatives and something to step down to, and the fleet's cost is summed. A device's row of the plan, with its figures, reason and ladder, is written
-when somebody reads the rows: printing or storing a plan adds what is below. The clock starts when the garbage of making the
-synthetic fleet is collected. On a machine that others use too, the wall time says less than the processor time. A portfolio's distance from the best is by the Lagrangian bound.
+place in the alternatives and something to step down to, and the fleet's cost is summed. A device's row of the plan, with its
+figures, reason and ladder, is written when somebody reads the rows: printing or storing a plan adds what is below. The clock
+starts when the garbage of making the synthetic fleet is collected. On a machine that others use too, the wall time says less than
+the processor time. A portfolio's distance from the best is by the Lagrangian bound.
 
 ${table(
   ["what", "devices or groups", "wall, s", "processor, s", ""],
