@@ -123,7 +123,7 @@ BENCHES = (
         methods=("obs", "cfsp-rel+refit", "flap+refit"),
         # With the tenth that is gone already: 15, 20 and 30 %.
         sparsities=(0.0556, 0.1111, 0.2222),
-        first=("shortgpt", 0.1),
+        first=("shortgpt+refit", 0.1),
     ),
     Bench(
         name="SmolLM2-135M-Instruct, masks",
