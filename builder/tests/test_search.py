@@ -16,6 +16,7 @@ from espalier_builder.contracts import MixedBits, Recipe, digest_of_bytes, recip
 from espalier_builder.failure import BuilderError
 from espalier_builder.progress import no_progress
 from espalier_builder.search.front import Floor, cost, damage, knee, most_compressed, pareto_front, parse_floor
+from espalier_builder.search.plot import ticks_between
 from espalier_builder.search.search import FRONT_FILE, PLOT_FILE, TRIALS_FILE, Search, run_search, search_levels
 from espalier_builder.search.space import Space
 from espalier_builder.sensitivity import SensitivityRequest
@@ -260,3 +261,8 @@ def test_the_queue_asks_for_a_search_and_another_attempt_judges_nothing_twice(
     validate("SensitivityReport", json.loads(front))
     monkeypatch.setattr("espalier_builder.search.search.run_sensitivity", lambda *_: pytest.fail("judged again"))
     assert run_request(request("second"), no_progress) == digest
+
+
+def test_a_logarithmic_scale_has_three_ticks_or_more_even_within_a_decade() -> None:
+    assert ticks_between(0.004, 1.8) == [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+    assert ticks_between(74, 161) == [80, 90, 100, 150]

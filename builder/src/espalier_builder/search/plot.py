@@ -43,10 +43,10 @@ def plot_front(
         f'<text x="18" y="{_HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 18 {_HEIGHT / 2})">'
         "KL to the dense model, nats a token</text>",
     ]
-    for tick in _ticks(low_x, high_x):
+    for tick in ticks_between(low_x, high_x):
         parts.append(f'<path d="M{x(tick):.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="#e4e4e4"/>')
         parts.append(f'<text x="{x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
-    for tick in _ticks(low_y, high_y):
+    for tick in ticks_between(low_y, high_y):
         parts.append(f'<path d="M{_LEFT} {y(tick):.1f}H{_WIDTH - _RIGHT}" stroke="#e4e4e4"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     line = " ".join(f"{across:.1f},{down:.1f}" for across, down in map(place, front))
@@ -78,8 +78,13 @@ def plot_front(
     file.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf8")
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round values (1, 2 or 5 times a power of ten) between the ends."""
+def ticks_between(low: float, high: float) -> list[float]:
+    """Round values between the ends of a logarithmic scale: 1, 2 or 5 times a power of ten, and where that gives fewer
+    than three, finer ones."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-    return [tick for tick in ticks if low <= tick <= high]
+    ticks: list[float] = []
+    for digits in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
+        ticks = [tick for power in powers for digit in digits if low <= (tick := digit * 10.0**power) <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks
