@@ -35,7 +35,8 @@ def plot_front(
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
+        'role="img" aria-label="levels by weight and KL" font-family="sans-serif" font-size="12">',
+        "<title>Levels by weight and KL to the dense model</title>",
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         f'<text x="{_LEFT}" y="26" font-size="15">{len(candidates)} levels. Filled: {escape(str(floor))}; ringed: the '
         "lightest of those; on the line: no other is lighter and better.</text>",
