@@ -68,7 +68,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=128, help="calibration sequences; default: 128")
     parser.add_argument("--length", type=int, default=2048, help="tokens of each; default: 2048")
     parser.add_argument("--methods", default=",".join(METHODS), help="default: all")
-    parser.add_argument("--tf32", action="store_true", help="matrix products of fp32 in TF32, on GPUs that have it")
+    parser.add_argument(
+        "--tf32",
+        action="store_true",
+        help="all matrix products of fp32 in TF32, on GPUs that have it; else those alone that gradients are taken of",
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder of layer-cost.md and layer-cost.json")
     options = parser.parse_args()
     device = choose_device(options.device)

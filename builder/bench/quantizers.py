@@ -275,11 +275,7 @@ def page(document: dict[str, Any]) -> str:
         lines += [_row(row) for row in sorted(rows, key=_order)]
         lines += [f"| {name}, published | {value:g} | | | |" for name, value in bench.published]
         lines += trained(rows)
-        notes: dict[str, list[str]] = {}
-        for row in rows:
-            if "note" in row:
-                notes.setdefault(row["note"], []).append(row["grid"])
-        lines += [line for note, grids in notes.items() for line in ("", f"{', '.join(grids)}: {note}.")]
+        lines += noted(rows)
         absent = [grid for grid in GRIDS if grid not in {row["grid"] for row in rows}]
         lines += ["", f"Not measured: {', '.join(absent)}."] if absent else []
     lines += ["", "## Goals", "", "| goal | value | to reach | met |", "|---|---|---|---|"]
@@ -299,6 +295,15 @@ def trained(rows: list[dict[str, Any]]) -> list[str]:
         best = min(curve, key=lambda point: point["held_out_loss"])
         lines.append(f"| {grid} | {curve[0]['held_out_loss']:.4f} | {best['held_out_loss']:.4f} | {best['step']} |")
     return lines
+
+
+def noted(rows: list[dict[str, Any]]) -> list[str]:
+    """Each note with all grids that have it."""
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if "note" in row:
+            notes.setdefault(row["note"], []).append(row["grid"])
+    return [line for note, grids in notes.items() for line in ("", f"{', '.join(grids)}: {note}.")]
 
 
 def _order(row: dict[str, Any]) -> tuple[bool, int, float]:

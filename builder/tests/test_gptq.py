@@ -114,7 +114,7 @@ def test_solved_scales_are_the_least_squares_ones() -> None:
     weight_format = WeightFormat(4, 32, False, 4)
     grid = range_grid(in_blocks(weight, weight_format), weight_format)
     codes = grid.nearest(in_blocks(weight, weight_format), 15)
-    solved = solve_scales(weight, codes, gram_matrix, grid, weight_format)
+    solved = solve_scales(weight @ gram_matrix, codes, gram_matrix, grid, weight_format)
     root = torch.linalg.cholesky(gram_matrix.double()).T
     for row in range(3):
         steps = (codes[row] - grid.zeros[row, :, None]).double()

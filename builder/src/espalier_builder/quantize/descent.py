@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from espalier_builder.quantize.grid import Grid, reciprocal
+from espalier_builder.quantize.grid import Grid, nearest_codes, reciprocal
 from espalier_builder.quantize.weight_format import WeightFormat
 
-# Columns whose changes reach the rest in one product.
+# Columns that are handled among themselves before what they change reaches the rest in one product.
 COLUMNS = 128
 
 
@@ -25,10 +25,9 @@ def descend(weight: Tensor, codes: Tensor, hessian: Tensor, grid: Grid, weight_f
     positive diagonal.
     """
     highest = (1 << weight_format.bits) - 1
-    block_of = torch.arange(len(hessian), device=weight.device) // weight_format.block_size
     # Transposed, so that a column lies in one piece: [C, R] each.
-    scales, zeros = grid.scales.T[block_of].contiguous(), grid.zeros.T[block_of].contiguous()
-    inverse = reciprocal(scales)
+    columns = grid.of_columns(torch.arange(len(hessian), device=weight.device), weight_format.block_size)
+    scales, zeros, inverse = columns.scales, columns.zeros, reciprocal(columns.scales)
     wanted, found = weight.T.contiguous(), codes.T.contiguous()
     values = (found - zeros) * scales
     pull = hessian @ (wanted - values)  # [C, R]: half the error's slope, downwards
@@ -38,7 +37,7 @@ def descend(weight: Tensor, codes: Tensor, hessian: Tensor, grid: Grid, weight_f
         changes = torch.empty_like(found[start:end])
         for column in range(start, end):
             best = values[column] + pull[column] / hessian[column, column]
-            code = (best * inverse[column]).round_().add_(zeros[column]).clamp_(0, highest)
+            code = nearest_codes(best, inverse[column], zeros[column], highest)
             code = torch.where(pruned[column], zeros[column], code)
             change = (code - zeros[column]).mul_(scales[column]).sub_(values[column])
             found[column], changes[column - start] = code, change

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from espalier_builder.failure import BuilderError
-from espalier_builder.quantize.descent import descend
+from espalier_builder.quantize.descent import COLUMNS, descend
 from espalier_builder.quantize.grid import (
     CLIPS,
     Grid,
@@ -18,6 +18,7 @@ from espalier_builder.quantize.grid import (
     fit_grid,
     in_blocks,
     matrix_of,
+    nearest_codes,
     reciprocal,
     require_finite,
 )
@@ -25,8 +26,6 @@ from espalier_builder.quantize.weight_format import WeightFormat
 
 # The paper's is 0.01.
 DAMPING = 0.05
-# Columns whose errors are spread among themselves before they reach the rest in one product.
-COLUMNS = 128
 # Turns of coordinate descent.
 SWEEPS = 2
 
@@ -49,12 +48,13 @@ def quantize_gptq(
     grid, _ = fit_grid(in_blocks(weight, weight_format), weight_format, _importance(hessian, weight_format), CLIPS)
     # Padding must stay an exact zero, so it holds the zero point's code.
     outside = in_blocks(torch.ones_like(weight[:1]), weight_format) == 0
+    product = weight @ hessian
 
     def blocked(codes: Tensor) -> Tensor:
         return torch.where(outside, grid.zeros[..., None], in_blocks(codes, weight_format))
 
     def solved(codes: Tensor) -> Grid:
-        return Grid(solve_scales(weight, blocked(codes), hessian, grid, weight_format), grid.zeros)
+        return Grid(solve_scales(product, blocked(codes), hessian, grid, weight_format), grid.zeros)
 
     codes = assign_codes(weight, hessian, grid, weight_format)
     grid = solved(codes)
@@ -94,11 +94,10 @@ def assign_codes(weight: Tensor, hessian: Tensor, grid: Grid, weight_format: Wei
     highest = (1 << weight_format.bits) - 1
     order = hessian.diagonal().argsort(descending=True, stable=True)
     upper = inverse_factor(hessian[order][:, order])
-    block_of = order // weight_format.block_size
     # Transposed, so that a column lies in one piece: [C, R] each.
     rest = weight.T[order].contiguous()
-    scales, zeros = grid.scales.T[block_of].contiguous(), grid.zeros.T[block_of].contiguous()
-    inverse = reciprocal(scales)
+    columns = grid.of_columns(order, weight_format.block_size)
+    scales, zeros, inverse = columns.scales, columns.zeros, reciprocal(columns.scales)
     pruned = rest == 0
     codes = torch.empty_like(rest)
     for start in range(0, len(rest), COLUMNS):
@@ -106,7 +105,7 @@ def assign_codes(weight: Tensor, hessian: Tensor, grid: Grid, weight_format: Wei
         errors = torch.empty_like(rest[start:end])
         for column in range(start, end):
             value = rest[column]
-            code = (value * inverse[column]).round_().add_(zeros[column]).clamp_(0, highest)
+            code = nearest_codes(value, inverse[column], zeros[column], highest)
             code = torch.where(pruned[column], zeros[column], code)
             error = value.sub((code - zeros[column]).mul_(scales[column])).div_(upper[column, column])
             codes[column], errors[column - start] = code, error
@@ -117,20 +116,21 @@ def assign_codes(weight: Tensor, hessian: Tensor, grid: Grid, weight_format: Wei
     return unordered.T.contiguous()
 
 
-def solve_scales(weight: Tensor, codes: Tensor, hessian: Tensor, grid: Grid, weight_format: WeightFormat) -> Tensor:
+def solve_scales(product: Tensor, codes: Tensor, hessian: Tensor, grid: Grid, weight_format: WeightFormat) -> Tensor:
     """Scales `[R, B]` of least error `(w - q) H (w - q)^T` for each row, the codes `[R, B, K]` being fixed.
 
+    `product` `[R, C]` is `W H`, which is the same for all codes.
     A row keeps the scales that it had where the solution is not finite or turns a sign.
     """
-    size, columns = weight_format.block_size, weight.shape[1]
+    size, columns = weight_format.block_size, product.shape[1]
     steps = codes - grid.zeros[..., None]  # [R, B, K]
     blocks = steps.shape[1]
-    normal = torch.empty(len(steps), blocks, blocks, device=weight.device)
+    normal = torch.empty(len(steps), blocks, blocks, device=product.device)
     for block in range(blocks):
         start, end = block * size, min((block + 1) * size, columns)
-        product = steps[:, block, : end - start] @ hessian[start:end]  # [R, C]
-        normal[:, block] = (in_blocks(product, weight_format) * steps).sum(-1)
-    right = (in_blocks(weight @ hessian, weight_format) * steps).sum(-1)  # [R, B]
+        of_block = steps[:, block, : end - start] @ hessian[start:end]  # [R, C]
+        normal[:, block] = (in_blocks(of_block, weight_format) * steps).sum(-1)
+    right = (in_blocks(product, weight_format) * steps).sum(-1)  # [R, B]
     # Blocks of zeros have no scale to solve for.
     diagonal = normal.diagonal(dim1=1, dim2=2)
     diagonal.add_(1e-6 * diagonal.mean(-1, keepdim=True)).clamp_(min=torch.finfo(torch.float32).tiny)

@@ -58,9 +58,12 @@ class Grid:
 
     def nearest(self, blocked: Tensor, highest: int) -> Tensor:
         """The nearest code, as float, of every weight of `[R, B, K]`."""
-        inverse = reciprocal(self.scales)[..., None]
-        codes: Tensor = (blocked * inverse).round_().add_(self.zeros[..., None]).clamp_(0, highest)
-        return codes
+        return nearest_codes(blocked, reciprocal(self.scales)[..., None], self.zeros[..., None], highest)
+
+    def of_columns(self, columns: Tensor, block_size: int) -> Grid:
+        """What each of `columns` `[C]` (numbers of columns) lies on, transposed, a column in one piece: `[C, R]`."""
+        block_of = columns // block_size
+        return Grid(self.scales.T[block_of].contiguous(), self.zeros.T[block_of].contiguous())
 
     def values(self, codes: Tensor) -> Tensor:
         """The weights `[R, B, K]` that codes stand for."""
@@ -134,6 +137,12 @@ def fit_grid(
     if best is None:
         raise ValueError("no clipped range to try")
     return best[0], best[1]
+
+
+def nearest_codes(values: Tensor, inverse: Tensor, zeros: Tensor, highest: int) -> Tensor:
+    """The nearest code, as float, of every value, its scale's reciprocal being `inverse`."""
+    codes: Tensor = (values * inverse).round_().add_(zeros).clamp_(0, highest)
+    return codes
 
 
 def reciprocal(scales: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def plot_front(
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        'role="img" aria-label="levels by weight and KL" font-family="sans-serif" font-size="12">',
+        'font-family="sans-serif" font-size="12">',
         "<title>Levels by weight and KL to the dense model</title>",
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         f'<text x="{_LEFT}" y="26" font-size="15">{len(candidates)} levels. Filled: {escape(str(floor))}; ringed: the '

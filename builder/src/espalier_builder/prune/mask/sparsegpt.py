@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from espalier_builder.prune.mask.pattern import Pattern, lowest_count
-from espalier_builder.quantize.gptq import COLUMNS, damped, inverse_factor
+from espalier_builder.quantize.descent import COLUMNS
+from espalier_builder.quantize.gptq import damped, inverse_factor
 
 # The paper's; GPTQ here has a larger one of its own.
 DAMPING = 0.01
