@@ -284,12 +284,18 @@ test("a job that ended is not queued again by reconciliation", async (t) => {
   assert.equal((await manager.streams.info(streams.buildJobs)).state.messages, 0);
 });
 
+/** A kit that a builder delivered, and its chunk. */
+async function kitInInbox({ broker, topology }: Parts) {
+  const builder = await openBlobStore(join(broker.folder, "builder"));
+  const kit = await storeKit({ blobs: builder });
+  const { inbox } = topology();
+  for (const digest of [kit.chunk, kit.digest]) await putObject(inbox, builder, digest);
+  return { kit, inbox };
+}
+
 test("a result moves from the inbox to the blob store with its chunks, and the inbox is empty after", async (t) => {
   const parts = await startParts(t);
-  const builder = await openBlobStore(join(parts.broker.folder, "builder"));
-  const kit = await storeKit({ blobs: builder });
-  const { inbox } = parts.topology();
-  for (const digest of [kit.chunk, kit.digest]) await putObject(inbox, builder, digest);
+  const { kit, inbox } = await kitInInbox(parts);
   const intake = createInbox({ bucket: () => inbox, blobs: parts.blobs });
   const taken = await intake.takeResult(kit.digest, Kit);
   assert.equal(taken.files[0]?.digest, kit.chunk);
@@ -300,10 +306,7 @@ test("a result moves from the inbox to the blob store with its chunks, and the i
 
 test("an object that the blob store could not keep stays in the inbox, and is taken once there is room", async (t) => {
   const parts = await startParts(t);
-  const builder = await openBlobStore(join(parts.broker.folder, "builder"));
-  const kit = await storeKit({ blobs: builder });
-  const { inbox } = parts.topology();
-  for (const digest of [kit.chunk, kit.digest]) await putObject(inbox, builder, digest);
+  const { kit, inbox } = await kitInInbox(parts);
   const full = async (bytes: Uint8Array, expected?: Digest): Promise<Digest> => {
     if (expected === kit.digest) return parts.blobs.put(bytes, expected);
     throw new EspalierError("blob.disk-full", "the disk is full");
