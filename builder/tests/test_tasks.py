@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
@@ -55,6 +56,30 @@ def test_a_text_beyond_the_context_loses_its_beginning(tmp_path: Path) -> None:
     assert cut[0][0] == pytest.approx(likelihoods(scorer, checkpoint.tokenizer, [short], 64)[0][0], rel=1e-5)
 
 
+def test_a_choice_longer_than_the_context_is_refused_by_its_question(tmp_path: Path) -> None:
+    checkpoint = load(save_checkpoint(tmp_path))
+    questions = [QUESTIONS[0], Question("Which is it?", ("short", "a choice of many words"), 0)]
+    with pytest.raises(BuilderError, match=r"'a choice of many words' of question 2 is 23 tokens.*context of 12"):
+        likelihoods(by_pytorch(checkpoint.model), checkpoint.tokenizer, questions, 12)
+
+
+def test_likelihoods_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    checkpoint = load(save_checkpoint(tmp_path))
+
+    def broken(_tokens: list[int], positions: list[int]) -> torch.Tensor:
+        return torch.full((len(positions), 130), math.nan)
+
+    with pytest.raises(BuilderError, match=r"question 1 .*NaN"):
+        likelihoods(broken, checkpoint.tokenizer, QUESTIONS, 64)
+
+
+def test_a_question_that_writes_its_first_mark_gets_no_second_one(tmp_path: Path) -> None:
+    tokenizer = load(save_checkpoint(tmp_path)).tokenizer
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
+    assert encoded(tokenizer, "a", " b")[0] == [1, tokenizer.convert_tokens_to_ids("a")]
+    assert encoded(tokenizer, "<s>a", " b") == encoded(tokenizer, "a", " b")
+
+
 def test_flips_are_counted_with_the_interval_of_paired_differences() -> None:
     before, after = [True] * 6 + [False] * 4, [True] * 4 + [False] * 5 + [True]
     found = flips(before, after)
@@ -66,7 +91,16 @@ def test_flips_are_counted_with_the_interval_of_paired_differences() -> None:
     assert flips(before, before).half_width == 0
 
 
-@pytest.mark.parametrize("line", ["{}", '{"query": "a", "choices": ["b"], "gold": 0}', "[]", "no JSON"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        '{"query": "a", "choices": ["b"], "gold": 0}',
+        "[]",
+        "no JSON",
+        '{"query": " ", "choices": ["b", "c"], "gold": 0}',
+    ],
+)
 def test_a_line_that_is_no_question_is_named(line: str, tmp_path: Path) -> None:
     good = json.dumps({"query": "a", "choices": ["b", "c"], "gold": 1})
     (tmp_path / "task.jsonl").write_text(f"{good}\n{line}\n")
