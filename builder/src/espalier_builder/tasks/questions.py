@@ -41,7 +41,7 @@ def _question(line: str, place: str) -> Question:
     try:
         value = json.loads(line)
         query, choices, gold = value["query"], value["choices"], value["gold"]
-        texts = all(isinstance(text, str) and text for text in (query, *choices))
+        texts = all(isinstance(text, str) and text.strip() for text in (query, *choices))
         fits = texts and isinstance(choices, list) and len(choices) > 1 and type(gold) is int
         if not fits or not 0 <= gold < len(choices):
             raise ValueError("query and choices are texts, gold the index of a choice")

@@ -7,6 +7,7 @@ the choice's text; of equals the first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,8 +17,10 @@ from transformers import PreTrainedTokenizerBase
 
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.evaluate.forward import scored_logits
+from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.tasks.questions import Question
+from espalier_builder.text.rows import start_id
 from espalier_builder.text.windows import Window
 
 
@@ -46,29 +49,64 @@ def likelihoods(
     context_length: int,
     progress: Callable[[float], None] = lambda _: None,
 ) -> list[list[float]]:
-    """Log-likelihood of every choice of every question. A text beyond the context loses its beginning."""
+    """Log-likelihood of every choice of every question. A text beyond the context loses its beginning.
+
+    Raises BuilderError `CHOICE_UNSCORABLE` and `LOGITS_NOT_FINITE` naming the question, counted from 1.
+    """
     found = []
     for done, question in enumerate(questions, 1):
         row = []
         for choice in question.choices:
             before, answer = encoded(tokenizer, question.context, f" {choice}")
-            inputs = [*before, *answer][-(context_length + 1) :][:-1]
-            positions = list(range(len(inputs) - len(answer), len(inputs)))
-            logs = scorer(inputs, positions).float().log_softmax(-1)
-            row.append(logs.gather(1, torch.tensor(answer)[:, None]).double().sum().item())
+            row.append(
+                log_likelihood(scorer, before, answer, context_length, f"choice {choice!r} of question {done}")[0]
+            )
         found.append(row)
         progress(done / len(questions))
     return found
 
 
+def log_likelihood(
+    scorer: Scorer, before: list[int], answer: list[int], context_length: int, place: str
+) -> tuple[float, bool]:
+    """Of the tokens `answer` after `before`, in nats, and whether greedy decoding says just these.
+
+    Raises BuilderError `CHOICE_UNSCORABLE` and `LOGITS_NOT_FINITE` naming `place`.
+    """
+    if not before or not 0 < len(answer) <= context_length:
+        raise BuilderError(
+            "CHOICE_UNSCORABLE",
+            f"{place} is {len(answer)} tokens after {len(before)}, which a context of {context_length} can't score",
+            "leave the question out, or write it otherwise",
+        )
+    inputs = [*before, *answer][-(context_length + 1) :][:-1]
+    logits = scorer(inputs, list(range(len(inputs) - len(answer), len(inputs)))).float()
+    targets = torch.tensor(answer)
+    found = logits.log_softmax(-1).gather(1, targets[:, None]).double().sum().item()
+    if not math.isfinite(found):
+        raise BuilderError(
+            "LOGITS_NOT_FINITE",
+            f"the logits of {place} hold NaN or infinity",
+            "the model is broken at this level: use a lower sparsity or more bits",
+        )
+    return found, bool((logits.argmax(-1) == targets).all())
+
+
 def encoded(tokenizer: PreTrainedTokenizerBase, context: str, continuation: str) -> tuple[list[int], list[int]]:
-    """Token ids of both, with the marks that the tokenizer sets by itself; blanks at the context's end belong to the
-    continuation."""
+    """Token ids of both; blanks at the context's end belong to the continuation."""
     stripped = context.rstrip()
-    continuation = context[len(stripped) :] + continuation
-    before: list[int] = tokenizer(stripped).input_ids
-    together: list[int] = tokenizer(stripped + continuation).input_ids
+    together = encode(tokenizer, context + continuation)
+    before = encode(tokenizer, stripped)
     return before, together[len(before) :]
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str, marks: bool | None = None) -> list[int]:
+    """With the marks that the tokenizer sets by itself, unless `marks` is False or the text begins with one."""
+    start = start_id(tokenizer)
+    if marks is None:
+        marks = start is None or not text.startswith(tokenizer.decode([start]))
+    ids: list[int] = tokenizer(text, add_special_tokens=marks).input_ids
+    return ids
 
 
 def chosen(likelihood: list[float]) -> int:
