@@ -14,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
 from espalier_builder.failure import BuilderError
-from espalier_builder.tasks.flips import flips
+from espalier_builder.tasks.flips import Flips, flips
 from espalier_builder.tasks.questions import Question, read_questions
 from espalier_builder.tasks.score import by_pytorch, chosen, chosen_by_length, encoded, likelihoods
 from random_decoder import save_checkpoint
@@ -80,15 +80,47 @@ def test_a_question_that_writes_its_first_mark_gets_no_second_one(tmp_path: Path
     assert encoded(tokenizer, "<s>a", " b") == encoded(tokenizer, "a", " b")
 
 
-def test_flips_are_counted_with_the_interval_of_paired_differences() -> None:
+def test_flips_are_counted_beside_those_who_kept_their_answer() -> None:
     before, after = [True] * 6 + [False] * 4, [True] * 4 + [False] * 5 + [True]
     found = flips(before, after)
     assert (found.became_wrong, found.became_right) == (2, 1)
     assert found.to_json()["accuracy"] == 0.5
-    differences = [int(now) - int(was) for was, now in zip(before, after, strict=True)]
-    assert found.change == pytest.approx(statistics.mean(differences))
-    assert found.half_width == pytest.approx(1.959964 * math.sqrt(statistics.pvariance(differences) / 10))
-    assert flips(before, before).half_width == 0
+    assert found.change == pytest.approx(-0.1)
+
+
+def test_the_interval_is_that_of_paired_differences_with_one_more_flip_each_way() -> None:
+    found = flips([True] * 6 + [False] * 4, [True] * 4 + [False] * 5 + [True])
+    differences = [-1] * 3 + [1] * 2 + [0] * 7
+    middle, half = statistics.mean(differences), 1.959964 * math.sqrt(statistics.pvariance(differences) / 12)
+    assert found.interval == pytest.approx((middle - half, middle + half))
+    # Nothing flipped among few questions: that says little of those that weren't asked.
+    low, high = flips([True] * 10, [True] * 10).interval
+    assert low == pytest.approx(-high)
+    assert high > 0.15
+
+
+@pytest.mark.parametrize(("wrong", "right"), [(0.0, 0.03), (0.02, 0.02), (0.01, 0.05), (0.1, 0.02), (0.3, 0.1)])
+@pytest.mark.parametrize("questions", [60, 100])
+def test_the_interval_holds_the_true_change_as_often_as_it_says(questions: int, wrong: float, right: float) -> None:
+    """Summed over all outcomes, each with its multinomial probability: nothing is drawn."""
+    covered, kept = 0.0, 1 - wrong - right
+    for lost in range(questions + 1):
+        for won in range(questions + 1 - lost):
+            low, high = Flips(questions, lost, won, lost, won).interval
+            if low <= right - wrong <= high:
+                rest = questions - lost - won
+                ways = math.comb(questions, lost) * math.comb(questions - lost, won)
+                covered += ways * wrong**lost * right**won * kept**rest
+    assert covered > 0.94
+
+
+def test_the_p_value_is_mcnemars_exact_one() -> None:
+    # All ways in which the flips could have fallen, a coin thrown for each, that are no likelier than what was seen.
+    for lost, won in ((0, 0), (5, 0), (1, 4), (3, 3), (2, 9)):
+        flipped = lost + won
+        seen = math.comb(flipped, lost)
+        as_rare = sum(math.comb(flipped, k) for k in range(flipped + 1) if math.comb(flipped, k) <= seen)
+        assert Flips(20, 10, 10, lost, won).p_value == pytest.approx(as_rare / 2**flipped)
 
 
 @pytest.mark.parametrize(
