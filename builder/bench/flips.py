@@ -138,21 +138,25 @@ def page(document: dict[str, Any]) -> str:
     lines += [
         f"SmolLM2-135M-Instruct, calibrated on 16 rows of WikiText-2 a, the first {QUESTIONS} questions of each task.",
         "`acc` takes the likeliest choice, `acc_norm` the likeliest by character, as in lm-evaluation-harness. The",
-        "change is against the dense model on the same questions, in points, with the paired 95 % interval.",
+        "change is against the dense model on the same questions, in points, with the paired 95 % interval (Bonett",
+        "and Price 2012) and McNemar's exact p-value, of one comparison each: of so many, some are",
+        "below 0.05 by chance.",
     ]
     for task in dict.fromkeys(row["task"] for row in document["rows"]):
         for rule in ("acc", "acc_norm"):
             own = [row for row in document["rows"] if (row["task"], row["rule"]) == (task, rule)]
             lines += ["", f"## {task}, {rule}, {own[0]['questions']} questions", ""]
-            lines += ["| level | right | change | became wrong | became right |", "|---|---|---|---|---|"]
+            lines += ["| level | right | change | 95 % interval | p | became wrong | became right |"]
+            lines += ["|---|---|---|---|---|---|---|"]
             lines += [_row(row) for row in sorted(own, key=lambda row: -row["accuracy"])]
     return "\n".join(lines) + "\n"
 
 
 def _row(row: dict[str, Any]) -> str:
-    change = f"{100 * row['change']:+.1f} ± {100 * row['changeHalfWidth']:.1f}"
     if row["level"] == "dense":
-        change = ""
+        return f"| dense | {row['accuracy']:.1%} | | | | | |"
+    low, high = row["changeLow"], row["changeHigh"]
+    change = f"{100 * row['change']:+.1f} | {100 * low:+.1f} to {100 * high:+.1f} | {row['pValue']:.2g}"
     return f"| {row['level']} | {row['accuracy']:.1%} | {change} | {row['becameWrong']} | {row['becameRight']} |"
 
 
