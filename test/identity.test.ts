@@ -1,5 +1,6 @@
 /** What a device or a builder can and can't do on a real broker, with the credentials that enrollment gives. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +17,7 @@ import { createArtifactBucket } from "../agent/src/download/artifact-bucket.ts";
 import { watchAssignment } from "../agent/src/nats/assignments.ts";
 import { connectBroker } from "../agent/src/nats/connect.ts";
 import { openBlobStore } from "../coordinator/src/blobs/blob-store.ts";
-import { putObject } from "../coordinator/src/nats/objects.ts";
+import { putObject, putPacked } from "../coordinator/src/nats/objects.ts";
 import { startTestBroker } from "../coordinator/src/nats/testing/test-broker.ts";
 import { ensureTopology } from "../coordinator/src/nats/topology.ts";
 
@@ -39,7 +40,7 @@ async function startFleet(t: TestContext) {
   t.after(() => rm(folder, { recursive: true, force: true }));
   const blobs = await openBlobStore(folder);
   const digest = await blobs.put(chunk);
-  await putObject(topology.artifacts, blobs, digest);
+  await putPacked(topology.artifacts, blobs, digest);
   const inputDigest = await blobs.put(input);
   await putObject(topology.inputs, blobs, inputDigest);
   for (const id of ["dev-a", "dev-b"]) await topology.assignments.put(id, JSON.stringify(assignmentOf(id)));
@@ -110,6 +111,26 @@ test("a device reads its own assignment, old and new, and chunks of artifacts", 
   assert.deepEqual(heard, [1, 2]);
   const bytes = await createArtifactBucket(a).read(digest, chunk.length, AbortSignal.timeout(10_000));
   assert.deepEqual(Buffer.from(bytes), chunk);
+});
+
+test("what compresses travels packed and what doesn't as it is; what lies there plain stays so, and all of it is read", async (t) => {
+  const { a, topology, blobs, digest } = await startFleet(t);
+  const noise = randomBytes(chunk.length);
+  const older = Buffer.alloc(chunk.length, "put before anything was packed ");
+  const [noiseDigest, olderDigest] = [await blobs.put(noise), await blobs.put(older)];
+  await putObject(topology.artifacts, blobs, olderDigest);
+  for (const each of [noiseDigest, olderDigest]) await putPacked(topology.artifacts, blobs, each);
+  const sizes = [digest, noiseDigest, olderDigest].map(
+    async (each) => (await topology.artifacts.info(hex(each)))?.size,
+  );
+  const [packed, ...plain] = await Promise.all(sizes);
+  assert.ok((packed ?? chunk.length) < chunk.length / 100);
+  assert.deepEqual(plain, [noise.length, older.length]);
+  const bucket = createArtifactBucket(a);
+  for (const expected of [chunk, noise, older]) {
+    const bytes = await bucket.read(digestOfBytes(expected), expected.length, AbortSignal.timeout(10_000));
+    assert.ok(expected.equals(bytes));
+  }
 });
 
 test("a device publishes its own telemetry, and nothing as another device", async (t) => {

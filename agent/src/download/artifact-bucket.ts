@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Digest } from "@espalier/shared/contracts/digest";
 import { maxChunkBytes } from "@espalier/shared/contracts/files";
-import { EspalierError } from "@espalier/shared/errors";
+import { EspalierError, messageOf } from "@espalier/shared/errors";
 import { hex, objectBuckets } from "@espalier/shared/nats-names";
+import { readPacking, unpackObject } from "@espalier/shared/object-packing";
 import {
   AckPolicy,
   type ConsumerMessages,
@@ -27,19 +28,21 @@ const portionMs = 2_000;
 /** The coordinator puts objects in messages of at most this many bytes. */
 const maxMessageBytes = 512 * 1024;
 
-/** What the object store keeps of an object under its metadata subject (ADR-20). */
+/** What the object store keeps of an object under its metadata subject (ADR-20). Sizes are of what travels. */
 const ObjectEntry = z.object({
   nuid: z.string().regex(/^[A-Za-z0-9]{1,64}$/),
   size: z.int().nonnegative(),
   chunks: z.int().nonnegative(),
   deleted: z.boolean().optional(),
+  metadata: z.unknown().optional(),
 });
 
 /** Reads the bucket that all devices may read. */
 export interface ArtifactBucket {
   /**
-   * The bytes of one object, whose SHA-256 is its name. At most `maxBytes` are taken from the broker.
-   * @throws {EspalierError} `object.missing`, `object.oversize`, `object.stalled`, `object.corrupt`;
+   * The bytes of one object, whose SHA-256 is its name, unpacked where it travels packed. At most `maxBytes` are taken
+   * from the broker, and at most `maxBytes` come out.
+   * @throws {EspalierError} `object.missing`, `object.oversize`, `object.stalled`, `object.corrupt`, `object.encoding`;
    *   errors of the connection as they are. All may pass by themselves: the caller decides when to try again.
    */
   read(digest: Digest, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
@@ -60,14 +63,17 @@ export function createArtifactBucket(connection: NatsConnection): ArtifactBucket
       signal.throwIfAborted();
       const manager = await managing;
       const entry = await readEntry(manager, digest);
+      const packing = readPacking(hex(digest), entry.metadata);
       const limitBytes = Math.min(maxBytes, maxChunkBytes);
-      if (entry.size > limitBytes)
+      const sizeBytes = Math.max(entry.size, packing?.plainBytes ?? 0);
+      if (sizeBytes > limitBytes)
         throw new EspalierError(
           "object.oversize",
-          `Object ${hex(digest)} in bucket ${bucket} has ${entry.size} bytes; at most ${limitBytes} are expected.`,
-          { fields: { digest, sizeBytes: entry.size, limitBytes } },
+          `Object ${hex(digest)} in bucket ${bucket} has ${sizeBytes} bytes; at most ${limitBytes} are expected.`,
+          { fields: { digest, sizeBytes, limitBytes } },
         );
-      const bytes = await pull({ client, manager, digest, entry, signal });
+      const arrived = await pull({ client, manager, digest, entry, signal });
+      const bytes = packing === null ? arrived : await unpackObject(hex(digest), arrived, packing);
       const found = createHash("sha256").update(bytes).digest("hex");
       if (found !== hex(digest))
         throw new EspalierError("object.corrupt", `Object ${hex(digest)} in bucket ${bucket} hashes to ${found}.`, {
@@ -81,12 +87,24 @@ export function createArtifactBucket(connection: NatsConnection): ArtifactBucket
 async function readEntry(manager: JetStreamManager, digest: Digest): Promise<z.infer<typeof ObjectEntry>> {
   const name = Buffer.from(hex(digest)).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
   const message = await manager.direct.getMessage(stream, { last_by_subj: `$O.${bucket}.M.${name}` });
-  const entry = message === null ? null : ObjectEntry.parse(message.json());
+  const entry = message === null ? null : parseEntry(digest, message.string());
   if (entry === null || entry.deleted === true)
     throw new EspalierError("object.missing", `Bucket ${bucket} holds no object ${hex(digest)} (yet).`, {
       fields: { digest },
     });
   return entry;
+}
+
+function parseEntry(digest: Digest, text: string): z.infer<typeof ObjectEntry> {
+  try {
+    return ObjectEntry.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new EspalierError(
+      "object.corrupt",
+      `The entry of object ${hex(digest)} in bucket ${bucket} is unreadable: ${messageOf(cause)}`,
+      { fields: { digest }, cause },
+    );
+  }
 }
 
 interface PullTask {

@@ -3,7 +3,7 @@ import type { ArtifactBucket } from "./artifact-bucket.ts";
 import type { ChunkStore } from "./chunk-store.ts";
 import type { HeldChunks } from "./held-chunks.ts";
 
-/** Two objects of at most 4 MiB: what is in memory at a time. */
+/** What is in memory at a time: two objects, each as it travels and as it lies on the disk, of at most 4 MiB both. */
 const chunksInFlight = 2;
 
 /** The chunks of these files that are not held, each once, in file order. */
@@ -17,7 +17,7 @@ export async function missingChunks(files: readonly FileEntry[], held: HeldChunk
 export interface FetchDeps {
   readonly bucket: ArtifactBucket;
   readonly chunks: ChunkStore;
-  /** Bytes that arrived and are stored. */
+  /** Bytes that are stored, unpacked: fewer may have travelled. */
   readonly onStored: (sizeBytes: number) => void;
 }
 

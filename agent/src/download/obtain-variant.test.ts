@@ -4,17 +4,21 @@ import { link, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { zstdCompressSync } from "node:zlib";
 import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import { hasCode } from "@espalier/shared/errors";
-import { hex } from "@espalier/shared/nats-names";
+import { hex, objectBuckets } from "@espalier/shared/nats-names";
+import { packObject } from "@espalier/shared/object-packing";
 import { startNatsServer, type TestNatsServer } from "@espalier/shared/testing/nats-server";
+import { jetstream } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { openDataFolder } from "../store/data-folder.ts";
 import { makeArtifact, putObjects, type TestArtifact } from "../testing/artifact.ts";
 import { type ArtifactBucket, createArtifactBucket } from "./artifact-bucket.ts";
 import { checkPlainFiles } from "./assemble.ts";
 import { openChunkStore } from "./chunk-store.ts";
-import { type ObtainDeps, obtainVariant } from "./obtain-variant.ts";
+import { type ObtainDeps, obtainVariant, permanentDownloadErrors } from "./obtain-variant.ts";
 import { openVariantStore } from "./variant-store.ts";
 
 let server: TestNatsServer;
@@ -176,6 +180,101 @@ test("an object longer than its list says, or with other bytes than its name say
     const lie = digestOfBytes("something else");
     await putObjects(connection, [[lie, bytes]]);
     await assert.rejects(deps.bucket.read(lie, 5_000, never), (error) => hasCode(error, "object.corrupt"));
+  }));
+
+test("a variant that compresses crosses the network smaller, arrives equal, and is continued after an interruption", () =>
+  device(async (deps) => {
+    // Distinct chunks, each mostly zeros, as codes of a masked matrix are.
+    const weights = Buffer.concat(
+      Array.from({ length: 12 }, () => Buffer.concat([randomBytes(50_000), Buffer.alloc(150_000)])),
+    );
+    const artifact = makeArtifact({ shared: weights, weightBytes: 100_000, chunkBytes: 200_000 });
+    await putObjects(connection, artifact.objects);
+    const travelled = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = connection.stats().inBytes;
+      await work();
+      return connection.stats().inBytes - before;
+    };
+    const abort = new AbortController();
+    let stored = 0;
+    const stopEarly = (): void => {
+      if (++stored === 8) abort.abort(new Error("stopped"));
+    };
+    const begun = await travelled(() =>
+      assert.rejects(obtainVariant(deps, wanted(artifact), stopEarly, abort.signal), /stopped/),
+    );
+    deps.bucket.reads.length = 0;
+    let downloadedBytes = 0;
+    const ended = await travelled(() =>
+      obtainVariant(deps, wanted(artifact), (progress) => (downloadedBytes = progress.downloadedBytes), never),
+    );
+    assert.ok(deps.bucket.reads.length < chunksOf(artifact).size, "what was held is not fetched again");
+    assert.equal(downloadedBytes, artifact.totalBytes, "progress is told in bytes of the files");
+    assert.ok(begun + ended < 0.5 * artifact.totalBytes, `${begun} + ${ended} of ${artifact.totalBytes} bytes`);
+    const file = join(deps.variants.folder(artifact.artifactDigest), "model.onnx.data");
+    assert.deepEqual((await readFile(file)).subarray(0, weights.length), weights);
+  }));
+
+/** Puts an object as a broker that has gone bad would. */
+async function putBad(
+  digest: Digest,
+  bytes: Uint8Array,
+  metadata: Record<string, string> | undefined = { encoding: "zstd", plainBytes: "200000" },
+): Promise<void> {
+  const store = await new Objm(connection).create(objectBuckets.artifacts);
+  await store.putBlob({ name: hex(digest), metadata }, bytes);
+}
+
+test("packed bytes that are cut short, damaged, endless or of an unknown packing are refused, and right ones taken after", () =>
+  device(async (deps) => {
+    const plain = Buffer.concat([randomBytes(50_000), Buffer.alloc(150_000)]);
+    const artifact = makeArtifact({ shared: plain, weightBytes: 10_000, chunkBytes: 200_000 });
+    const victim = digestOfBytes(plain);
+    await putObjects(
+      connection,
+      [...artifact.objects].filter(([digest]) => digest !== victim),
+    );
+    const { bytes } = await packObject(plain);
+    const flipped = Buffer.from(bytes);
+    flipped[30_000] = flipped[30_000]! ^ 1;
+    const other = (await packObject(Buffer.alloc(plain.length, "other weights "))).bytes;
+    const bomb = zstdCompressSync(Buffer.alloc(2 ** 26));
+    const bad: [what: string, code: string, bytes: Uint8Array, metadata?: Record<string, string>][] = [
+      ["cut short", "object.corrupt", bytes.subarray(0, bytes.length - 1)],
+      ["a flipped bit", "object.corrupt", flipped],
+      ["other bytes", "object.corrupt", other],
+      ["fewer bytes than said", "object.corrupt", (await packObject(Buffer.alloc(1_000))).bytes],
+      ["a bomb", "object.oversize", bomb],
+      ["a bomb that says so", "object.oversize", bomb, { encoding: "zstd", plainBytes: String(2 ** 26) }],
+      ["an unknown packing", "object.encoding", bytes, { encoding: "brotli", plainBytes: "200000" }],
+      ["packed and not said to be", "object.corrupt", bytes, {}],
+    ];
+    for (const [what, code, wrong, metadata] of bad) {
+      await putBad(victim, wrong, metadata);
+      await assert.rejects(
+        obtainVariant(deps, wanted(artifact), () => undefined, never),
+        (error) => {
+          assert.ok(hasCode(error, code) && error.message.includes(hex(victim)), `${what}: ${String(error)}`);
+          return !permanentDownloadErrors.has(code);
+        },
+      );
+      assert.equal(await deps.chunks.has(victim, plain.length), false);
+    }
+    deps.bucket.reads.length = 0;
+    await putObjects(connection, [[victim, plain]]);
+    await obtainVariant(deps, wanted(artifact), () => undefined, never);
+    assert.ok(deps.variants.has(artifact.artifactDigest));
+    assert.ok(deps.bucket.reads.includes(victim) && deps.bucket.reads.length <= 3, "all else was held");
+  }));
+
+test("an object's entry that can't be read is a corrupt object", () =>
+  device(async ({ bucket }) => {
+    const digest = digestOfBytes("an entry");
+    const name = Buffer.from(hex(digest)).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
+    for (const entry of ["", "{", '{"nuid":"a.>","size":-1}']) {
+      await jetstream(connection).publish(`$O.${objectBuckets.artifacts}.M.${name}`, entry);
+      await assert.rejects(bucket.read(digest, 10, never), (error) => hasCode(error, "object.corrupt"));
+    }
   }));
 
 test("a manifest whose lengths don't add up is refused before anything is fetched", () =>

@@ -26,6 +26,7 @@ export interface ObtainDeps {
   readonly damaged: Set<string>;
 }
 
+/** Bytes of the variant's files that the device holds, and of all of them: as they lie on the disk. */
 export interface ObtainProgress {
   readonly phase: "downloading" | "verifying";
   readonly downloadedBytes: number;

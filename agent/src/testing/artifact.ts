@@ -3,6 +3,7 @@ import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import type { FileEntry } from "@espalier/shared/contracts/files";
 import type { Manifest } from "@espalier/shared/contracts/manifest";
 import { hex, objectBuckets } from "@espalier/shared/nats-names";
+import { packObject } from "@espalier/shared/object-packing";
 import { Objm } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
 
@@ -98,13 +99,16 @@ export function cut(path: string, bytes: Uint8Array, chunkBytes: number, objects
   return { path, sizeBytes: bytes.length, digest: digestOfBytes(bytes), chunks };
 }
 
-/** Puts objects into the artifacts bucket, as the coordinator does; creates the bucket. */
+/** Puts objects into the artifacts bucket, packed as the coordinator packs them; creates the bucket. */
 export async function putObjects(
   connection: NatsConnection,
   objects: Iterable<readonly [Digest, Uint8Array]>,
   messageBytes = 128 * 1024,
 ): Promise<void> {
   const store = await new Objm(connection).create(objectBuckets.artifacts);
-  for (const [digest, bytes] of objects)
-    await store.putBlob({ name: hex(digest), options: { max_chunk_size: messageBytes } }, bytes);
+  for (const [digest, plain] of objects) {
+    const { bytes, metadata } = await packObject(plain);
+    const options = { max_chunk_size: messageBytes };
+    await store.putBlob({ name: hex(digest), options, ...(metadata && { metadata }) }, bytes);
+  }
 }

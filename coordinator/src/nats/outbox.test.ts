@@ -8,7 +8,7 @@ import { canonicalJson, type Digest, digestOfBytes } from "@espalier/shared/cont
 import { Kit } from "@espalier/shared/contracts/kit";
 import { EspalierError, hasCode } from "@espalier/shared/errors";
 import { createLogger } from "@espalier/shared/logging";
-import { buildConsumer, streams } from "@espalier/shared/nats-names";
+import { buildConsumer, hex, streams } from "@espalier/shared/nats-names";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { openBlobStore } from "../blobs/blob-store.ts";
 import { assignDevice } from "../store/assignments.ts";
@@ -169,6 +169,9 @@ test("an assignment reaches the bucket with its artifact, is vouched for, and le
   assert.deepEqual((await assignments.get("dev-1"))?.json(), assignment);
   assert.ok(await hasObject(artifacts, kit.digest));
   assert.ok(await hasObject(artifacts, kit.chunk));
+  const travels = await artifacts.info(hex(kit.digest));
+  assert.equal(travels?.metadata?.["encoding"], "zstd");
+  assert.ok((travels?.size ?? Infinity) < (await parts.blobs.get(kit.digest)).length);
   assert.deepEqual(parts.vouched, [assignment]);
   assert.deepEqual(await pendingOutbox(parts.store.db, 10), []);
 });

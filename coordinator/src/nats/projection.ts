@@ -11,7 +11,7 @@ import type { ObjectStore } from "@nats-io/obj";
 import { z } from "zod";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { distinctChunks, readDocument } from "../blobs/read-tree.ts";
-import { putObject } from "./objects.ts";
+import { type PutObject, putObject, putPacked } from "./objects.ts";
 import type { Topology } from "./topology.ts";
 
 /** Writes truth (database, blob store) to the broker. Everything here may be repeated at any time. */
@@ -41,15 +41,20 @@ export function createProjection(parts: {
 }): Projection {
   const { topology, client, blobs } = parts;
 
-  async function putFiles(bucket: ObjectStore, digest: Digest, files: readonly FileEntry[]): Promise<void> {
-    for (const chunk of distinctChunks(files)) await putObject(bucket, blobs, chunk.digest);
+  async function putFiles(
+    put: PutObject,
+    bucket: ObjectStore,
+    digest: Digest,
+    files: readonly FileEntry[],
+  ): Promise<void> {
+    for (const chunk of distinctChunks(files)) await put(bucket, blobs, chunk.digest);
     // The list last: whoever finds it finds all it lists.
-    await putObject(bucket, blobs, digest);
+    await put(bucket, blobs, digest);
   }
 
   async function putArtifact(digest: Digest): Promise<void> {
     const { files } = await readDocument(blobs, digest, Artifact);
-    await putFiles(topology().artifacts, digest, files);
+    await putFiles(putPacked, topology().artifacts, digest, files);
   }
 
   async function putAssignment(assignment: Assignment): Promise<void> {
@@ -59,7 +64,7 @@ export function createProjection(parts: {
 
   return {
     putArtifact,
-    putArtifactBlob: (digest) => putObject(topology().artifacts, blobs, digest),
+    putArtifactBlob: (digest) => putPacked(topology().artifacts, blobs, digest),
     putAssignment,
     async clearDevice(deviceId) {
       await topology().assignments.purge(deviceId);
@@ -69,7 +74,7 @@ export function createProjection(parts: {
     async publishJob(job, messageId) {
       for (const digest of inputsOf(job)) {
         const { files } = await readDocument(blobs, digest, FileTree);
-        await putFiles(topology().inputs, digest, files);
+        await putFiles(putObject, topology().inputs, digest, files);
       }
       try {
         await client.publish(subjects.buildJob(job.jobId), JSON.stringify(job), { msgID: messageId });
