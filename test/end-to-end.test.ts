@@ -77,6 +77,7 @@ test("each figure of the report follows from what plan, device and artifact say"
     assert.equal(row.artifactBytes, listed.totalBytes);
     const fileBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     assert.equal(manifest.totalBytes, fileBytes);
+    assert.ok(listed.wireBytes! > 0 && listed.wireBytes! < fileBytes, "it travels packed");
 
     const bytes = await readVariantFile(listed.artifactDigest, "report.json");
     assert.equal(digestOfBytes(bytes), manifest.files.find(({ path }) => path === "report.json")!.digest);

@@ -11,7 +11,7 @@ import { ordinaryCosts, syntheticKit, syntheticProfile } from "../coordinator/sr
 
 const kit = syntheticKit();
 const slow = { ...ordinaryCosts, fixedMs: 6, layerMs: 0.5, ffnColumnMs: 0.0009 };
-const built = { digest: digestOfJson("artifact"), totalBytes: 150e6 };
+const built = { digest: digestOfJson("artifact"), totalBytes: 150e6, wireBytes: 131e6 };
 
 function device(name: string, cpuModel: string, memoryMiB: number | null, runs = false): PlanDevice {
   const memoryBytes = memoryMiB === null ? null : memoryMiB * 2 ** 20;

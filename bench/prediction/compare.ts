@@ -55,6 +55,7 @@ export function compare(
         shape: features,
         contextTokens: room,
         artifactBytes: weightsBytes,
+        wireBytes: weightsBytes,
         previousArtifactBytes: 0,
       });
       if (!result.ok) throw new Error(`${family}, ${name}: ${result.message}`);

@@ -49,14 +49,12 @@ for both, so that small differences show. Below the figures: how each continues 
 /** A comparison for people. */
 export function renderComparison(comparison: Comparison): string {
   const { a, b, text, flips } = comparison;
+  const size = (figure: string, ofA: number, ofB: number) => {
+    return { figure, a: bytes(ofA), b: bytes(ofB), difference: times(ofB / ofA), verdict: "" };
+  };
   const rows = [
-    {
-      figure: "size",
-      a: bytes(a.totalBytes),
-      b: bytes(b.totalBytes),
-      difference: times(b.totalBytes / a.totalBytes),
-      verdict: "",
-    },
+    size("size", a.totalBytes, b.totalBytes),
+    ...(a.wireBytes === null || b.wireBytes === null ? [] : [size("download", a.wireBytes, b.wireBytes)]),
     {
       figure: "perplexity",
       a: a.perplexity.toFixed(3),

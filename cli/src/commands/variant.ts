@@ -16,9 +16,11 @@ import { addList } from "./list-command.ts";
 import { compareCommand } from "./variant-compare.ts";
 
 export function readVariant(variant: Variant__Output) {
-  const { report, manifest, ...plain } = variant;
+  const { report, manifest, wireBytes, ...plain } = variant;
   return {
     ...plain,
+    /** What a device that holds nothing of it downloads; null where nobody measured it. */
+    wireBytes: wireBytes === 0 ? null : wireBytes,
     report: report && fromDocument(report, EvaluationReport),
     manifest: manifest && fromDocument(manifest, Manifest),
   };
@@ -43,6 +45,7 @@ const listing: Listing<VariantView> = {
     { title: "MODEL", cell: (variant) => variant.modelName },
     { title: "DIGEST", cell: (variant) => shortDigest(variant.artifactDigest) },
     { title: "SIZE", cell: (variant) => bytes(variant.totalBytes) },
+    { title: "DOWNLOAD", cell: ({ wireBytes }) => (wireBytes === null ? unknown : bytes(wireBytes)) },
     { title: "PERPLEXITY", cell: (variant) => exportedQuality(variant)?.perplexity.toFixed(2) ?? unknown },
     { title: "DENSE", cell: (variant) => variant.report?.dense.quality.perplexity.toFixed(2) ?? unknown },
     { title: "AGREEMENT", cell: (variant) => percent(exportedQuality(variant)?.agreement) },
@@ -57,7 +60,7 @@ export function variantCommand(program: Command): void {
   const variant = program.command("variant").description("built variants: a model at a level, as devices run it");
   addList<VariantView, { model: string }>(variant, {
     name: "list",
-    description: "variants with their size and quality",
+    description: "variants with their size, what of it devices download, and their quality",
     examples: [
       ["espalier variant list --model smol", "what there is of a model"],
       ["espalier variant list -o wide", "with KL divergence and whole digests"],

@@ -24,6 +24,7 @@ function variant(
   over: {
     datasetDigest?: string;
     modelName?: string;
+    wireBytes?: number;
     paired?: null;
     answers?: Record<string, string>;
     slices?: SliceQuality[];
@@ -66,8 +67,8 @@ function variant(
     costs: [],
     notes: [],
   });
-  const { modelName = "smol" } = over;
-  return { name, modelName, artifactDigest: digestOfBytes(name), totalBytes: 100, report } as VariantView;
+  const { modelName = "smol", wireBytes = null } = over;
+  return { name, modelName, artifactDigest: digestOfBytes(name), totalBytes: 100, wireBytes, report } as VariantView;
 }
 
 const hard = (window: number) => 2 + Math.sin(window);
@@ -99,6 +100,12 @@ test("an interval is Student's of the windows' differences", () => {
   assert.ok(Math.abs(value - mean) < 1e-12);
   assert.ok(Math.abs(value - low - (2.5706 * deviation) / Math.sqrt(6)) < 0.005);
   assert.ok(Math.abs(studentQuantile(15) - 2.1314) < 0.002);
+});
+
+test("what devices download is compared where both say it", () => {
+  const of = (wireBytes: number) => variant("v", hard, () => true, { wireBytes });
+  assert.match(renderComparison(compareVariants(of(80), of(40))), /download +80 B +40 B +x 0\.5/);
+  assert.doesNotMatch(renderComparison(compareVariants(base, of(40))), /download/);
 });
 
 test("noise is called no difference, and one window alone proves nothing", () => {

@@ -10,6 +10,8 @@ const Side = z.strictObject({
   name: z.string(),
   artifactDigest: Digest,
   totalBytes: z.int(),
+  /** What a device that holds nothing of it downloads; null where nobody measured it. */
+  wireBytes: z.int().nullable().default(null),
   perplexity: z.number(),
   kl: z.number(),
   agreement: z.number(),
@@ -94,7 +96,7 @@ export function compareVariants(a: VariantView, b: VariantView): Comparison {
 
 type Figures = ReturnType<typeof figuresOf>;
 
-function figuresOf({ name, artifactDigest, totalBytes, report }: VariantView) {
+function figuresOf({ name, artifactDigest, totalBytes, wireBytes, report }: VariantView) {
   const exported = report?.stages.find(({ stage }) => stage === "exported");
   if (!report?.paired || !exported?.quality || !exported.protocol) {
     throw new EspalierError("compare.not-kept", `the report of ${name} holds no figures to pair`, {
@@ -104,7 +106,7 @@ function figuresOf({ name, artifactDigest, totalBytes, report }: VariantView) {
   }
   const { perplexity, kl, agreement } = exported.quality;
   return {
-    side: { name, artifactDigest: Digest.parse(artifactDigest), totalBytes, perplexity, kl, agreement },
+    side: { name, artifactDigest: Digest.parse(artifactDigest), totalBytes, wireBytes, perplexity, kl, agreement },
     paired: report.paired,
     slices: report.slices,
     answers: report.answers,

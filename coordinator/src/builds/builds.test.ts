@@ -150,7 +150,9 @@ test("duplicate and reordered events change nothing", async (t) => {
   await events.dead({ job, reason: "late", attempts: 4 });
   const row = await findJob(store.db, job.jobId);
   assert.deepEqual([row?.state, row?.fraction], ["succeeded", 1]);
-  assert.equal((await findVariantByBuild(store.db, job.jobId))?.artifactDigest, result.resultDigest);
+  const variant = await findVariantByBuild(store.db, job.jobId);
+  assert.equal(variant?.artifactDigest, result.resultDigest);
+  assert.ok((variant?.wireBytes ?? 0) > 0 && (variant?.wireBytes ?? Infinity) < (variant?.totalBytes ?? 0));
 });
 
 test("a result that doesn't verify kills the job with the reason, and nothing of it is offered", async (t) => {

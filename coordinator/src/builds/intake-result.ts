@@ -11,6 +11,7 @@ import type { z } from "zod";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { parseDocument, readWholeFile } from "../blobs/read-tree.ts";
 import type { Inbox } from "../nats/inbox.ts";
+import { wireBytesOf } from "../nats/objects.ts";
 import { exportedQuality } from "../plan/decide/exported-quality.ts";
 import type { StoreTransaction } from "../store/database.ts";
 import { insertKit } from "../store/kits.ts";
@@ -89,6 +90,7 @@ async function intakeVariant(
   const report = await read(artifactFiles.report, EvaluationReport);
   demand(job, exportedQuality(report) !== null, "the report has no quality of the exported variant");
   const manifestBytes = (await blobs.get(resultDigest)).length;
+  const wireBytes = await wireBytesOf(blobs, manifest.files);
   return (transaction, nowMs) =>
     insertVariant(transaction, {
       artifactDigest: resultDigest,
@@ -99,6 +101,7 @@ async function intakeVariant(
       modelName: manifest.modelName,
       manifestBytes,
       totalBytes: manifest.totalBytes,
+      wireBytes,
       report,
       builtAtMs: nowMs,
     });

@@ -19,6 +19,7 @@ export function variantMethods({ store, blobs }: { store: Store; blobs: BlobStor
       name: variant.name,
       modelName: variant.modelName,
       totalBytes: variant.totalBytes,
+      wireBytes: variant.wireBytes ?? 0,
       builtAtMs: variant.builtAtMs,
       report: toDocument("EvaluationReport", variant.report),
       manifest: null,

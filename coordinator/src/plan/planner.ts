@@ -82,7 +82,7 @@ export function createPlanner({ store, blobs }: { store: Store; blobs: BlobStore
         qualitySource: "report",
         dense: built.report.dense.quality,
         slices: built.report.slices,
-        artifact: { digest: built.artifactDigest, totalBytes: built.totalBytes },
+        artifact: { digest: built.artifactDigest, totalBytes: built.totalBytes, wireBytes: built.wireBytes },
       });
     }
     return candidates;

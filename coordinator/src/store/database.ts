@@ -102,6 +102,7 @@ export interface VariantRow {
   modelName: string;
   manifestBytes: number;
   totalBytes: number;
+  wireBytes: number | null;
   report: string;
   builtAtMs: number;
 }

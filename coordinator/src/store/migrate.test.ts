@@ -74,6 +74,7 @@ test("every row of the first released schema is read by this version's contracts
   assert.equal(assignment?.variant?.artifactDigest, device?.activeArtifactDigest);
   const [variant] = await listVariants(db);
   assert.equal(variant?.artifactDigest, device?.activeArtifactDigest);
+  assert.equal(variant?.wireBytes, null);
   const [rollout] = await listRollouts(db);
   assert.deepEqual([rollout?.phase, rollout?.devices[0]?.phase], ["complete", "active"]);
   assert.equal((await listProfiles(db))[0]?.deviceId, device?.id);

@@ -13,7 +13,10 @@ export interface StoredVariant {
   readonly name: string;
   readonly modelName: string;
   readonly manifestBytes: number;
+  /** Of its files as they lie on a disk. */
   readonly totalBytes: number;
+  /** What a device that holds nothing of it downloads; null for variants of before artifacts travelled packed. */
+  readonly wireBytes: number | null;
   readonly report: EvaluationReport;
   readonly builtAtMs: number;
 }

@@ -70,7 +70,10 @@ export const PlannedDevice = z.strictObject({
   reason: z.string(),
   /** What it runs now. */
   active: z.strictObject({ artifactDigest: Digest, variantName: z.string() }).nullable().default(null),
-  /** Of the chosen variant, at most (chunks shared with others are not subtracted); 0 when it runs already. */
+  /**
+   * On the wire for the chosen variant, at most: chunks shared with others are not subtracted, and what is not built yet
+   * counts unpacked. 0 when it runs already.
+   */
   downloadBytes: z.int().nonnegative().default(0),
   /** What to step down to, in this order, of what is built or is going to be; times and memory are upper ends. */
   ladder: z
@@ -132,7 +135,7 @@ export const PlanCost = z.strictObject({
   variantsToBuild: z.array(z.string()),
   /** From builds of this model so far; null before the first. */
   buildSeconds: z.number().nullable(),
-  /** At most: what a device holds already is not subtracted, but for the variant that it runs. */
+  /** At most, as `downloadBytes` of the devices; the same below. */
   downloadBytes: z.int().nonnegative(),
   /** Of the device that takes longest. */
   longestDownloadSeconds: z.number().nullable(),

@@ -99,6 +99,7 @@ export type VariantTiming = z.infer<typeof VariantTiming>;
 export const Measurements = z.strictObject({
   memoryBandwidthBytesPerSecond: Sample.nullable(),
   diskWriteBytesPerSecond: Sample.nullable(),
+  /** Of bytes that travel. */
   downloadBytesPerSecond: Sample.nullable(),
   kit: z.strictObject({ kitDigest: Digest, timings: z.array(KitTiming) }).nullable(),
   /** Resident memory of the agent before any model is loaded. */

@@ -67,13 +67,16 @@ export function contextOf(
   const factors = new Map(corrections.map((c) => [c.hardwareClass, factorsFor(corrections, c.hardwareClass)]));
   const uncorrected = factorsFor([], "");
   const matches = new Map<DeviceModel, readonly Match[]>();
-  const variants = candidates.map(
-    ({ artifact, shape }): PredictionVariant => ({
+  const variants = candidates.map(({ artifact, shape }): PredictionVariant => {
+    const artifactBytes = artifact?.totalBytes ?? shape.weightBytes + companionBytes;
+    return {
       shape: featuresOf(shape),
       contextTokens: Math.min(contextTokens, shape.contextLength),
-      artifactBytes: artifact?.totalBytes ?? shape.weightBytes + companionBytes,
-    }),
-  );
+      artifactBytes,
+      // How far what isn't built yet will pack, nobody knows.
+      wireBytes: artifact?.wireBytes ?? artifactBytes,
+    };
+  });
   return {
     boundsOf: createBounds(compileObjectives(spec)),
     fit: createFitter(prepareKit(kit)),
@@ -185,9 +188,9 @@ function predict(
   return writePrediction(side, match, lengths, previousBytes, into, at);
 }
 
-/** All files of a candidate's artifact, built or not. */
-export function artifactBytes({ variants }: AssessContext, candidate: number): number {
-  return variants[candidate]?.artifactBytes ?? 0;
+/** What a device that holds nothing of a candidate downloads, at most. */
+export function wireBytes({ variants }: AssessContext, candidate: number): number {
+  return variants[candidate]?.wireBytes ?? 0;
 }
 
 export function runs(device: PlanDevice, { artifact }: Candidate): boolean {

@@ -19,7 +19,7 @@ export interface Candidate {
   /** By slice of the evaluation text; before it is built at the good end of what the sensitivity job leaves possible. */
   slices: readonly SliceFigures[];
   /** The built artifact, all files counted; null before it is built. */
-  artifact: { digest: Digest; totalBytes: number } | null;
+  artifact: { digest: Digest; totalBytes: number; wireBytes: number | null } | null;
 }
 
 /** The KL to the dense model that a candidate stays under with 97.5 % confidence: what "better" is decided by. */

@@ -1,4 +1,4 @@
-import { type AssessContext, type Assessment, artifactBytes, upperEnd } from "./assess.ts";
+import { type AssessContext, type Assessment, upperEnd, wireBytes } from "./assess.ts";
 import { klUpperBound } from "./candidate.ts";
 import { createOptions, feasible, infeasible } from "./options.ts";
 import { bestFeasible, choosePortfolio } from "./portfolio.ts";
@@ -88,7 +88,7 @@ export function chooseFallbacks(
       timeSaved = Math.min(timeSaved, saved("tpotP90Ms"));
     }
     const name = candidates[candidate]?.name ?? "";
-    const bytes = artifactBytes(context, candidate);
+    const bytes = wireBytes(context, candidate);
     return { candidate, neededBy, text: explainFallback(name, { neededBy, memorySaved, timeSaved, bytes }) };
   });
   return { chosen, without: without + portfolio.unserved };

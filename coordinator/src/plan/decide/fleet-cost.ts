@@ -1,5 +1,5 @@
 import type { PlanCost } from "@espalier/shared/contracts/plan";
-import { type AssessContext, type Assessment, artifactBytes, expected, runs, upperEnd } from "./assess.ts";
+import { type AssessContext, type Assessment, expected, runs, upperEnd, wireBytes } from "./assess.ts";
 import type { Candidate } from "./candidate.ts";
 
 /** Which candidate a kind of devices gets, by the `id` of its options; undefined where none. */
@@ -23,7 +23,7 @@ export function fleetCost(
     const choice = choices[assessment.options.id];
     const candidate = choice === undefined ? undefined : candidates[choice];
     if (choice === undefined || candidate === undefined || runs(assessment.device, candidate)) continue;
-    downloadBytes += artifactBytes(context, choice);
+    downloadBytes += wireBytes(context, choice);
     const seconds = expected(assessment, choice, "downloadSeconds");
     if (!Number.isNaN(seconds)) longestDownloadSeconds = Math.max(longestDownloadSeconds ?? 0, seconds);
   }
@@ -45,7 +45,7 @@ function denseCost(assessments: readonly Assessment[], choices: Choices, context
   for (const assessment of assessments) {
     const chosen = choices[assessment.options.id];
     if (chosen === undefined) continue;
-    if (!runs(assessment.device, dense)) total.downloadBytes += artifactBytes(context, index);
+    if (!runs(assessment.device, dense)) total.downloadBytes += wireBytes(context, index);
     if (Number.isNaN(upperEnd(assessment, index, "tpotP90Ms"))) continue;
     total.compared++;
     total.plan.tpotMs += upperEnd(assessment, chosen, "tpotP90Ms");

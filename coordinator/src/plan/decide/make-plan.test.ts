@@ -196,7 +196,7 @@ test("the report of a built variant counts instead of the sensitivity figure", (
           ...candidate,
           quality: qualityOf(0.6),
           qualitySource: "report",
-          artifact: { digest: digestOfJson("artifact"), totalBytes: 1e8 },
+          artifact: { digest: digestOfJson("artifact"), totalBytes: 1e8, wireBytes: 8e7 },
         }
       : candidate,
   );
@@ -239,7 +239,7 @@ test("what other devices run needs no fallback beside it, and what is built alre
   const mixed = plan([device("big"), device("small", { memoryMiB: 340 })]);
   assert.equal(ladderOf(mixed)[0], "dense-q4b32a");
   assert.ok(!mixed.fallbacks.some(({ name }) => name === "dense-q4b32a"));
-  const artifact = { digest: digestOfJson("artifact"), totalBytes: 80e6 };
+  const artifact = { digest: digestOfJson("artifact"), totalBytes: 80e6, wireBytes: null };
   const built = "shortgpt-refit-10-q4b128a";
   const known = candidates.map((c) => (c.name === built ? { ...c, artifact } : c));
   const planned = plan([device("big")], {}, { candidates: known });
@@ -256,13 +256,13 @@ test("a fallback keeps the quality floor and the device's limits, or there is no
   assert.deepEqual(noted(plan([device("big")], { qualityFloor: { maxKl: 0.3 } })), [1, 0]);
 });
 
-test("disk must hold the running variant and the new one, but no variant twice", () => {
-  const artifact = { digest: digestOfJson("artifact"), totalBytes: 150e6 };
+test("disk must hold the running variant and the new one, but no variant twice; what is downloaded travels packed", () => {
+  const artifact = { digest: digestOfJson("artifact"), totalBytes: 150e6, wireBytes: 120e6 };
   const built = candidates.map((c) => (c.name === "dense-q8b128" ? { ...c, artifact } : c));
   const on = (active: PlanDevice["active"]) =>
     plan([{ ...device("d", { diskMiB: 350 }), active }], {}, { candidates: built }).devices[0]!;
   assert.equal(on(null).choice?.variantName, "dense-q8b128");
-  assert.equal(on(null).downloadBytes, 150e6);
+  assert.equal(on(null).downloadBytes, 120e6);
   const same = on({ artifactDigest: artifact.digest, variantName: "dense-q8b128", totalBytes: 150e6 });
   assert.equal(same.choice?.variantName, "dense-q8b128");
   assert.equal(same.downloadBytes, 0);

@@ -1,6 +1,6 @@
 import type { PlannedDevice } from "@espalier/shared/contracts/plan";
 import { predictionWidth, readPrediction } from "../../predict/decide/predict-variant.ts";
-import { type AssessContext, type Assessment, artifactBytes, refusalOf, runs, upperEnd } from "./assess.ts";
+import { type AssessContext, type Assessment, refusalOf, runs, upperEnd, wireBytes } from "./assess.ts";
 import type { Candidate } from "./candidate.ts";
 import { violations } from "./device-limits.ts";
 import { isStepDown } from "./fallbacks.ts";
@@ -45,7 +45,7 @@ export function planDevice(
   return {
     ...planned,
     choice: { recipeDigest: candidate.recipeDigest, variantName: candidate.name, prediction },
-    downloadBytes: runs(device, candidate) ? 0 : artifactBytes(context, index),
+    downloadBytes: runs(device, candidate) ? 0 : wireBytes(context, index),
     ladder: ladder(assessment, candidates, index, isReady),
     reason: explainChoice(candidate, index, assessment, context, better, maxVariants),
   };

@@ -6,8 +6,10 @@ export interface PredictionVariant {
   shape: ShapeFeatures;
   /** Tokens that the agent's KV cache has room for. */
   contextTokens: number;
-  /** All files of the artifact. */
+  /** All files of the artifact, on the disk. */
   artifactBytes: number;
+  /** What of them travels to a device that holds none. */
+  wireBytes: number;
 }
 
 export interface Refusal {

@@ -80,7 +80,7 @@ export function writePrediction(
   if (match.kind === "refused") return match.refusal;
   if (match.kind === "mixed") return writeMixed(device, match, lengths, previousArtifactBytes, into, at);
   const { variant, model } = match;
-  const { shape, artifactBytes } = variant;
+  const { shape, artifactBytes, wireBytes } = variant;
   const { measurements, cpuQuota, factors, power } = device;
   if (measurements.baseMemoryBytes === null) {
     return { problem: "memory-not-measured", message: "the device has not reported its memory without a model" };
@@ -100,7 +100,7 @@ export function writePrediction(
   into[at + 7] = 0.01;
   const rate = measurements.downloadBytesPerSecond;
   const known = rate !== null && rate.median > 0;
-  into[at + 8] = known ? artifactBytes / rate.median : Number.NaN;
+  into[at + 8] = known ? wireBytes / rate.median : Number.NaN;
   into[at + 9] = known ? Math.max(uncertaintyFloor, rate.relativeSpread) : Number.NaN;
   into[at + 12] = estimateOf(model.weights.load, shape[model.weights.kind]);
   into[at + 13] = loadUncertainty;

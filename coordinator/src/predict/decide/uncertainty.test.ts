@@ -64,6 +64,7 @@ function simulate(devices: number, { runs, requests }: { runs: number; requests:
       shape: features,
       contextTokens: 2048,
       artifactBytes: 1,
+      wireBytes: 1,
       previousArtifactBytes: 0,
     });
     assert.ok(result.ok);

@@ -34,6 +34,7 @@ export function requestFor({ promptTokens = 64, ...asked }: Asked = {}): Predict
     shape: featuresOf(asked.shape ?? shapeOf(formats.q8b128, 30, 1536)),
     contextTokens: 2048,
     artifactBytes: 150e6,
+    wireBytes: 130e6,
     previousArtifactBytes: asked.previousArtifactBytes ?? 0,
   };
 }

@@ -12,6 +12,7 @@ export interface Variant {
   'report'?: (_espalier_v1_Document | null);
   'manifest'?: (_espalier_v1_Document | null);
   'devicesActive'?: (number);
+  'wireBytes'?: (number | string | Long);
 }
 
 export interface Variant__Output {
@@ -23,4 +24,5 @@ export interface Variant__Output {
   'report': (_espalier_v1_Document__Output | null);
   'manifest': (_espalier_v1_Document__Output | null);
   'devicesActive': (number);
+  'wireBytes': (number);
 }
