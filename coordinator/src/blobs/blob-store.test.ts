@@ -44,6 +44,23 @@ test("a blob that the disk damaged is never handed out", async (t) => {
   await assert.rejects(blobs.get(digestOfBytes("no")), (error) => hasCode(error, "blob.missing"));
 });
 
+test("a blob found damaged counts as missing and heals when it is put again; one of another length heals unseen", async (t) => {
+  const folder = await testFolder(t);
+  const blobs = await openBlobStore(folder);
+  const bytes = Buffer.from("weights");
+  const digest = await blobs.put(bytes);
+  const path = join(folder, "sha256", hex(digest).slice(0, 2), hex(digest));
+  await writeFile(path, "weighty");
+  await assert.rejects(blobs.get(digest), (error) => hasCode(error, "blob.corrupt"));
+  assert.equal(await blobs.has(digest), false);
+  await blobs.put(bytes);
+  assert.deepEqual(await blobs.get(digest), bytes);
+  assert.equal(await blobs.has(digest), true);
+  await truncate(path, 3);
+  await blobs.put(bytes);
+  assert.deepEqual(await blobs.get(digest), bytes);
+});
+
 test("what a kill left half written is gone after the next start", async (t) => {
   const folder = await testFolder(t);
   await openBlobStore(folder);
