@@ -3,7 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promis
 import { dirname, join } from "node:path";
 import { type Digest, digestOfBytes } from "@espalier/shared/contracts/digest";
 import { maxChunkBytes } from "@espalier/shared/contracts/files";
-import { EspalierError } from "@espalier/shared/errors";
+import { EspalierError, hasCode } from "@espalier/shared/errors";
 import { hex } from "@espalier/shared/nats-names";
 
 /**
@@ -12,7 +12,7 @@ import { hex } from "@espalier/shared/nats-names";
  */
 export interface BlobStore extends BlobReader {
   /**
-   * Stores bytes durably; a blob that is there already is left alone.
+   * Stores bytes durably; a blob that is there already is left alone, unless `get` found it damaged or its length tells.
    * @param expected refuses bytes with another digest
    * @throws {EspalierError} `blob.oversize`, `blob.mismatch`, `blob.disk-full` (nothing is left behind)
    */
@@ -44,7 +44,7 @@ export function readBlobs(folder: string): BlobReader {
       if (digestOfBytes(bytes) !== digest) {
         throw new EspalierError("blob.corrupt", `the stored ${digest} no longer hashes to its name`, {
           fields: { digest },
-          remedy: "the disk lost data: import or build it again after removing the blob",
+          remedy: "the disk lost data: import or build it again, which replaces the blob",
         });
       }
       return bytes;
@@ -66,8 +66,23 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
   await mkdir(join(folder, shards), { recursive: true });
   const pathOf = blobPaths(folder);
   const reader = readBlobs(folder);
+  /** What was found damaged, until it is found whole. Nothing else reads blobs only to see whether they are. */
+  const damaged = new Set<Digest>();
+  const isStored = async (digest: Digest, sizeBytes: number): Promise<boolean> =>
+    !damaged.has(digest) && (await stat(pathOf(digest)).catch(() => null))?.size === sizeBytes;
   return {
-    ...reader,
+    list: reader.list,
+    has: async (digest) => !damaged.has(digest) && (await reader.has(digest)),
+    async get(digest) {
+      try {
+        const bytes = await reader.get(digest);
+        damaged.delete(digest);
+        return bytes;
+      } catch (error) {
+        if (hasCode(error, "blob.corrupt")) damaged.add(digest);
+        throw error;
+      }
+    },
     async put(bytes, expected) {
       if (bytes.length > maxChunkBytes) {
         throw new EspalierError("blob.oversize", `a blob of ${bytes.length} bytes exceeds ${maxChunkBytes}`, {
@@ -80,7 +95,10 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
           fields: { expected, digest },
         });
       }
-      if (!(await reader.has(digest))) await writeDurably(pathOf(digest), join(temporary, randomUUID()), bytes);
+      if (!(await isStored(digest, bytes.length))) {
+        await writeDurably(pathOf(digest), join(temporary, randomUUID()), bytes);
+        damaged.delete(digest);
+      }
       return digest;
     },
   };
