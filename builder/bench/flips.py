@@ -28,7 +28,7 @@ from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.tasks.flips import flips
 from espalier_builder.tasks.questions import Question, read_questions
-from espalier_builder.tasks.score import by_pytorch, chosen, chosen_by_length, likelihoods
+from espalier_builder.tasks.score import by_pytorch, judged, likelihoods
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.rows import calibration_rows
 from measurements import engine_of, engines, write_measurements
@@ -118,12 +118,9 @@ def file_of(work: Path, level: str) -> Path:
 def compared(rows: list[dict[str, Any]], questions: dict[str, list[Question]]) -> list[dict[str, Any]]:
     """A row for each level, task and rule, against the dense model."""
     right = {
-        (row["level"], row["task"], rule): [
-            judge(values, question) == question.gold
-            for values, question in zip(row["likelihoods"], questions[row["task"]], strict=True)
-        ]
+        (row["level"], row["task"], rule): found
         for row in rows
-        for rule, judge in (("acc", lambda values, _question: chosen(values)), ("acc_norm", chosen_by_length))
+        for rule, found in judged(row["likelihoods"], questions[row["task"]]).items()
     }
     return [
         {"level": level, "task": task, "rule": rule, **flips(right["dense", task, rule], found).to_json()}

@@ -16,6 +16,7 @@ from espalier_builder.cli import run
 from espalier_builder.failure import BuilderError
 from espalier_builder.tasks.flips import Flips, flips
 from espalier_builder.tasks.questions import Question, read_questions
+from espalier_builder.tasks.run_tasks import TaskRun, run_tasks
 from espalier_builder.tasks.score import by_pytorch, chosen, chosen_by_length, encoded, likelihoods
 from random_decoder import save_checkpoint
 
@@ -166,3 +167,28 @@ def test_the_command_tells_flips_and_computes_nothing_twice(tmp_path: Path, caps
     assert run(arguments) == 0
     assert (tmp_path / "answers.json").stat().st_mtime_ns == written
     assert json.loads(capsys.readouterr().out)["rows"] == rows
+
+
+def test_lm_eval_is_asked_for_by_its_extra_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    arguments = [
+        "tasks",
+        "--model",
+        str(save_checkpoint(tmp_path / "model")),
+        "--variant",
+        str(tmp_path),
+        "--task",
+        "t",
+    ]
+    arguments += ["--through", "lm-eval", "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "answers.json")]
+    assert run([*arguments, "--device", "cpu"]) == 1
+    assert "pip install 'espalier-builder[lm-eval]'" in capsys.readouterr().err
+
+
+def test_answers_of_another_kind_of_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "answers.json").write_text('{"rows": []}')
+    checkpoint = load(save_checkpoint(tmp_path / "model"))
+    with pytest.raises(BuilderError, match="holds no answers"):
+        run_tasks(TaskRun(checkpoint, "digest", (), (), None), tmp_path / "answers.json", lambda *_: None)

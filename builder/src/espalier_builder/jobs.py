@@ -33,7 +33,7 @@ from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.stages.dense_stages import DenseModel
 from espalier_builder.stages.model_stages import ModelStages
-from espalier_builder.tasks.run_tasks import TaskRun, run_tasks
+from espalier_builder.tasks.run_tasks import TaskRun, Through, run_tasks
 from espalier_builder.text.read import read_documents
 from espalier_builder.text.windows import document_windows
 from espalier_builder.text_inputs import TextInputs, TextSettings
@@ -177,12 +177,13 @@ def run_task_job(
     variants: tuple[Path, ...],
     tasks: tuple[Path, ...],
     limit: int | None,
+    through: Through,
     cache: StageCache,
     file: Path,
     on_progress: OnProgress,
 ) -> dict[str, Any]:
     """What the artifacts in the folders `variants` answer otherwise than the dense model. Raises BuilderError."""
-    run = TaskRun(_load(model, cache, on_progress), model.digest, variants, tasks, limit)
+    run = TaskRun(_load(model, cache, on_progress), model.digest, variants, tasks, limit, through)
     rows = run_tasks(run, file, lambda share, doing: on_progress("tasks", share, doing))
     return {"model": run.checkpoint.name, "rows": rows, "notes": list(run.checkpoint.notes)}
 

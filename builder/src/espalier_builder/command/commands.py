@@ -176,7 +176,7 @@ def _tasks(options: argparse.Namespace) -> dict[str, Any]:
     model, cache = named_model(options), StageCache(options.cache / "stages")
     variants, tasks = tuple(options.variant), tuple(options.task)
     with progress_bar() as on_progress:
-        return run_task_job(model, variants, tasks, options.limit, cache, options.out, on_progress)
+        return run_task_job(model, variants, tasks, options.limit, options.through, cache, options.out, on_progress)
 
 
 def _search(options: argparse.Namespace) -> dict[str, Any]:

@@ -219,7 +219,14 @@ def _tasks(commands: Commands) -> None:
     )
     tasks.add_argument("--limit", type=int, metavar="N", help="only the first N questions of each task")
     tasks.add_argument(
-        "--out", type=Path, required=True, metavar="FILE.json", help="likelihoods; those that it holds are kept"
+        "--through",
+        choices=("espalier", "lm-eval"),
+        default="espalier",
+        help="who words the questions, cuts them into tokens and judges: this tool by lm-eval's rule, or lm-eval "
+        "itself, offline (needs pip install 'espalier-builder[lm-eval]'); default: espalier",
+    )
+    tasks.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.json", help="answers; those that it holds are kept"
     )
     add_machine(tasks)
 

@@ -1,15 +1,16 @@
 """The dense model and its variants on the same questions.
 
-INVARIANT: a model's likelihoods on a task are written as soon as they are known and never computed again.
+INVARIANT: a model's answers to a task are written as soon as they are known and never computed again.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from espalier_builder.artifact.manifest import MANIFEST_FILE
 from espalier_builder.artifact.read_variant import read_manifest
@@ -18,60 +19,74 @@ from espalier_builder.contracts import digest_of_file, digest_of_json
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.built_variant import load_variant
+from espalier_builder.tasks.answers import Answers, ScoredTask, Task
 from espalier_builder.tasks.flips import flips
-from espalier_builder.tasks.questions import read_questions
-from espalier_builder.tasks.score import Scorer, by_onnx, by_pytorch, chosen, chosen_by_length, likelihoods
+from espalier_builder.tasks.score import RULES, Scorer, by_onnx, by_pytorch
 
 Progress = Callable[[float, str], None]
+Through = Literal["espalier", "lm-eval"]
 DENSE = "dense"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """`variants`: folders of artifacts built from `checkpoint`; `limit`: the first so many questions of each task."""
+    """`variants`: folders of artifacts built from `checkpoint`; `limit`: the first so many questions of each task.
+
+    `through`: who words, encodes and judges: `tasks/score.py` by lm-eval's rule, or lm-eval.
+    """
 
     checkpoint: Checkpoint
     model_digest: str
     variants: tuple[Path, ...]
     tasks: tuple[Path, ...]
     limit: int | None
+    through: Through = "espalier"
 
 
 def run_tasks(run: TaskRun, file: Path, progress: Progress) -> list[dict[str, Any]]:
-    """A row for each variant, task and rule (`acc`, `acc_norm`) against the dense model; `file` keeps the likelihoods.
+    """A row for each variant, task and rule (`acc`, `acc_norm`) against the dense model; `file` keeps the answers.
 
-    Raises BuilderError `VARIANT_INVALID`, `VARIANT_DIFFERS`, and what `read_questions` raises.
+    Raises BuilderError `VARIANT_INVALID`, `VARIANT_DIFFERS`, `EXTRA_MISSING`, and what `read_questions` and a task's
+    `ask` raise.
     """
-    questions = {path.stem: read_questions(path, run.limit) for path in run.tasks}
+    tasks = _tasks(run)
     dense, *variants = subjects = [_dense(run), *(_variant(run, folder) for folder in run.variants)]
     kept = _Kept(file)
-    right: dict[tuple[_Subject, str, str], list[bool]] = {}
+    given: dict[tuple[_Subject, str], Answers] = {}
     for index, subject in enumerate(subjects):
         scorer: Scorer | None = None
-        for task, asked in questions.items():
-            key = digest_of_json([*subject.answers, [[each.context, list(each.choices)] for each in asked]])
+        for task in tasks:
+            key = digest_of_json([*subject.answers, task.identity])
             if key not in kept.values:
                 scorer = scorer or subject.load()
-                context = run.checkpoint.model.config.max_position_embeddings
 
-                def tell(share: float, index: int = index, doing: str = f"{subject.name} on {task}") -> None:
+                def tell(share: float, index: int = index, doing: str = f"{subject.name} on {task.name}") -> None:
                     progress((index + share) / len(subjects), doing)
 
-                kept.add(key, likelihoods(scorer, run.checkpoint.tokenizer, asked, context, tell))
-            pairs = list(zip(kept.values[key], asked, strict=True))
-            right[subject, task, "acc"] = [chosen(values) == each.gold for values, each in pairs]
-            right[subject, task, "acc_norm"] = [chosen_by_length(values, each) == each.gold for values, each in pairs]
+                kept.add(key, task.ask(scorer, tell))
+            given[subject, task.name] = kept.values[key]
     return [
         {
             "variant": variant.name,
-            "task": task,
+            "task": task.name,
             "rule": rule,
-            **flips(right[dense, task, rule], right[variant, task, rule]).to_json(),
+            **flips(given[dense, task.name].right[rule], given[variant, task.name].right[rule]).to_json(),
         }
         for variant in variants
-        for task in questions
-        for rule in ("acc", "acc_norm")
+        for task in tasks
+        for rule in RULES
     ]
+
+
+def _tasks(run: TaskRun) -> list[Task]:
+    tokenizer, context = run.checkpoint.tokenizer, run.checkpoint.model.config.max_position_embeddings
+    if run.through == "espalier":
+        return [ScoredTask(file, run.limit, tokenizer, context) for file in run.tasks]
+    if importlib.util.find_spec("lm_eval") is None:
+        raise BuilderError("EXTRA_MISSING", "lm_eval is not installed", "pip install 'espalier-builder[lm-eval]'")
+    from espalier_builder.tasks.harness import HarnessTask
+
+    return [HarnessTask(file, run.limit, tokenizer, context) for file in run.tasks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +114,22 @@ def _variant(run: TaskRun, folder: Path) -> _Subject:
 
 
 class _Kept:
-    """Likelihoods by the digest of model and questions, in a JSON file."""
+    """Answers by the digest of model and questions, in a JSON file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self.values: dict[str, list[list[float]]] = {}
+        self.values: dict[str, Answers] = {}
         if file.exists():
             try:
-                self.values = dict(json.loads(file.read_text(encoding="utf8"))["likelihoods"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise BuilderError("FILE_INVALID", f"{file} holds no likelihoods", "name another file") from error
+                read = json.loads(file.read_text(encoding="utf8"))["answers"]
+                self.values = {key: Answers(**value) for key, value in read.items()}
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise BuilderError("FILE_INVALID", f"{file} holds no answers", "name another file") from error
 
-    def add(self, key: str, values: list[list[float]]) -> None:
-        self.values[key] = values
+    def add(self, key: str, answers: Answers) -> None:
+        self.values[key] = answers
         self._file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._file.with_name(f".{self._file.name}.unfinished")
-        unfinished.write_text(json.dumps({"likelihoods": self.values}) + "\n", encoding="utf8")
+        document = {"answers": {key: asdict(value) for key, value in self.values.items()}}
+        unfinished.write_text(json.dumps(document) + "\n", encoding="utf8")
         unfinished.replace(self._file)

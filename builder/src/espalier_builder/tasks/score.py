@@ -23,6 +23,8 @@ from espalier_builder.tasks.questions import Question
 from espalier_builder.text.rows import start_id
 from espalier_builder.text.windows import Window
 
+RULES = ("acc", "acc_norm")
+
 
 class Scorer(Protocol):
     """Logits `[R, V]` after the tokens at `positions` of a text."""
@@ -107,6 +109,15 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str, marks: bool | None = N
         marks = start is None or not text.startswith(tokenizer.decode([start]))
     ids: list[int] = tokenizer(text, add_special_tokens=marks).input_ids
     return ids
+
+
+def judged(likelihoods: list[list[float]], questions: list[Question]) -> dict[str, list[bool]]:
+    """By rule, whether the choice that it takes of each question is the right one."""
+    pairs = list(zip(likelihoods, questions, strict=True))
+    return {
+        "acc": [chosen(values) == each.gold for values, each in pairs],
+        "acc_norm": [chosen_by_length(values, each) == each.gold for values, each in pairs],
+    }
 
 
 def chosen(likelihood: list[float]) -> int:
