@@ -15,7 +15,7 @@ from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
 from espalier_builder.export.shape import shape_of
 from espalier_builder.export.write_graph import ExportedGraph, write_graph
-from espalier_builder.page.answers import Answer, SideBySide, repetition
+from espalier_builder.page.answers import Answer, SideBySide
 from espalier_builder.page.html import heat_map, page
 from espalier_builder.page.removed import BINS, removed_by_layer
 from espalier_builder.prune.cut import Cut, apply_cut, whole
@@ -75,12 +75,6 @@ def test_zeros_of_a_mask_are_counted(tmp_path: Path) -> None:
     assert removed_by_layer(dense, tmp_path, listed(exported))[0].zeros == pytest.approx(96 * 160 / 2 / linears)
 
 
-def test_repetition_is_the_share_of_runs_said_before() -> None:
-    assert repetition([1, 2, 3, 4, 5, 6]) == 0
-    assert repetition([7] * 11) == pytest.approx(7 / 8)
-    assert repetition([1, 2]) == 0
-
-
 class Reading(HTMLParser):
     """Every tag and attribute of a page."""
 
@@ -112,6 +106,7 @@ def test_the_command_writes_one_file_without_links_or_scripts(
     assert run(["report", *common, *out]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert told["documents"] == 1
+    assert told["answers"]["dense"]["answers"] == told["answers"]["variant"]["answers"] == 1
     written = (tmp_path / "page.html").read_text()
     reading = Reading(written)
     assert reading.links == []
@@ -124,7 +119,7 @@ def test_the_command_writes_one_file_without_links_or_scripts(
 
 
 def test_what_a_model_says_is_text_and_never_markup() -> None:
-    evil = Answer("<script>alert(1)</script>", 0.9)
+    evil = Answer("<script>alert(1)</script>", [7] * 11)
     report = {
         "achievedSparsity": 0.0,
         "requestedSparsity": 0.0,
@@ -140,9 +135,9 @@ def test_what_a_model_says_is_text_and_never_markup() -> None:
         "costs": [],
         "notes": ["<b>"],
     }
-    written = page({"modelName": "<i>", "name": "x"}, report, [], [], [SideBySide("<u>", evil, evil)])
+    written = page({"modelName": "<i>", "name": "x"}, report, [], [], [SideBySide("<u>", evil, evil)], 64)
     assert {"script", "i", "u", "b"}.isdisjoint(Reading(written).tags)
-    assert "1 of 1 of the variant" in written
+    assert "88% repeated: stuck" in written
 
 
 def test_a_family_without_gates_has_its_neurons_found_too(tmp_path: Path) -> None:

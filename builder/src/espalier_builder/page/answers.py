@@ -1,4 +1,4 @@
-"""What the dense model and a variant say: greedy answers side by side, and how much of them is repetition."""
+"""What the dense model and a variant say: greedy answers side by side."""
 
 from __future__ import annotations
 
@@ -18,17 +18,14 @@ QUESTIONS = (
     "List three things that one needs to bake bread.",
 )
 _OPENING_TOKENS = 24
-_RUN = 4
-# A text of which more than half of the runs of four tokens were said before is stuck.
-DEGENERATE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`repetition`: share of its runs of four tokens that occur earlier in it, 0 where it has none."""
+    """`ids`: its tokens, without the mark of the end."""
 
     text: str
-    repetition: float
+    ids: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ def side_by_side(
     ends = set(chat_config(checkpoint)["eosTokenIds"])
 
     def answer(ids: list[int]) -> Answer:
-        return Answer(tokenizer.decode(ids, skip_special_tokens=True), repetition(ids))
+        return Answer(tokenizer.decode(ids, skip_special_tokens=True), ids)
 
     return [
         SideBySide(
@@ -66,12 +63,6 @@ def side_by_side(
         for prompt, ids in prompts
         if ids
     ]
-
-
-def repetition(ids: list[int]) -> float:
-    """Share of the runs of four tokens that occurred before."""
-    runs = [tuple(ids[at : at + _RUN]) for at in range(len(ids) - _RUN + 1)]
-    return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 
 @torch.inference_mode()

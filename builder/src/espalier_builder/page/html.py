@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from espalier_builder.page.answers import DEGENERATE, Answer, SideBySide
+from espalier_builder.evaluate.generations import STUCK, generations, repetition
+from espalier_builder.page.answers import Answer, SideBySide
 from espalier_builder.page.documents import DocumentQuality
 from espalier_builder.page.removed import LayerRemoval
 
@@ -30,8 +31,9 @@ def page(
     removed: Sequence[LayerRemoval],
     documents: Sequence[DocumentQuality],
     answers: Sequence[SideBySide],
+    answer_tokens: int,
 ) -> str:
-    """The whole page. Everything that comes from a model or a text is escaped."""
+    """The whole page; an answer has `answer_tokens` at most. What comes from a model or a text is escaped."""
     exported = report["stages"][-1]
     protocol = exported["protocol"]
     facts = (
@@ -45,7 +47,7 @@ def page(
         "<h2>What was removed</h2>",
         heat_map(removed),
         _documents(documents),
-        _answers(answers),
+        _answers(answers, answer_tokens),
         _costs(report),
         _notes(report["notes"]),
     ]
@@ -149,27 +151,37 @@ def _documents(documents: Sequence[DocumentQuality]) -> str:
     return f"<h2>Where it lost most, of {len(documents)} documents</h2>" + _table(head, rows, 5)
 
 
-def _answers(answers: Sequence[SideBySide]) -> str:
+def _answers(answers: Sequence[SideBySide], most_tokens: int) -> str:
     def cell(answer: Answer) -> str:
-        share = f"{answer.repetition:.0%} repeated"
-        stuck = (
-            f' <span class="stuck">{share}: stuck</span>'
-            if answer.repetition > DEGENERATE
-            else f" <small>{share}</small>"
-        )
+        repeated = repetition(answer.ids)
+        share = f"{repeated:.0%} repeated"
+        stuck = f' <span class="stuck">{share}: stuck</span>' if repeated > STUCK else f" <small>{share}</small>"
         return f'<td class="text">{escape(answer.text)}{stuck}</td>'
 
-    counts = [
-        f"{sum(getattr(each, side).repetition > DEGENERATE for each in answers)} of {len(answers)} {name}"
-        for side, name in (("dense", "dense"), ("variant", "of the variant"))
-    ]
     lines = "".join(
         f"<tr><td>{escape(each.prompt)}</td>{cell(each.dense)}{cell(each.variant)}</tr>" for each in answers
     )
     return (
-        f"<h2>Greedy answers</h2><p class='facts'>Stuck, more than half of all runs of four tokens said before: "
-        f"{', '.join(counts)}.</p><table><tr><th>prompt</th><th>dense</th><th>variant</th></tr>{lines}</table>"
+        f"<h2>Greedy answers</h2>{_degenerate(answers, most_tokens)}"
+        f"<table><tr><th>prompt</th><th>dense</th><th>variant</th></tr>{lines}</table>"
     )
+
+
+def _degenerate(answers: Sequence[SideBySide], most_tokens: int) -> str:
+    """How many are no text: a row of the dense model and one of the variant."""
+
+    def row(name: str, ids: list[list[int]]) -> list[str]:
+        found = generations(ids, most_tokens)
+        counts = [str(count) for count in (found.empty, found.endless, found.stuck)]
+        return [name, *counts, f"{found.repetition:.0%}", f"{found.distinct:.0%}"]
+
+    facts = (
+        f"Of {len(answers)} answers. Endless: cut off after {most_tokens} tokens. Stuck: more than half of an answer's "
+        "runs of four tokens were said in it before. Distinct pairs: of neighbouring tokens in all answers."
+    )
+    rows = [row("dense", [each.dense.ids for each in answers]), row("variant", [each.variant.ids for each in answers])]
+    head = ["", "empty", "endless", "stuck", "repeated", "distinct pairs"]
+    return f"<p class='facts'>{escape(facts)}</p>{_table(head, rows, 5)}"
 
 
 def _costs(report: dict[str, Any]) -> str:

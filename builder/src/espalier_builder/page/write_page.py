@@ -9,6 +9,7 @@ from typing import Any
 from espalier_builder.artifact.manifest import REPORT_FILE
 from espalier_builder.artifact.read_variant import read_document, read_manifest
 from espalier_builder.checkpoint.checkpoint import Checkpoint
+from espalier_builder.evaluate.generations import generations
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.onnx_evaluate.built_variant import load_variant
 from espalier_builder.page.answers import QUESTIONS, side_by_side
@@ -51,12 +52,15 @@ def write_page(request: PageRequest, file: Path, on_progress: OnProgress) -> dic
     on_progress("report", 0.7, "answering prompts")
     openings = request.documents[: len(QUESTIONS)]
     answers = side_by_side(checkpoint, variant, openings, request.prompts or QUESTIONS, request.answer_tokens)
-    file.write_text(page(manifest, report, removed, documents, answers), encoding="utf8")
+    file.write_text(page(manifest, report, removed, documents, answers, request.answer_tokens), encoding="utf8")
     on_progress("report", 1.0, "done")
     worst = documents[0] if documents else None
     return {
         "out": str(file),
         "documents": len(documents),
         "worstDocument": None if worst is None else {"opening": worst.opening, "bitsPerByteLost": worst.lost},
-        "repetition": [{"dense": each.dense.repetition, "variant": each.variant.repetition} for each in answers],
+        "answers": {
+            "dense": generations([each.dense.ids for each in answers], request.answer_tokens).to_json(),
+            "variant": generations([each.variant.ids for each in answers], request.answer_tokens).to_json(),
+        },
     }
