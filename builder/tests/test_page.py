@@ -92,8 +92,8 @@ class Reading(HTMLParser):
 def test_the_command_writes_one_file_without_links_or_scripts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, text, recipe = save_checkpoint(tmp_path / "model"), tmp_path / "text.txt", tmp_path / "recipe.json"
-    text.write_text(TEXT)
+    model, text, recipe = save_checkpoint(tmp_path / "model"), tmp_path / "text.jsonl", tmp_path / "recipe.json"
+    text.write_text(json.dumps({"text": TEXT, "slice": "animals"}))
     quantization = {"method": "rtn", "bits": 8, "blockSize": 32, "symmetric": True, "accuracyLevel": 4}
     pruning = {"method": "flap", "sparsity": 0.2, "alignment": 16, "refit": False}
     recipe.write_text(json.dumps({"schemaVersion": 1, "pruning": pruning, "quantization": quantization}))
@@ -111,6 +111,7 @@ def test_the_command_writes_one_file_without_links_or_scripts(
     reading = Reading(written)
     assert reading.links == []
     assert {"script", "img", "link", "iframe"}.isdisjoint(reading.tags)
+    assert "<td>animals</td>" in written
     assert all(stage in written for stage in ("dense", "pruned", "quantized", "exported"))
     other = save_checkpoint(tmp_path / "other", RandomDecoder(ffn_sizes=(96, 96)))
     arguments = ["report", *common, *out[:-1], str(tmp_path / "other.html"), "--model", str(other)]
@@ -119,6 +120,7 @@ def test_the_command_writes_one_file_without_links_or_scripts(
 
 
 def test_what_a_model_says_is_text_and_never_markup() -> None:
+    quality = {"perplexity": 2.0, "bitsPerByte": 1.0, "agreement": 1.0, "kl": 0.0, "klHalfWidth": 0.0}
     evil = Answer("<script>alert(1)</script>", [7] * 11)
     report = {
         "achievedSparsity": 0.0,
@@ -126,17 +128,23 @@ def test_what_a_model_says_is_text_and_never_markup() -> None:
         "stages": [
             {
                 "stage": "exported",
-                "quality": {"perplexity": 2.0, "bitsPerByte": 1.0, "agreement": 1.0, "kl": 0.0, "klHalfWidth": 0.0},
+                "quality": quality,
                 "protocol": {"tokens": 1, "sequenceLength": 1, "engineVersion": "1"},
                 "parameters": 1,
                 "sizeBytes": 1,
             }
         ],
+        "slices": [
+            {"name": name, "tokens": 1, "dense": quality, "exported": quality | {"bitsPerByte": bits}}
+            for name, bits in (("mild", 1.25), ("<s>", 2.5))
+        ],
         "costs": [],
         "notes": ["<b>"],
     }
     written = page({"modelName": "<i>", "name": "x"}, report, [], [], [SideBySide("<u>", evil, evil)], 64)
-    assert {"script", "i", "u", "b"}.isdisjoint(Reading(written).tags)
+    assert {"script", "i", "u", "b", "s"}.isdisjoint(Reading(written).tags)
+    worst, mild = written.index("&lt;s&gt;"), written.index("mild")
+    assert worst < written.index("+1.500") < mild < written.index("+0.250")
     assert "88% repeated: stuck" in written
 
 

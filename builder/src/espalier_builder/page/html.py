@@ -15,7 +15,8 @@ _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1c1917; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
 p.facts { color: #57534e; margin-top: .2rem; }
-table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
+table { border-collapse: collapse; width: 100%; } table + table { margin-top: 1.4rem; }
+th { text-align: left; font-weight: 600; }
 th, td { padding: .3rem .6rem .3rem 0; border-bottom: 1px solid #e7e5e4; vertical-align: top; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 td.text { white-space: pre-wrap; width: 42%; } .stuck { color: #c2410c; }
@@ -44,6 +45,7 @@ def page(
     )
     parts = [
         _stages(report),
+        _slices(report.get("slices", [])),
         "<h2>What was removed</h2>",
         heat_map(removed),
         _documents(documents),
@@ -96,6 +98,31 @@ def _stages(report: dict[str, Any]) -> str:
         )
     head = ["after", "million parameters", "MB", "perplexity", "bits per byte", "agrees with dense", "KL, nats a token"]
     return "<h2>Stage by stage</h2>" + _table(head, rows, 6)
+
+
+def _slices(slices: Sequence[dict[str, Any]]) -> str:
+    """The text's named slices, those that lost most first; nothing where the text names none."""
+    if not slices:
+        return ""
+
+    def lost(part: dict[str, Any]) -> float:
+        loss: float = part["exported"]["bitsPerByte"] - part["dense"]["bitsPerByte"]
+        return loss
+
+    rows = [
+        [
+            escape(part["name"]),
+            f"{part['tokens']:,}",
+            f"{part['dense']['bitsPerByte']:.3f}",
+            f"{part['exported']['bitsPerByte']:.3f}",
+            f"{lost(part):+.3f}",
+            f"{part['exported']['agreement']:.1%}",
+            f"{part['exported']['kl']:.4f} &plusmn; {part['exported']['klHalfWidth']:.4f}",
+        ]
+        for part in sorted(slices, key=lost, reverse=True)
+    ]
+    head = ["slice", "tokens", "dense bits per byte", "variant", "lost", "agrees", "KL, nats a token"]
+    return "<h2>Slices, worst first</h2>" + _table(head, rows, 6)
 
 
 def heat_map(removed: Sequence[LayerRemoval]) -> str:
