@@ -110,6 +110,24 @@ def test_another_architecture_is_refused_by_name(folder: Path) -> None:
     assert "MambaForCausalLM" in str(error)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architectures": 7},
+        {"model_type": ["llama"]},
+        {"max_position_embeddings": 0},
+        {"layer_intermediate_sizes": ["wide", 48, 48]},
+        {"layer_attention_heads": "four", "layer_key_value_heads": None},
+        {"layer_attention_heads": [4, 4, "4"], "layer_key_value_heads": [2, 2, 2]},
+    ],
+)
+def test_a_configuration_of_another_shape_is_refused_by_its_file(folder: Path, changes: dict[str, object]) -> None:
+    edit(folder / "config.json", **changes)
+    error = refusal(folder)
+    assert error.code in ("CONFIG_INVALID", "ARCHITECTURE_UNSUPPORTED")
+    assert str(folder) in str(error)
+
+
 def test_a_tokenizer_with_more_tokens_than_the_model_has_rows_is_refused(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][:20].contiguous()
@@ -182,6 +200,40 @@ def test_an_index_that_leads_out_of_the_folder_or_nowhere_is_refused(sharded: Pa
         assert refusal(sharded).code == "CONFIG_INVALID"
 
 
+def test_an_index_that_disagrees_with_its_shards_is_refused_by_tensor(sharded: Path) -> None:
+    index, shards = sharded / "model.safetensors.index.json", sorted(sharded.glob("*.safetensors"))
+    named = json.loads(index.read_text())["weight_map"]
+    edit(index, weight_map=named | {"model.layers.9.mlp.up_proj.weight": shards[0].name})
+    error = refusal(sharded)
+    assert error.code == "TENSOR_MISSING"
+    assert f"{shards[0]}: tensor model.layers.9.mlp.up_proj.weight" in str(error)
+    moved = next(name for name, shard in named.items() if shard == shards[0].name)
+    edit(index, weight_map=named | {moved: shards[1].name})
+    assert f"{shards[1]}: tensor {moved}" in str(refusal(sharded))
+
+
+def test_a_tensor_in_two_files_is_refused_since_either_may_be_meant(sharded: Path) -> None:
+    first, second = sorted(sharded.glob("*.safetensors"))
+    twice = min(load_file(first))
+    save_file(load_file(second) | {twice: torch.zeros_like(load_file(first)[twice])}, second)
+    for indexed in (True, False):
+        if not indexed:
+            (sharded / "model.safetensors.index.json").unlink()
+        error = refusal(sharded)
+        assert error.code == "TENSOR_TWICE"
+        assert f"{second}: tensor {twice}" in str(error)
+        assert str(first) in str(error)
+
+
+def test_whole_numbers_without_their_scales_are_no_weights(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    name = "model.layers.1.mlp.up_proj.weight"
+    save_file(tensors | {name: tensors[name].to(torch.int8)}, folder / "model.safetensors")
+    error = refusal(folder)
+    assert error.code == "TENSOR_TYPE"
+    assert f"tensor {name} holds int8" in str(error)
+
+
 def test_a_broken_weight_is_refused_with_the_name_of_its_shard(sharded: Path) -> None:
     second = sharded / "model-00002-of-00002.safetensors"
     tensors = load_file(second)
@@ -234,8 +286,18 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent").code == "CHECKPOINT_NOT_FOUND"
 
 
-def write_gguf(path: Path, architecture: str = "llama") -> Checkpoint:
-    """The tiny model as llama.cpp's converter writes it: its names, rotary pairs interleaved in queries and keys."""
+def write_gguf(
+    path: Path,
+    architecture: str = "llama",
+    *,
+    broken: dict[str, torch.Tensor] | None = None,
+    head_count: int = 4,
+    more_tokens: int = 0,
+) -> Checkpoint:
+    """The tiny model as llama.cpp's converter writes it: its names, rotary pairs interleaved in queries and keys.
+
+    `broken` replaces tensors by their names; `more_tokens` have no row of the embedding.
+    """
     checkpoint = tiny_checkpoint()
     model = checkpoint.model
     writer = gguf.GGUFWriter(path, architecture)
@@ -243,20 +305,21 @@ def write_gguf(path: Path, architecture: str = "llama") -> Checkpoint:
     writer.add_context_length(64)
     writer.add_embedding_length(32)
     writer.add_feed_forward_length(48)
-    writer.add_head_count(4)
+    writer.add_head_count(head_count)
     writer.add_head_count_kv(2)
     writer.add_rope_freq_base(10_000.0)
     writer.add_layer_norm_rms_eps(1e-6)
     letters = ["<unk>", "<s>", "</s>", *(chr(0x100 + index) for index in range(44)), "Āā"]
+    letters += [f"more {index}" for index in range(more_tokens)]
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(letters)
-    writer.add_token_types([3, 3, 3] + [1] * 45)
+    writer.add_token_types([3, 3, 3] + [1] * (len(letters) - 3))
     writer.add_token_merges(["Ā ā"])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
 
     def add(name: str, weight: torch.Tensor) -> None:
-        writer.add_tensor(name, np.ascontiguousarray(weight.numpy()))
+        writer.add_tensor(name, np.ascontiguousarray((broken or {}).get(name, weight).numpy()))
 
     add("token_embd.weight", model.model.embed_tokens.weight)
     add("output_norm.weight", model.model.norm.weight)
@@ -294,3 +357,32 @@ def test_a_gguf_file_cut_short_or_of_another_architecture_is_refused(tmp_path: P
         assert refusal(tmp_path / "cut.gguf").code == "CHECKPOINT_TRUNCATED"
     write_gguf(tmp_path / "other.gguf", "qwen2")
     assert refusal(tmp_path / "other.gguf").code == "ARCHITECTURE_UNSUPPORTED"
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "code"),
+    [
+        ("blk.1.ffn_up.weight", torch.full((48, 32), float("nan")), "TENSOR_NOT_FINITE"),
+        ("blk.1.attn_q.weight", torch.zeros(30, 32), "TENSOR_SHAPE"),
+        ("blk.1.attn_q.weight", torch.zeros(1024), "TENSOR_SHAPE"),
+        ("output_norm.weight", torch.ones(32, dtype=torch.int32), "TENSOR_TYPE"),
+    ],
+)
+def test_a_broken_tensor_of_a_gguf_file_is_refused_by_the_name_that_it_has_there(
+    tmp_path: Path, name: str, weight: torch.Tensor, code: str
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf", broken={name: weight})
+    error = refusal(tmp_path / "tiny.gguf")
+    assert error.code == code
+    assert str(tmp_path / "tiny.gguf") in str(error)
+    assert name in str(error)
+
+
+def test_a_gguf_file_whose_heads_or_tokens_do_not_fit_its_weights_is_refused(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "heads.gguf", head_count=0)
+    assert refusal(tmp_path / "heads.gguf").code == "CONFIG_INVALID"
+    write_gguf(tmp_path / "tokens.gguf", more_tokens=20)
+    error = refusal(tmp_path / "tokens.gguf")
+    assert error.code == "TOKENIZER_MISMATCH"
+    assert "tokens.gguf" in str(error)
+    assert "token_embd.weight has 48 rows" in str(error)
