@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +29,8 @@ def build_decoder(
     differ, under `HEADS` and `KV_HEADS`. A bias of o_proj or down_proj alone, which transformers' configuration can't
     say, is there where its tensor is.
     Raises BuilderError naming the tensor and its file, which is `source` unless `where` says otherwise:
-    `ARCHITECTURE_UNSUPPORTED`, `TENSOR_MISSING`, `TENSOR_UNEXPECTED`, `TENSOR_SHAPE`, `TENSOR_NOT_FINITE`,
-    `CONFIG_INVALID`.
+    `ARCHITECTURE_UNSUPPORTED`, `TENSOR_MISSING`, `TENSOR_UNEXPECTED`, `TENSOR_SHAPE`, `TENSOR_TYPE`,
+    `TENSOR_NOT_FINITE`, `CONFIG_INVALID`.
     """
     family = named_family(config, source)
     widths = config.get(WIDTHS, config.get("intermediate_size"))
@@ -38,6 +39,8 @@ def build_decoder(
     try:
         with torch.device("meta"):
             model = family.model(family.read(config))
+        if model.config.max_position_embeddings < 1:
+            raise ValueError(f"max_position_embeddings is {model.config.max_position_embeddings}")
     except Exception as error:  # transformers raises many types here, each for a configuration it can't build
         raise BuilderError(
             "CONFIG_INVALID",
@@ -47,11 +50,11 @@ def build_decoder(
     if isinstance(widths, list):
         resize_ffn(model, widths, source)
     if HEADS in config or KV_HEADS in config:
-        _resize_attention(model, config.get(HEADS, []), config.get(KV_HEADS, []), source)
+        _resize_attention(model, config.get(HEADS), config.get(KV_HEADS), source)
     for name in tensors:
         _add_output_bias(model, name)
 
-    weights = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith("rotary_emb.inv_freq")}
+    weights = {name: tensor for name, tensor in tensors.items() if not name.endswith("rotary_emb.inv_freq")}
     if model.config.tie_word_embeddings or HEAD not in weights:
         weights.pop(HEAD, None)
         model.config.tie_word_embeddings = True
@@ -62,6 +65,7 @@ def build_decoder(
 
     _require_fitting(model, family, weights, subject)
     _require_finite(weights, subject)
+    weights = {name: tensor.float() for name, tensor in weights.items()}
     model.load_state_dict(weights, strict=False, assign=True)
     if model.config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
@@ -73,12 +77,14 @@ def build_decoder(
 
 def named_family(config: Json, source: str) -> Family:
     """The family that a config.json names. Raises BuilderError `ARCHITECTURE_UNSUPPORTED`."""
-    family = FAMILIES.get(config.get("model_type", "llama"))
+    kind = config.get("model_type", "llama")
+    family = FAMILIES.get(kind) if isinstance(kind, str) else None
     architectures = config.get("architectures") or [family.architecture if family else "an architecture without a name"]
     if family is None or architectures != [family.architecture]:
+        named = architectures[0] if isinstance(architectures, list) else architectures
         raise BuilderError(
             "ARCHITECTURE_UNSUPPORTED",
-            f"{source} describes {architectures[0]} (model_type {config.get('model_type')!r})",
+            f"{source} describes {named} (model_type {config.get('model_type')!r})",
             f"supported are {', '.join(each.architecture for each in FAMILIES.values())}",
         )
     return family
@@ -86,10 +92,10 @@ def named_family(config: Json, source: str) -> Family:
 
 def resize_ffn(model: DecoderModel, widths: list[int], source: str) -> None:
     """Give layer i the FFN width `widths[i]`, on the meta device and without weights."""
-    if len(widths) != len(model.model.layers) or min(widths) < 1:
+    if len(widths) != len(model.model.layers) or not _are_counts(widths):
         raise BuilderError(
             "CONFIG_INVALID",
-            f"{source}: intermediate_size lists {len(widths)} widths for {len(model.model.layers)} layers",
+            f"{source}: the FFN widths {widths} don't describe {len(model.model.layers)} layers",
             "list one positive width a layer",
         )
     for layer, width in zip(model.model.layers, widths, strict=True):
@@ -98,11 +104,16 @@ def resize_ffn(model: DecoderModel, widths: list[int], source: str) -> None:
         _resize(layer.mlp.down_proj, inputs=width)
 
 
-def _resize_attention(model: DecoderModel, heads: list[int], kv_heads: list[int], source: str) -> None:
+def _are_counts(values: object) -> TypeGuard[list[int]]:
+    return isinstance(values, list) and all(isinstance(value, int) and value > 0 for value in values)
+
+
+def _resize_attention(model: DecoderModel, heads: object, kv_heads: object, source: str) -> None:
     """Give layer i `heads[i]` query heads in `kv_heads[i]` groups, on the meta device and without weights."""
     layers = model.model.layers
-    fits = len(heads) == len(kv_heads) == len(layers)
-    if not fits or any(kv < 1 or query % kv != 0 for query, kv in zip(heads, kv_heads, strict=True)):
+    if not (_are_counts(heads) and _are_counts(kv_heads) and len(heads) == len(kv_heads) == len(layers)) or any(
+        query % kv != 0 for query, kv in zip(heads, kv_heads, strict=True)
+    ):
         raise BuilderError(
             "CONFIG_INVALID",
             f"{source}: {HEADS} and {KV_HEADS} don't describe the heads of {len(layers)} layers",
@@ -187,6 +198,12 @@ def _require_fitting(
 
 def _require_finite(weights: dict[str, Tensor], subject: Callable[[str], str]) -> None:
     for name, weight in weights.items():
+        if not weight.is_floating_point():
+            raise BuilderError(
+                "TENSOR_TYPE",
+                f"{subject(name)} holds {str(weight.dtype).removeprefix('torch.')}, whole numbers without their scales",
+                "give the unquantized checkpoint",
+            )
         if not bool(weight.isfinite().all()):
             raise BuilderError(
                 "TENSOR_NOT_FINITE",

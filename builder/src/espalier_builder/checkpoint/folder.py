@@ -12,8 +12,10 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import build_decoder, named_family
-from espalier_builder.checkpoint.family import Family
+from espalier_builder.checkpoint.family import DecoderModel, Family
 from espalier_builder.failure import BuilderError
+
+INDEX = "model.safetensors.index.json"
 
 
 def load_folder(folder: Path) -> Checkpoint:
@@ -21,7 +23,7 @@ def load_folder(folder: Path) -> Checkpoint:
 
     Tensors are taken from their mapped shards one by one, so memory holds the fp32 model and nothing twice.
     Raises BuilderError: `CONFIG_INVALID`, `ARCHITECTURE_UNSUPPORTED`, `REMOTE_CODE`, `TOKENIZER_MISSING`,
-    `TOKENIZER_MISMATCH`, `CHECKPOINT_TRUNCATED`, `CHECKPOINT_UNTRUSTED`, and those of `build_decoder`.
+    `TOKENIZER_MISMATCH`, `CHECKPOINT_TRUNCATED`, `CHECKPOINT_UNTRUSTED`, `TENSOR_TWICE`, and those of `build_decoder`.
     """
     config = read_json(folder / "config.json")
     _require_plain(config, folder)
@@ -29,16 +31,21 @@ def load_folder(folder: Path) -> Checkpoint:
     tokenizer = load_tokenizer(folder)
     tensors, where = _read_tensors(folder, family)
     model = build_decoder(config, tensors, str(folder), where)
-    rows = model.get_input_embeddings().num_embeddings
     highest = max(tokenizer.get_vocab().values(), default=-1)
+    require_rows(model, highest, folder / "tokenizer.json", family.published_name("model.embed_tokens.weight"))
+    return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name, notes=_notes(config, model.config))
+
+
+def require_rows(model: DecoderModel, highest: int, file: Path, embedding: str) -> None:
+    """Raises BuilderError `TOKENIZER_MISMATCH` where the `embedding`, so called where it was published, lacks the row
+    of the `highest` token in `file`. Rows without a token are common padding."""
+    rows = model.get_input_embeddings().num_embeddings
     if highest >= rows:
-        embedding = family.published_name("model.embed_tokens.weight")
         raise BuilderError(
             "TOKENIZER_MISMATCH",
-            f"{folder / 'tokenizer.json'} has tokens up to number {highest}, {embedding} has {rows} rows",
+            f"{file} has tokens up to number {highest}, {embedding} has {rows} rows",
             "tokenizer and weights belong to different models; fetch both again",
         )
-    return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name, notes=_notes(config, model.config))
 
 
 def _notes(config: dict[str, Any], used: Any) -> tuple[str, ...]:
@@ -102,15 +109,30 @@ def _refuse_remote_code(config: dict[str, Any], path: Path) -> None:
 
 
 def _read_tensors(folder: Path, family: Family) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """fp32 tensors by their names in memory, and the file of each."""
+    """Tensors by their names in memory, floating-point ones in fp32, and the file of each."""
     tensors: dict[str, Tensor] = {}
     where: dict[str, str] = {}
-    for shard in _shards(folder):
+    shards = _shards(folder)
+    for shard, named in shards.items():
         try:
             with safe_open(shard, "pt") as file:
-                for published in file.keys():  # noqa: SIM118 (no mapping)
+                held = list(file.keys())
+                for published in sorted(named - set(held)):
+                    raise BuilderError(
+                        "TENSOR_MISSING",
+                        f"{shard}: tensor {published} is missing, where {folder / INDEX} places it",
+                        "fetch the checkpoint again",
+                    )
+                for published in held:
                     name = family.name_in_memory(published)
-                    tensors[name] = file.get_tensor(published).float()
+                    if name in tensors:
+                        raise BuilderError(
+                            "TENSOR_TWICE",
+                            f"{shard}: tensor {published} is in {where[name]} too",
+                            "leave only the files of one checkpoint in the folder",
+                        )
+                    tensor = file.get_tensor(published)
+                    tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
                     where[name] = str(shard)
         except (SafetensorError, OSError, ValueError) as error:
             raise BuilderError(
@@ -121,15 +143,17 @@ def _read_tensors(folder: Path, family: Family) -> tuple[dict[str, Tensor], dict
     return tensors, where
 
 
-def _shards(folder: Path) -> list[Path]:
-    """The files that an index names, or else every *.safetensors; a named file that isn't there is an error."""
-    index = folder / "model.safetensors.index.json"
+def _shards(folder: Path) -> dict[Path, set[str]]:
+    """The files that an index names, with the tensors that it places in each; without one every *.safetensors."""
+    index = folder / INDEX
     if not index.is_file():
-        return sorted(folder.glob("*.safetensors"))
+        return {shard: set() for shard in sorted(folder.glob("*.safetensors"))}
     named = read_json(index).get("weight_map")
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
         raise BuilderError("CONFIG_INVALID", f"{index} names no shards (weight_map)", "fetch the checkpoint again")
-    shards = [folder / name for name in sorted(set(named.values()))]
+    shards: dict[Path, set[str]] = {folder / name: set() for name in sorted(set(named.values()))}
+    for tensor, name in named.items():
+        shards[folder / name].add(tensor)
     for shard in shards:
         if shard.resolve().parent != folder.resolve():
             raise BuilderError(

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import build_decoder
+from espalier_builder.checkpoint.folder import require_rows
 from espalier_builder.failure import BuilderError
 
 LAYER_PARTS = {
@@ -38,8 +39,8 @@ FULL_PRECISION = {"F32", "F16", "BF16", "F64"}
 def load_gguf(path: Path) -> Checkpoint:
     """Read one GGUF file.
 
-    Raises BuilderError: `CHECKPOINT_TRUNCATED`, `ARCHITECTURE_UNSUPPORTED`, `TOKENIZER_MISSING`, and those of
-    `build_decoder`.
+    Raises BuilderError: `CHECKPOINT_TRUNCATED`, `ARCHITECTURE_UNSUPPORTED`, `CONFIG_INVALID`, `TOKENIZER_MISSING`,
+    `TOKENIZER_MISMATCH`, and those of `build_decoder`.
     """
     reader = _open(path)
     architecture = _field(reader, "general.architecture")
@@ -48,12 +49,15 @@ def load_gguf(path: Path) -> Checkpoint:
             "ARCHITECTURE_UNSUPPORTED", f"{path} holds architecture {architecture!r}", "only llama is supported"
         )
     config = _config(reader, path)
-    tensors = {}
+    tensors, where = {}, {}
     for tensor in reader.tensors:
-        tensors[_name(tensor.name, path)] = _weight(tensor, config)
+        name = _name(tensor.name, path)
+        tensors[name], where[name] = _weight(tensor, config, path), f"{path} ({tensor.name})"
     config["tie_word_embeddings"] = "lm_head.weight" not in tensors
-    model = build_decoder(config, tensors, str(path))
-    return Checkpoint(model=model, tokenizer=_tokenizer(reader, path), name=path.stem, notes=_notes(reader))
+    model, tokenizer = build_decoder(config, tensors, str(path), where), _tokenizer(reader, path)
+    # Not the converted tokenizer's: transformers adds tokens that the file hasn't.
+    require_rows(model, len(_field(reader, "tokenizer.ggml.tokens")) - 1, path, "token_embd.weight")
+    return Checkpoint(model=model, tokenizer=tokenizer, name=path.stem, notes=_notes(reader))
 
 
 def _open(path: Path) -> Any:
@@ -77,33 +81,44 @@ def _field(reader: Any, key: str) -> Any:
     return None if field is None else field.contents()
 
 
+def _number(reader: Any, path: Path, key: str, kind: type[int] | type[float]) -> Any:
+    """The positive number of that kind under `key`. Raises BuilderError `CONFIG_INVALID`."""
+    value = _field(reader, key)
+    if not isinstance(value, kind) or value <= 0:
+        raise BuilderError("CONFIG_INVALID", f"{path}: {key} is {value}, no positive number", "fetch the file again")
+    return value
+
+
 def _config(reader: Any, path: Path) -> dict[str, Any]:
-    """A transformers LLaMA configuration. Raises `ARCHITECTURE_UNSUPPORTED` for rotary scaling."""
+    """A transformers LLaMA configuration. Raises `ARCHITECTURE_UNSUPPORTED` for rotary scaling, `CONFIG_INVALID`."""
     scaling = _field(reader, "llama.rope.scaling.type")
     if scaling not in (None, "none") or any(tensor.name == "rope_freqs.weight" for tensor in reader.tensors):
         raise BuilderError(
             "ARCHITECTURE_UNSUPPORTED", f"{path} scales its rotary embedding", "give the model as a safetensors folder"
         )
-    heads = _field(reader, "llama.attention.head_count")
-    hidden = _field(reader, "llama.embedding_length")
     embedding = next((tensor for tensor in reader.tensors if tensor.name == "token_embd.weight"), None)
-    if embedding is None or heads is None or hidden is None:
-        raise BuilderError(
-            "CHECKPOINT_TRUNCATED", f"{path} lacks token_embd.weight or its sizes", "fetch the file again"
-        )
+    if embedding is None:
+        raise BuilderError("TENSOR_MISSING", f"{path}: tensor token_embd.weight is missing", "fetch the file again")
+
+    def count(key: str) -> Any:
+        return _number(reader, path, f"llama.{key}", int)
+
+    heads, hidden = count("attention.head_count"), count("embedding_length")
+    grouped = reader.get_field("llama.attention.head_count_kv") is not None
+    epsilon = _number(reader, path, "llama.attention.layer_norm_rms_epsilon", float)
     base = float(_field(reader, "llama.rope.freq_base") or 10_000.0)
     return {
         "model_type": "llama",
         "vocab_size": int(embedding.shape[-1]),
         "hidden_size": hidden,
-        "intermediate_size": _field(reader, "llama.feed_forward_length"),
-        "num_hidden_layers": _field(reader, "llama.block_count"),
+        "intermediate_size": count("feed_forward_length"),
+        "num_hidden_layers": count("block_count"),
         "num_attention_heads": heads,
-        "num_key_value_heads": _field(reader, "llama.attention.head_count_kv") or heads,
+        "num_key_value_heads": count("attention.head_count_kv") if grouped else heads,
         "head_dim": _field(reader, "llama.attention.key_length") or hidden // heads,
-        "max_position_embeddings": _field(reader, "llama.context_length"),
+        "max_position_embeddings": count("context_length"),
         # 1e-5 travels as a 32-bit float; its shortest decimal is what the original configuration said.
-        "rms_norm_eps": float(f"{_field(reader, 'llama.attention.layer_norm_rms_epsilon'):.6g}"),
+        "rms_norm_eps": float(f"{epsilon:.6g}"),
         "rope_parameters": {"rope_type": "default", "rope_theta": base},
         "hidden_act": "silu",
         "bos_token_id": _field(reader, "tokenizer.ggml.bos_token_id"),
@@ -126,14 +141,25 @@ def _name(name: str, path: Path) -> str:
     )
 
 
-def _weight(tensor: Any, config: dict[str, Any]) -> Tensor:
-    """fp32 `[out, in]`. Queries and keys go back from ggml's interleaved rotary order to transformers' halves."""
-    weight = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
+def _weight(tensor: Any, config: dict[str, Any], path: Path) -> Tensor:
+    """fp32 `[out, in]`. Queries and keys go back from ggml's interleaved rotary order to transformers' halves.
+
+    Raises BuilderError `TENSOR_TYPE`; a shape that can't be is left to `build_decoder`.
+    """
+    try:
+        weight = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
+    except NotImplementedError as error:
+        raise BuilderError(
+            "TENSOR_TYPE",
+            f"{path}: tensor {tensor.name} is stored as {tensor.tensor_type.name}, which holds no weights we can read",
+            "give a file in F32, F16, BF16 or one of llama.cpp's usual grids",
+        ) from error
     if tensor.name.endswith(("attn_q.weight", "attn_k.weight")):
         heads = config["num_attention_heads" if "attn_q" in tensor.name else "num_key_value_heads"]
-        rows, columns = weight.shape
-        # [heads, headSize / 2, 2, in] -> [heads, 2, headSize / 2, in]
-        weight = weight.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
+        if weight.dim() == 2 and len(weight) % (2 * heads) == 0:
+            rows, columns = weight.shape
+            # [heads, headSize / 2, 2, in] -> [heads, 2, headSize / 2, in]
+            weight = weight.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
     return weight
 
 
