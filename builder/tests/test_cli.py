@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
+from espalier_builder import jobs
+from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.cli import run
 from espalier_builder.command.inputs import parse_format
 from espalier_builder.failure import BuilderError
@@ -40,7 +44,54 @@ def test_a_wrong_recipe_is_refused_with_what_is_wrong(tmp_path: Path, capsys: py
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({**RECIPE, "quantization": {"method": "rtn", "bits": 3}}))
     assert run(["build", "--model", str(tmp_path), "--recipe", str(recipe), "--out", str(tmp_path / "out")]) == 1
-    assert "$.quantization" in capsys.readouterr().err
+    assert f"{recipe}: not a valid Recipe: $.quantization" in capsys.readouterr().err
+
+
+def test_a_wrong_candidate_is_refused_by_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipes = tmp_path / "recipes.json"
+    recipes.write_text(json.dumps([RECIPE, {**RECIPE, "pruning": {"method": "cfsp", "sparsity": 0.2}}]))
+    options = ["--model", str(tmp_path), "--candidates", str(recipes), "--out", str(tmp_path / "out")]
+    assert run(["sensitivity", *options]) == 1
+    assert f"{recipes}, recipe 2: not a valid Recipe: $.pruning: 'alignment'" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, file = save_checkpoint(tmp_path / "model"), tmp_path / "file"
+    file.write_text("")
+    for out, cache in ((file / "out", tmp_path / "cache"), (tmp_path / "out", file)):
+        options = ["--model", str(model), "--format", "fp32", "--out", str(out), "--cache", str(cache)]
+        assert run(["kit", *options]) == 1
+        error = capsys.readouterr().err
+        assert "FILE_UNUSABLE" in error
+        assert str(file) in error
+
+
+@pytest.mark.parametrize(
+    "full",
+    [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("I/O error: No space left (os error 28)")],
+)
+def test_a_full_disk_is_said_and_leaves_no_half_of_a_result(
+    full: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_spec: object, _digest: str, _formats: object, folder: Path) -> str:
+        (folder / "half").write_text("")
+        raise full
+
+    monkeypatch.setattr(jobs, "build_kit", fill)
+    model, out, cache = save_checkpoint(tmp_path / "model"), tmp_path / "outs/out", tmp_path / "cache"
+    options = ["--model", str(model), "--format", "fp32", "--out", str(out), "--cache", str(cache)]
+    assert run(["kit", *options]) == 1
+    assert "DISK_FULL" in capsys.readouterr().err
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "folder/table.json"
+    write_whole(file, "old")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(OSError, match="full"):
+        write_whole(file, "new")
+    assert [path.read_text() for path in file.parent.iterdir()] == ["old"]
 
 
 def test_a_missing_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +100,20 @@ def test_a_missing_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert str(tmp_path / "none") in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["build"], ["build", "--eval-tokens", "1"], ["fly"]])
+TRAINED = ["recover", "--model", "m", "--text", "t", "--out", "o"]
+COMPARED = ["compare", "--model", "m", "--methods", "cfsp", "--eval", "e", "--out", "o"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["build"], ["build", "--eval-tokens", "1"], ["fly"]),
+        *([*TRAINED, *more] for more in (["--steps", "0"], ["--rank", "-1"], ["--learning-rate", "nan"])),
+        *([*TRAINED, *more] for more in (["--sequence-length", "0"], ["--seed", "-1"], ["--batch-rows", "x"])),
+        *([*COMPARED, "--sparsity", share] for share in ("0", "1", "nan", "x", "")),
+        [*COMPARED, "--sparsity", "0.2", "--alignment", "0"],
+    ],
+)
 def test_wrong_usage_ends_with_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(arguments)

@@ -40,6 +40,34 @@ def test_every_violation_is_listed_with_its_path() -> None:
     assert "$.pruning" in str(caught.value)
 
 
+NOTHING: dict[str, object] = {"method": "none"}
+WIDTH: dict[str, object] = {"method": "cfsp", "sparsity": 0.2, "alignment": 32, "refit": True}
+RTN: dict[str, object] = {"method": "rtn", "bits": 8, "blockSize": 128, "symmetric": True, "accuracyLevel": 4}
+
+
+@pytest.mark.parametrize(
+    ("pruning", "quantization", "reason"),
+    [
+        ({"method": "cfsp", "sparsity": 0.2, "alignment": 32}, NOTHING, "$.pruning: 'refit' is a required property"),
+        (WIDTH | {"sparsity": 0.99}, NOTHING, "$.pruning.sparsity: 0.99 is greater than the maximum of 0.7"),
+        (WIDTH | {"method": "cfps"}, NOTHING, "$.pruning.method: 'cfps' is none of none, random, magnitude, cfsp,"),
+        (WIDTH | {"refit": "twice"}, NOTHING, "$.pruning.refit: 'twice' is not of type boolean or one-pass"),
+        ({"sparsity": 0.2}, NOTHING, "$.pruning: "),
+        (NOTHING, RTN | {"bits": 3}, "$.quantization.bits: 3 is not 4 or 8 or of type object"),
+        (NOTHING, RTN | {"bits": {"mixed": 9}}, "$.quantization.bits.mixed: 9 is greater than"),
+        (NOTHING, RTN | {"blockSize": 48}, "$.quantization.blockSize: 48 is not 32 or 64 or 128 or 256"),
+        (NOTHING, RTN | {"pattern": "2:4"}, "$.quantization: Additional properties are not allowed ('pattern'"),
+    ],
+)
+def test_a_violation_says_what_the_named_method_lacks_or_what_may_stand_there(
+    pruning: dict[str, object], quantization: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(BuilderError) as caught:
+        Recipe.from_json({"schemaVersion": 1, "pruning": pruning, "quantization": quantization})
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unknown_contract_is_a_programming_error() -> None:
     with pytest.raises(KeyError, match="Recipes"):
         validate("Recipes", {})

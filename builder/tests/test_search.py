@@ -155,6 +155,15 @@ def test_an_interrupted_search_goes_on_without_judging_twice(tmp_path: Path) -> 
     assert (tmp_path / "parts" / TRIALS_FILE).read_bytes() == (tmp_path / "whole" / TRIALS_FILE).read_bytes()
 
 
+def test_a_search_killed_before_its_last_front_was_written_has_it_when_asked_again(tmp_path: Path) -> None:
+    search = Search(SPACE, FLOOR, 12)
+    search_levels(search, CountingJudge(), tmp_path)
+    front = (tmp_path / FRONT_FILE).read_bytes()
+    (tmp_path / FRONT_FILE).unlink()
+    search_levels(search, CountingJudge(), tmp_path)
+    assert (tmp_path / FRONT_FILE).read_bytes() == front
+
+
 def test_trials_of_another_model_are_not_mixed_in(tmp_path: Path) -> None:
     search_levels(Search(SPACE, FLOOR, 6), CountingJudge(), tmp_path)
     trials = json.loads((tmp_path / TRIALS_FILE).read_text())

@@ -16,7 +16,7 @@ from espalier_builder.artifact.report import EvaluationText
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Pruning, Quantization, Recipe, digest_of_bytes, recipe_digest
 from espalier_builder.evaluate.model import evaluate_model
-from espalier_builder.failure import memory_failure
+from espalier_builder.failure import machine_failure
 from espalier_builder.prune.apply import prune
 from espalier_builder.prune.decoder import BATCH_TOKENS
 from espalier_builder.prune.neurons import Calibration
@@ -114,11 +114,11 @@ def test_a_gpu_on_which_nothing_fits_is_a_clear_failure(monkeypatch: pytest.Monk
         )
     assert gpu.tried == [4096, 1024, 256, 64]
     assert [path.name for path in tmp_path.rglob("*")] == ["unfinished"]
-    failure = memory_failure(caught.value)
+    failure = machine_failure(caught.value)
     assert failure is not None
     assert failure.code == "OUT_OF_MEMORY"
     assert "Tried to allocate 2.00 GiB." in str(failure)
-    assert memory_failure(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert machine_failure(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
 
 
 def test_smaller_batches_give_the_same_statistics() -> None:

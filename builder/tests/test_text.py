@@ -86,6 +86,15 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         read_documents(tmp_path, "calibration")
 
 
+def test_half_of_a_surrogate_pair_is_refused_and_a_mark_of_byte_order_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "text.jsonl"
+    file.write_text('{"text": "whole"}\n{"text": "half \\ud800"}\n', encoding="utf8")
+    with pytest.raises(BuilderError, match=r"text\.jsonl, line 2: text is no Unicode"):
+        read_documents(file, "evaluation")
+    file.write_text('{"text": "whole"}\n', encoding="utf-8-sig")
+    assert read_documents(file, "evaluation") == ["whole"]
+
+
 def test_sampled_text_is_the_models_own_and_follows_the_seed() -> None:
     checkpoint = tiny_checkpoint()
     first, again, other = (sample_documents(checkpoint, tokens=300, length=40, seed=seed) for seed in (0, 0, 1))
