@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import all_parameters
 from espalier_builder.checkpoint.family import DecoderModel
@@ -174,7 +175,4 @@ def _read(file: Path, comparison: Comparison) -> dict[str, Any]:
 
 def _add(table: dict[str, Any], file: Path, row: Row) -> None:
     table["rows"].append(row)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_text(json.dumps(table, indent=1) + "\n", encoding="utf8")
-    unfinished.replace(file)
+    write_whole(file, json.dumps(table, indent=1) + "\n")

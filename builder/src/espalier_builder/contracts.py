@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import rfc8785
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError
 
 from espalier_builder.failure import BuilderError
 
@@ -46,8 +46,8 @@ def validate(name: str, value: object) -> None:
     """
     violations = sorted(_validator(name).iter_errors(value), key=lambda error: error.json_path)
     if violations:
-        lines = "".join(f"\n  {error.json_path}: {_reason(error)}" for error in violations)
-        raise BuilderError("CONTRACT_VIOLATED", f"not a valid {name}:{lines}\n", f"see schemas/{name}.json")
+        reasons = "; ".join(reason for violation in violations for reason in _reasons(violation))
+        raise BuilderError("CONTRACT_VIOLATED", f"not a valid {name}: {reasons}", f"see schemas/{name}.json")
 
 
 def canonical_json(value: object) -> bytes:
@@ -79,11 +79,34 @@ def _validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(file.read_text(encoding="utf8")))
 
 
-def _reason(error: ValidationError) -> str:
-    """Of a union, the violation of the member that the value comes closest to."""
-    closest: Any = best_match([error])
-    where = "" if closest.json_path == error.json_path else f" (at {closest.json_path})"
-    return f"{closest.message}{where}"
+def _reasons(error: ValidationError) -> list[str]:
+    """What is wrong and where. Of a union of objects, what is wrong by the member whose `method` the value names; of
+    another union, all that may stand there."""
+    if error.validator not in ("oneOf", "anyOf"):
+        return [f"{error.json_path}: {error.message}"]
+    members: dict[Any, list[ValidationError]] = {}
+    for each in error.context or ():
+        members.setdefault(each.relative_schema_path[0], []).append(each)
+    instance: Any = error.instance
+    union: Any = error.validator_value
+    if isinstance(instance, dict) and "method" in instance:
+        by_method = [each for each in members.values() if all("method" not in one.relative_path for one in each)]
+        if len(by_method) == 1:
+            return [reason for each in by_method[0] for reason in _reasons(each)]
+        methods = [method for member in union for method in _allowed(member["properties"]["method"])]
+        return [f"{error.json_path}.method: {instance['method']!r} is none of {', '.join(methods)}"]
+    objects = [each for each in members.values() if all(one.validator != "type" for one in each)]
+    if isinstance(instance, dict) and objects:
+        return [reason for each in objects[0] for reason in _reasons(each)]
+    allowed = " or ".join(one for member in union for one in _allowed(member))
+    return [f"{error.json_path}: {instance!r} is not {allowed}"]
+
+
+def _allowed(schema: dict[str, Any]) -> list[str]:
+    """What a schema lets stand, for people."""
+    if "const" in schema:
+        return [str(schema["const"])]
+    return [str(value) for value in schema["enum"]] if "enum" in schema else [f"of type {schema.get('type')}"]
 
 
 @dataclass(frozen=True, slots=True)

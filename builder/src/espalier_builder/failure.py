@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+
 
 class BuilderError(Exception):
     """Something the user can act on.
@@ -21,16 +25,36 @@ class BuilderError(Exception):
         return BuilderError(self.code, f"{place}: {self.message}", self.remedy)
 
 
-_MEMORY_WORDS = ("out of memory", "DefaultCPUAllocator", "not enough memory")
-
-
-def memory_failure(error: RuntimeError | MemoryError) -> BuilderError | None:
-    """`OUT_OF_MEMORY` for what PyTorch's allocators raise, on a GPU or not; None for anything else."""
-    text = str(error)
-    if not isinstance(error, MemoryError) and not any(word in text for word in _MEMORY_WORDS):
+def machine_failure(error: Exception) -> BuilderError | None:
+    """What the machine lacks, where `error` says so: memory, room on a disk, a folder that can be written; None for
+    anything else. Another machine, or the same one later, may do the same work."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in text for w in _MEMORY_WORDS)):
+        return BuilderError(
+            "OUT_OF_MEMORY",
+            f"this model needs more memory than there is ({text.splitlines()[0]})",
+            "use a shorter --sequence-length, --device cpu instead of a small GPU, or a larger machine",
+        )
+    # What safetensors' writer raises is no OSError, but ends with the system's number.
+    found = re.search(r"os error (\d+)", text)
+    number = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
+    if number is None:
+        return None
+    file = error.filename if isinstance(error, OSError) else None
+    reason = os.strerror(number) if file is None else f"{file}: {os.strerror(number)}"
+    if number in _NO_ROOM:
+        return BuilderError(
+            "DISK_FULL", f"a result can't be written ({reason})", "free some room, or name another --out or --cache"
+        )
+    if number in _CONNECTION_LOST:
         return None
     return BuilderError(
-        "OUT_OF_MEMORY",
-        f"this model needs more memory than there is ({(text or 'malloc failed').splitlines()[0]})",
-        "use a shorter --sequence-length, --device cpu instead of a small GPU, or a larger machine",
+        "FILE_UNUSABLE",
+        f"a file can't be read or written ({reason})",
+        "check the path and who may write there, or name another --out or --cache",
     )
+
+
+_MEMORY_WORDS = ("out of memory", "DefaultCPUAllocator", "not enough memory")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CONNECTION_LOST = (errno.EPIPE, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT)

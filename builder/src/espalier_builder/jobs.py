@@ -81,8 +81,8 @@ def run_sensitivity_job(
         seed=text.seed,
     )
     report = run_sensitivity(request, cache, lambda share, doing: on_progress("sensitivity", share, doing))
-    out.mkdir(parents=True)
-    return write_document(out / SENSITIVITY_FILE, "SensitivityReport", report)
+    with whole_folder(out) as work:
+        return write_document(work / SENSITIVITY_FILE, "SensitivityReport", report)
 
 
 def run_profile_job(model: Model, text: TextSettings, cache: StageCache, out: Path, on_progress: OnProgress) -> str:
@@ -95,8 +95,8 @@ def run_profile_job(model: Model, text: TextSettings, cache: StageCache, out: Pa
         evaluation=evaluation,
     )
     profile = run_layer_profile(request, cache, lambda share, doing: on_progress("profile", share, doing))
-    out.mkdir(parents=True)
-    return write_document(out / PROFILE_FILE, "LayerProfile", profile)
+    with whole_folder(out) as work:
+        return write_document(work / PROFILE_FILE, "LayerProfile", profile)
 
 
 def run_kit(
@@ -105,8 +105,8 @@ def run_kit(
     """Writes a measurement kit into the new folder `out`; returns its digest. Raises BuilderError."""
     checkpoint = _load(model, cache, on_progress)
     on_progress("kit", 0.5, "writing graphs")
-    out.mkdir(parents=True)
-    digest = build_kit(spec_of(checkpoint.model), model.digest, formats, out)
+    with whole_folder(out) as work:
+        digest = build_kit(spec_of(checkpoint.model), model.digest, formats, work)
     on_progress("kit", 1.0, "done")
     return digest
 

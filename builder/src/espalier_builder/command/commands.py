@@ -10,13 +10,15 @@ from espalier_builder.command.inputs import (
     named_model,
     named_text,
     parse_format,
+    read_candidates,
     read_json,
+    read_recipe,
     require_free,
     require_methods,
 )
 from espalier_builder.command.progress_bar import progress_bar
-from espalier_builder.contracts import Recipe, recipe_name
-from espalier_builder.failure import BuilderError, memory_failure
+from espalier_builder.contracts import recipe_name
+from espalier_builder.failure import BuilderError, machine_failure
 from espalier_builder.process import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -39,19 +41,21 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
         "worker": _worker,
     }
     keep_freed_memory()
-    if options.command not in ("worker", "compare", "iterate", "search", "tasks"):
-        require_free(options.out)
     try:
+        if options.command not in ("worker", "compare", "iterate", "search", "tasks"):
+            require_free(options.out)
         return verbs[options.command](options)
-    except (RuntimeError, MemoryError) as error:
-        raise memory_failure(error) or error from error
+    except BuilderError:
+        raise
+    except Exception as error:
+        raise machine_failure(error) or error from error
 
 
 # PyTorch takes seconds to import: after the options were found to make sense.
 
 
 def _build(options: argparse.Namespace) -> dict[str, Any]:
-    recipe = Recipe.from_json(read_json(options.recipe))
+    recipe = read_recipe(options.recipe)
     from espalier_builder.jobs import run_build
     from espalier_builder.stages.cache import StageCache
 
@@ -72,10 +76,7 @@ def _build(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _sensitivity(options: argparse.Namespace) -> dict[str, Any]:
-    values = read_json(options.candidates)
-    if not isinstance(values, list) or not values:
-        raise BuilderError("CANDIDATES_INVALID", f"{options.candidates} is no list of recipes", "write [recipe, ...]")
-    candidates = tuple(Recipe.from_json(value) for value in values)
+    candidates = read_candidates(options.candidates)
     from espalier_builder.jobs import SENSITIVITY_FILE, run_sensitivity_job
     from espalier_builder.stages.cache import StageCache
 
@@ -101,7 +102,7 @@ def _kit(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _prune(options: argparse.Namespace) -> dict[str, Any]:
-    recipe = Recipe.from_json(read_json(options.recipe))
+    recipe = read_recipe(options.recipe)
     if recipe.quantization.method != "none":
         raise BuilderError(
             "RECIPE_QUANTIZES", f"{options.recipe} quantizes, a pruned checkpoint is fp32", "use `build` for that"

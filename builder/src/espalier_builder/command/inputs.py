@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espalier_builder.artifact.file_tree import file_tree
-from espalier_builder.contracts import digest_of_json
+from espalier_builder.contracts import Recipe, digest_of_json
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
 
@@ -82,6 +82,26 @@ def read_json(path: Path) -> Any:
         raise BuilderError("FILE_UNREADABLE", f"{path} can't be read ({error.strerror})", "check the path") from error
     except ValueError as error:
         raise BuilderError("FILE_INVALID", f"{path} is no JSON ({error})", "repair the file") from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Raises what `read_json` raises, and BuilderError `CONTRACT_VIOLATED`."""
+    return _recipe(read_json(path), str(path))
+
+
+def read_candidates(path: Path) -> tuple[Recipe, ...]:
+    """Raises what `read_json` raises, and BuilderError `CANDIDATES_INVALID`, `CONTRACT_VIOLATED`."""
+    values = read_json(path)
+    if not isinstance(values, list) or not values:
+        raise BuilderError("CANDIDATES_INVALID", f"{path} is no list of recipes", "write [recipe, ...]")
+    return tuple(_recipe(value, f"{path}, recipe {number}") for number, value in enumerate(values, start=1))
+
+
+def _recipe(value: object, place: str) -> Recipe:
+    try:
+        return Recipe.from_json(value)
+    except BuilderError as error:
+        raise error.within(place) from error
 
 
 def require_free(out: Path) -> None:

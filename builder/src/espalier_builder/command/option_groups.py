@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 
 _FEWEST_TOKENS = 128
+# Attention over less tells a method nothing.
+_SHORTEST_ROW = 16
 TEXT = "a .jsonl ({'text': ...} a line) or .txt file; not given: the model's own"
 
 
@@ -30,8 +33,8 @@ def add_text(parser: argparse.ArgumentParser, *, evaluation_tokens: int) -> None
 def add_evaluation(text: argparse._ArgumentGroup, *, required: bool) -> None:
     text.add_argument("--eval", type=Path, required=required, metavar="FILE", help="documents to compare on")
     text.add_argument("--eval-tokens", type=tokens, default=4096, metavar="N", help="of them in all; default: 4096")
-    text.add_argument("--sequence-length", type=int, default=512, metavar="N", help="of each, at most; default: 512")
-    text.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
+    text.add_argument("--sequence-length", type=row, default=512, metavar="N", help="of each, at most; default: 512")
+    text.add_argument("--seed", type=seed, default=0, metavar="N", help="of every random choice; default: 0")
 
 
 def add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> None:
@@ -39,22 +42,22 @@ def add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> N
     text.add_argument("--calibration-tokens", type=tokens, default=16_384, metavar="N", help="default: 16384")
     text.add_argument(
         "--sequence-length",
-        type=int,
+        type=row,
         default=sequence_length,
         metavar="N",
         help="tokens a window; default: %(default)s",
     )
-    text.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
+    text.add_argument("--seed", type=seed, default=0, metavar="N", help="of every random choice; default: 0")
 
 
 def add_alignment(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--alignment", type=int, default=32, metavar="N", help="of FFN widths; default: 32")
+    parser.add_argument("--alignment", type=alignment, default=32, metavar="N", help="of FFN widths; default: 32")
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, required=True, metavar="FILE", help="what to train on: .jsonl or .txt")
     parser.add_argument("--train", choices=("lora", "full"), default="lora", help="what is trained; default: lora")
-    parser.add_argument("--rank", type=int, default=8, metavar="N", help="mean rank of the adapters; default: 8")
+    parser.add_argument("--rank", type=count, default=8, metavar="N", help="mean rank of the adapters; default: 8")
     parser.add_argument(
         "--ranks",
         choices=("importance", "uniform", "inverse"),
@@ -62,11 +65,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         help="how ranks differ by layer, at the same sum; default: uniform",
     )
     parser.add_argument("--distil", action="store_true", help="imitate the dense model's logits, not the text")
-    parser.add_argument("--steps", type=int, default=200, metavar="N", help="of training, at most; default: 200")
-    parser.add_argument("--batch-rows", type=int, default=4, metavar="N", help="rows a step; default: 4")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="its highest; default: 0.001")
-    parser.add_argument("--sequence-length", type=int, default=512, metavar="N", help="tokens a row; default: 512")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice; default: 0")
+    parser.add_argument("--steps", type=count, default=200, metavar="N", help="of training, at most; default: 200")
+    parser.add_argument("--batch-rows", type=count, default=4, metavar="N", help="rows a step; default: 4")
+    parser.add_argument("--learning-rate", type=positive, default=1e-3, metavar="X", help="its highest; default: 0.001")
+    parser.add_argument("--sequence-length", type=row, default=512, metavar="N", help="tokens a row; default: 512")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of every random choice; default: 0")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -83,17 +86,58 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 def tokens(text: str) -> int:
-    value = int(text)
-    if value < _FEWEST_TOKENS:
-        raise argparse.ArgumentTypeError(f"{value} tokens are too few: at least {_FEWEST_TOKENS}")
+    return _whole(text, _FEWEST_TOKENS)
+
+
+def row(text: str) -> int:
+    return _whole(text, _SHORTEST_ROW)
+
+
+def count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def seed(text: str) -> int:
+    return _whole(text, 0)
+
+
+def alignment(text: str) -> int:
+    return _whole(text, 1, 1024)
+
+
+def _whole(text: str, least: int, most: int | None = None) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) and (most is None or int(text) <= most)):
+        wanted = f"at least {least}" if most is None else f"between {least} and {most}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {wanted}")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    value = _number(text)
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return value
+
+
+def share(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def sparsity(text: str) -> float:
     """A share on the steps of the search: 0.05, 0.075, ..."""
-    steps = (float(text) - 0.05) / 0.025
-    if not 0.05 <= float(text) < 1 or abs(steps - round(steps)) > 1e-6:
-        raise argparse.ArgumentTypeError(f"{text} is not 0.05 and so many steps of 0.025")
+    steps = (share(text) - 0.05) / 0.025
+    if not -1e-6 < steps < 26 + 1e-6 or abs(steps - round(steps)) > 1e-6:
+        raise argparse.ArgumentTypeError(f"{text} is not 0.05 and so many steps of 0.025, up to 0.7")
     return float(text)
 
 
@@ -102,7 +146,4 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def shares(text: str) -> tuple[float, ...]:
-    values = tuple(float(part) for part in text.split(","))
-    if not all(0 < value < 1 for value in values):
-        raise argparse.ArgumentTypeError(f"{text} holds a share that is not between 0 and 1")
-    return values
+    return tuple(share(part) for part in text.split(","))

@@ -16,7 +16,10 @@ from espalier_builder.command.option_groups import (
     add_out,
     add_text,
     add_training,
+    count,
     names,
+    positive,
+    share,
     shares,
     sparsity,
 )
@@ -145,11 +148,11 @@ def _compare(commands: Commands) -> None:
         "adapters of rank 8, or everything; default: no training",
     )
     compare.add_argument(
-        "--recovery-steps", type=int, default=200, metavar="N", help="of training, at most; default: 200"
+        "--recovery-steps", type=count, default=200, metavar="N", help="of training, at most; default: 200"
     )
     text = compare.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file")
     text.add_argument("--eval", type=Path, required=True, metavar="FILE", help="whole documents, each token once")
-    text.add_argument("--documents", type=int, metavar="N", help="only the first N of them")
+    text.add_argument("--documents", type=count, metavar="N", help="only the first N of them")
     add_calibration(text, sequence_length=1024)
     compare.add_argument(
         "--out", type=Path, required=True, metavar="FILE.json", help="the table; rows that it holds already are kept"
@@ -180,7 +183,7 @@ def _search(commands: Commands) -> None:
         help="judge every recipe with such a cache; default: keys and values as they are",
     )
     search.add_argument(
-        "--trials", type=int, default=40, metavar="N", help="recipes judged, earlier runs' included; default: 40"
+        "--trials", type=count, default=40, metavar="N", help="recipes judged, earlier runs' included; default: 40"
     )
     add_text(search, evaluation_tokens=2048)
     search.add_argument("--out", type=Path, required=True, metavar="DIR", help="trials that it holds already are kept")
@@ -192,7 +195,7 @@ def _report(commands: Commands) -> None:
     add_model(report)
     report.add_argument("--variant", type=Path, required=True, metavar="DIR", help="what `build` has written")
     report.add_argument("--prompt", action="append", metavar="TEXT", help="a question to answer; repeatable")
-    report.add_argument("--answer-tokens", type=int, default=64, metavar="N", help="an answer, at most; default: 64")
+    report.add_argument("--answer-tokens", type=count, default=64, metavar="N", help="an answer, at most; default: 64")
     add_evaluation(report.add_argument_group("text", "a .jsonl ({'text': ...} a line) or .txt file"), required=True)
     report.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="a file that does not exist yet")
     add_machine(report)
@@ -217,7 +220,7 @@ def _tasks(commands: Commands) -> None:
         metavar="FILE.jsonl",
         help="{'query': ..., 'choices': [...], 'gold': 0} a line; repeatable",
     )
-    tasks.add_argument("--limit", type=int, metavar="N", help="only the first N questions of each task")
+    tasks.add_argument("--limit", type=count, metavar="N", help="only the first N questions of each task")
     tasks.add_argument(
         "--through",
         choices=("espalier", "lm-eval"),
@@ -243,12 +246,12 @@ def _iterate(commands: Commands) -> None:
     iterate = commands.add_parser("iterate", help="prune a step, train, evaluate, next step; resumable")
     add_model(iterate)
     iterate.add_argument("--method", default="obs", help="of pruning, as for compare; default: obs")
-    iterate.add_argument("--sparsity", type=float, required=True, metavar="S", help="the target share of parameters")
-    iterate.add_argument("--prune-steps", type=int, default=4, metavar="N", help="default: 4")
+    iterate.add_argument("--sparsity", type=share, required=True, metavar="S", help="the target share of parameters")
+    iterate.add_argument("--prune-steps", type=count, default=4, metavar="N", help="default: 4")
     iterate.add_argument("--schedule", choices=("linear", "cubic"), default="linear", help="default: linear")
     iterate.add_argument(
         "--worst-perplexity-ratio",
-        type=float,
+        type=positive,
         default=1.5,
         metavar="X",
         help="stop where held-out perplexity is worse than X times the dense model's; default: 1.5",
@@ -265,5 +268,5 @@ def _worker(commands: Commands) -> None:
     worker = commands.add_parser("worker", help="take jobs from the coordinator's queue")
     worker.add_argument("--nats", required=True, metavar="URL", help="the broker, e.g. nats://127.0.0.1:4222")
     worker.add_argument("--creds", type=Path, metavar="FILE", help="the builder's credentials file")
-    worker.add_argument("--job-timeout", type=float, default=4 * 3600, metavar="SECONDS", help="default: 4 hours")
+    worker.add_argument("--job-timeout", type=positive, default=4 * 3600, metavar="SECONDS", help="default: 4 hours")
     add_machine(worker)

@@ -8,6 +8,7 @@ from typing import Any
 
 from espalier_builder.artifact.manifest import REPORT_FILE
 from espalier_builder.artifact.read_variant import read_document, read_manifest
+from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.evaluate.generations import generations
 from espalier_builder.export.decoder_spec import spec_of
@@ -52,7 +53,7 @@ def write_page(request: PageRequest, file: Path, on_progress: OnProgress) -> dic
     on_progress("report", 0.7, "answering prompts")
     openings = request.documents[: len(QUESTIONS)]
     answers = side_by_side(checkpoint, variant, openings, request.prompts or QUESTIONS, request.answer_tokens)
-    file.write_text(page(manifest, report, removed, documents, answers, request.answer_tokens), encoding="utf8")
+    write_whole(file, page(manifest, report, removed, documents, answers, request.answer_tokens))
     on_progress("report", 1.0, "done")
     worst = documents[0] if documents else None
     return {

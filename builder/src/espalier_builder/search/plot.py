@@ -6,6 +6,7 @@ import math
 from html import escape
 from pathlib import Path
 
+from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.contracts import Recipe, recipe_name
 from espalier_builder.search.front import Candidate, Floor, cost, damage
 
@@ -76,7 +77,7 @@ def plot_front(
     if best is not None:
         across, down = place(best)
         parts.append(f'<circle cx="{across:.1f}" cy="{down:.1f}" r="9" fill="none" stroke="#c2410c" stroke-width="2"/>')
-    file.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf8")
+    write_whole(file, "\n".join([*parts, "</svg>"]) + "\n")
 
 
 def ticks_between(low: float, high: float) -> list[float]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.contracts import Recipe, recipe_digest, recipe_name, validate
 from espalier_builder.failure import BuilderError
 from espalier_builder.search.front import Candidate, Floor, cost, damage, knee, most_compressed, pareto_front
@@ -94,10 +95,12 @@ def search_levels(search: Search, judge: Judge, folder: Path, progress: Progress
             break
         report = _joined(report, judge(tuple(batch)), folder)
         _write(folder / TRIALS_FILE, report)
-        _write(folder / FRONT_FILE, {**report, "candidates": pareto_front(report["candidates"]), "rejected": []})
+        _write_front(folder, report)
     progress(1.0, "done")
     if not report.get("candidates"):
         raise BuilderError("SEARCH_EMPTY", "no recipe could be judged", "see the reasons in trials.json")
+    # A run killed after its last trials may have left the front of those before.
+    _write_front(folder, report)
     return report
 
 
@@ -185,8 +188,7 @@ def _require_same_calibration(request: SensitivityRequest, folder: Path) -> None
     """Raises BuilderError `SEARCH_DIFFERS` where the trials in `folder` learned from other rows or by another seed."""
     file, calibration = folder / CALIBRATION_FILE, {"rows": digest_of_rows(request.rows), "seed": request.seed}
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(calibration) + "\n", encoding="utf8")
+        write_whole(file, json.dumps(calibration) + "\n")
     elif file.read_text(encoding="utf8") != json.dumps(calibration) + "\n":
         raise BuilderError(
             "SEARCH_DIFFERS",
@@ -224,9 +226,11 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _write(file: Path, report: dict[str, Any]) -> None:
     validate("SensitivityReport", report)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_text(json.dumps(report, indent=1) + "\n", encoding="utf8")
-    unfinished.replace(file)
+    write_whole(file, json.dumps(report, indent=1) + "\n")
+
+
+def _write_front(folder: Path, report: dict[str, Any]) -> None:
+    _write(folder / FRONT_FILE, {**report, "candidates": pareto_front(report["candidates"]), "rejected": []})
 
 
 def _summary(candidate: Candidate) -> dict[str, Any]:

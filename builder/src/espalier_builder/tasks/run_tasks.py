@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from espalier_builder.artifact.manifest import MANIFEST_FILE
 from espalier_builder.artifact.read_variant import read_manifest
+from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.contracts import digest_of_file, digest_of_json
 from espalier_builder.export.decoder_spec import spec_of
@@ -128,8 +129,5 @@ class _Kept:
 
     def add(self, key: str, answers: Answers) -> None:
         self.values[key] = answers
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._file.with_name(f".{self._file.name}.unfinished")
         document = {"answers": {key: asdict(value) for key, value in self.values.items()}}
-        unfinished.write_text(json.dumps(document) + "\n", encoding="utf8")
-        unfinished.replace(self._file)
+        write_whole(self._file, json.dumps(document) + "\n")

@@ -48,7 +48,8 @@ def read_sliced(path: Path, role: Role) -> list[Document]:
             "TEXT_INVALID", f"{file} is neither .jsonl nor .txt", "give one JSON object a line in .jsonl"
         )
     try:
-        content = file.read_text(encoding="utf8")
+        # What Windows writes before UTF-8 is no text.
+        content = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BuilderError("TEXT_INVALID", f"{file} is no UTF-8 ({error})", "save it as UTF-8") from error
     documents = [Document(content)] if file.suffix == ".txt" else _parse_lines(content, file)
@@ -90,6 +91,12 @@ def _parse_lines(content: str, file: Path) -> list[Document]:
             ) from error
         if not isinstance(text, str):
             raise BuilderError("TEXT_INVALID", f"{file}, line {number}: text is no string", "repair the line")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BuilderError(
+                "TEXT_INVALID", f"{file}, line {number}: text is no Unicode ({error.reason})", "repair the line"
+            ) from error
         if name != "" and not (isinstance(name, str) and SLICE_NAME.fullmatch(name)):
             raise BuilderError(
                 "TEXT_INVALID",

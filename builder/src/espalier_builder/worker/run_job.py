@@ -19,7 +19,7 @@ from espalier_builder.artifact.whole_folder import whole_folder
 from espalier_builder.artifact.write_document import write_document
 from espalier_builder.contracts import Recipe
 from espalier_builder.device import choose_device
-from espalier_builder.failure import BuilderError, memory_failure
+from espalier_builder.failure import BuilderError, machine_failure
 from espalier_builder.jobs import Model, run_build, run_kit, run_profile_job, run_search_job, run_sensitivity_job
 from espalier_builder.process import keep_freed_memory
 from espalier_builder.progress import OnProgress
@@ -48,8 +48,8 @@ def main() -> None:
         outcome = {"reason": f"{error.code}: {error}", "final": error.code != "EXTRA_MISSING"}
     except Exception as error:
         traceback.print_exc()
-        # Another builder may have more memory.
-        known = memory_failure(error) if isinstance(error, RuntimeError | MemoryError) else None
+        # Another builder may have more memory, or room on its disk.
+        known = machine_failure(error)
         outcome = {"reason": f"{known.code if known else type(error).__name__}: {known or error}", "final": False}
     (folder / OUTCOME_FILE).write_text(json.dumps(outcome), encoding="utf8")
 
