@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from safetensors import SafetensorError
 from espalier_builder import jobs
 from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.cli import run
+from espalier_builder.command.help_texts import EXAMPLES
 from espalier_builder.command.inputs import parse_format
+from espalier_builder.command.parser import make_parser
+from espalier_builder.command.progress_bar import progress_bar
 from espalier_builder.failure import BuilderError
 from espalier_builder.quantize.weight_format import FP32, WeightFormat
 from random_decoder import save_checkpoint
@@ -118,6 +122,24 @@ def test_wrong_usage_ends_with_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(arguments)
     assert caught.value.code == 2
+
+
+def test_every_command_has_an_example_that_it_understands(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, example in EXAMPLES.items():
+        with pytest.raises(SystemExit):
+            run([command, "--help"])
+        assert example in capsys.readouterr().out
+        program, *arguments = shlex.split(example.replace("\\\n", ""))
+        assert program == "espalier-builder"
+        assert make_parser().parse_args(arguments).command == command
+
+
+def test_a_log_gets_lines_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar() as tell:
+        for fraction in (0.1, 0.11, 0.12):
+            tell("prune", fraction, "measuring")
+        tell("prune", 1.0, "done")
+    assert capsys.readouterr().err == " 10 %  measuring\n100 %  done\n"
 
 
 def test_format_keys_are_those_of_the_contract() -> None:

@@ -139,6 +139,13 @@ def test_steps_approach_the_target_linearly_or_fast_at_first() -> None:
     assert step_sparsity(cubic, 3) == pytest.approx(0.3)
 
 
+def test_a_mask_is_no_method_to_iterate_over_since_training_would_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(BuilderError, match="training would move the weights that wanda") as caught:
+        run_iteration(tmp_path / "steps", iteration(method="wanda"))
+    assert caught.value.code == "RECOVERY_FILLS_MASK"
+    assert not (tmp_path / "steps").exists()
+
+
 def test_an_interrupted_iteration_goes_on_and_ends_with_the_same_model(tmp_path: Path) -> None:
     whole = run_iteration(tmp_path / "whole", iteration())
     run_iteration(tmp_path / "cut", iteration())
