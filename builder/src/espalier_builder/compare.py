@@ -25,7 +25,7 @@ from espalier_builder.evaluate.quality import Quality
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
 from espalier_builder.recover.finetune import FineTuning
-from espalier_builder.recover.recover_job import fine_tune_by_importance
+from espalier_builder.recover.recover_job import fills_mask, fine_tune_by_importance
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.cost import measure_cost
 from espalier_builder.stages.dense_stages import DenseModel, digest_of_rows
@@ -132,11 +132,7 @@ def _recovered(
 ) -> tuple[DecoderModel, Row]:
     """Raises BuilderError `RECOVERY_FILLS_MASK`, and what `fine_tune` raises."""
     if pruning.method in MASK_METHODS:
-        raise BuilderError(
-            "RECOVERY_FILLS_MASK",
-            f"training would move the weights that {pruning.method} made zero",
-            "compare masks without --recovery",
-        )
+        raise fills_mask(pruning.method, "compare masks without --recovery")
     with measure_cost() as meter:
         found = fine_tune_by_importance(pruned, dense, recovery.training, recovery.held_out, recovery.settings)
     losses = [point.held_out_loss for point in found.curve]

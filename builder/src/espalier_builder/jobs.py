@@ -123,6 +123,7 @@ def run_prune(
     pruned = stages.pruned(pruning, calibration, lambda share: on_progress("prune", 0.3 + 0.6 * share, "pruning"))
     with whole_folder(out) as work:
         save(replace(checkpoint, model=pruned.model), work)
+    on_progress("prune", 1.0, "done")
     return {
         "out": str(out),
         "pruning": pruning.to_json(),

@@ -26,7 +26,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_text(parser: argparse.ArgumentParser, *, evaluation_tokens: int) -> None:
     text = parser.add_argument_group("text", TEXT)
     text.add_argument("--eval", type=Path, metavar="FILE", help="what quality is measured on")
-    text.add_argument("--eval-tokens", type=tokens, default=evaluation_tokens, metavar="N", help="default: %(default)s")
+    text.add_argument(
+        "--eval-tokens", type=tokens, default=evaluation_tokens, metavar="N", help="of it; default: %(default)s"
+    )
     add_calibration(text, sequence_length=512)
 
 
@@ -39,7 +41,7 @@ def add_evaluation(text: argparse._ArgumentGroup, *, required: bool) -> None:
 
 def add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> None:
     text.add_argument("--calibration", type=Path, metavar="FILE", help="what pruning learns from")
-    text.add_argument("--calibration-tokens", type=tokens, default=16_384, metavar="N", help="default: 16384")
+    text.add_argument("--calibration-tokens", type=tokens, default=16_384, metavar="N", help="of it; default: 16384")
     text.add_argument(
         "--sequence-length",
         type=row,
@@ -51,7 +53,9 @@ def add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> N
 
 
 def add_alignment(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--alignment", type=alignment, default=32, metavar="N", help="of FFN widths; default: 32")
+    parser.add_argument(
+        "--alignment", type=alignment, default=32, metavar="N", help="of FFN widths, in neurons; default: 32"
+    )
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +86,9 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, default=cache, metavar="DIR", help="finished stages; default: %(default)s"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, a GPU where there is one"
+    )
 
 
 def tokens(text: str) -> int:

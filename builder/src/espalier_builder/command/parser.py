@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from espalier_builder.command.help_texts import after, overview
 from espalier_builder.command.option_groups import (
     TEXT,
     add_alignment,
@@ -26,37 +27,6 @@ from espalier_builder.command.option_groups import (
 
 # Commands are added to it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-_EXAMPLES = """\
-examples:
-  espalier-builder build --model ./SmolLM2 --recipe q8.json --calibration train.jsonl --eval valid.jsonl --out ./q8
-  espalier-builder sensitivity --model ./SmolLM2 --candidates recipes.json --out ./sensitivity
-  espalier-builder kit --model ./SmolLM2 --format q8b128 --format q4b32a --out ./kit
-  espalier-builder prune --model ./SmolLM2 --recipe pruned.json --calibration train.jsonl --out ./pruned
-  espalier-builder compare --model ./SmolLM2 --methods cfsp-rel+refit,shortgpt+refit --sparsity 0.15,0.3 \\
-    --calibration train.jsonl --eval valid.jsonl --out comparison.json
-  espalier-builder report --model ./SmolLM2 --variant ./q8 --eval valid.jsonl --out q8.html
-  espalier-builder tasks --model ./SmolLM2 --variant ./q8 --variant ./q4 --task arc_easy.jsonl --out answers.json
-  espalier-builder search --model ./SmolLM2 --floor 'agreement>=0.9' --eval valid.jsonl --out ./search
-  espalier-builder recover --model ./pruned --dense ./SmolLM2 --distil --text train.jsonl --out ./recovered
-  espalier-builder iterate --model ./SmolLM2 --sparsity 0.4 --distil --text train.jsonl --out ./steps
-  espalier-builder worker --nats nats://127.0.0.1:4222 --creds builder.creds --cache ./cache
-
-a recipe is JSON: what to prune and how to store the weights, e.g.
-  {"schemaVersion": 1,
-   "pruning": {"method": "cfsp-rel", "sparsity": 0.2, "alignment": 32, "refit": true},
-   "quantization": {"method": "rtn", "bits": 8, "blockSize": 128, "symmetric": true, "accuracyLevel": 4}}
-pruning methods: none; FFN width: random, magnitude, cfsp, cfsp-rel, minillm, minillm-gate, obs; width and heads: flap;
-whole layers: tail, shortgpt, angular;
-"refit" solves again what lost inputs: true layer after layer, "one-pass" each layer by itself (cheaper from the second
-recipe on, and worse), false not at all; where whole layers go it is true or absent; masks have none, obs refits always;
-masks, with "sparsity" and "pattern" (free, 2:4, 4:8): mask-magnitude, mask-magnitude-global, wanda, sparsegpt,
-barber-magnitude, barber-wanda, barber-sparsegpt;
-quantization methods: none (fp32); rounding: rtn; on calibration text: gptq, awq, awq-gptq, smoothquant; trained: qat.
-"bits": {"mixed": 5} stores each matrix with 4 or 8 bits, whichever it needs more, in the bytes of 5 bits everywhere.
-"kvCache": "int8" beside them calibrates scales for a KV cache of half the bytes that the agent's own kernels keep else.
-Progress goes to standard error, the result to standard output as JSON.
-exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 130 interrupted.
-"""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -65,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="espalier-builder",
         description="Fits a language model to a device: prune, quantize, export to ONNX, evaluate what ships. "
         "Reads LLaMA, Qwen2, Qwen3, Mistral and OPT as safetensors, LLaMA as GGUF.",
-        epilog=_EXAMPLES,
+        epilog=overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -86,16 +56,26 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _command(commands: Commands, name: str, does: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=does,
+        description=f"{does[0].upper()}{does[1:]}.",
+        epilog=after(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def _build(commands: Commands) -> None:
-    build = commands.add_parser("build", help="build one variant into a folder")
+    build = _command(commands, "build", "build one variant into a folder")
     add_model(build)
-    build.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="the level, as JSON (see --help)")
+    build.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="the level, as JSON; see below")
     add_text(build, evaluation_tokens=4096)
     add_out(build)
 
 
 def _sensitivity(commands: Commands) -> None:
-    sensitivity = commands.add_parser("sensitivity", help="judge candidate recipes before building any")
+    sensitivity = _command(commands, "sensitivity", "judge candidate recipes before building any")
     add_model(sensitivity)
     sensitivity.add_argument("--candidates", type=Path, required=True, metavar="FILE", help="a JSON list of recipes")
     add_text(sensitivity, evaluation_tokens=2048)
@@ -103,7 +83,7 @@ def _sensitivity(commands: Commands) -> None:
 
 
 def _kit(commands: Commands) -> None:
-    kit = commands.add_parser("kit", help="make the graphs by which devices are measured")
+    kit = _command(commands, "kit", "make the graphs by which devices are measured")
     add_model(kit)
     kit.add_argument(
         "--format",
@@ -116,15 +96,17 @@ def _kit(commands: Commands) -> None:
 
 
 def _prune(commands: Commands) -> None:
-    prune = commands.add_parser("prune", help="write the pruned checkpoint, for any tool that reads safetensors")
+    prune = _command(commands, "prune", "write the pruned checkpoint, for any tool that reads safetensors")
     add_model(prune)
-    prune.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="a recipe without quantization")
+    prune.add_argument(
+        "--recipe", type=Path, required=True, metavar="FILE", help="a recipe with quantization none; see below"
+    )
     add_calibration(prune.add_argument_group("text", TEXT), sequence_length=512)
     add_out(prune)
 
 
 def _compare(commands: Commands) -> None:
-    compare = commands.add_parser("compare", help="a table of pruning methods at equal budgets, with floors")
+    compare = _command(commands, "compare", "a table of pruning methods at equal budgets, with floors")
     add_model(compare)
     compare.add_argument(
         "--methods",
@@ -161,7 +143,7 @@ def _compare(commands: Commands) -> None:
 
 
 def _search(commands: Commands) -> None:
-    search = commands.add_parser("search", help="find the most compressed level above a quality floor; resumable")
+    search = _command(commands, "search", "find the most compressed level above a quality floor; resumable")
     add_model(search)
     search.add_argument(
         "--floor", required=True, metavar="TEXT", help="agreement>=0.9, kl<=0.1, perplexity<=30 or bitsPerByte<=1.1"
@@ -171,7 +153,7 @@ def _search(commands: Commands) -> None:
         type=names,
         default=("cfsp-rel+refit", "shortgpt+refit"),
         metavar="A,B",
-        help="of pruning, as for compare; default: cfsp-rel+refit,shortgpt+refit",
+        help="of pruning, see below; default: cfsp-rel+refit,shortgpt+refit",
     )
     search.add_argument(
         "--most-sparsity", type=sparsity, default=0.5, metavar="S", help="the largest share to remove; default: 0.5"
@@ -191,7 +173,7 @@ def _search(commands: Commands) -> None:
 
 
 def _report(commands: Commands) -> None:
-    report = commands.add_parser("report", help="a page about a built variant: stages, what went, what it says now")
+    report = _command(commands, "report", "a page about a built variant: stages, what went, what it says now")
     add_model(report)
     report.add_argument("--variant", type=Path, required=True, metavar="DIR", help="what `build` has written")
     report.add_argument("--prompt", action="append", metavar="TEXT", help="a question to answer; repeatable")
@@ -202,7 +184,7 @@ def _report(commands: Commands) -> None:
 
 
 def _tasks(commands: Commands) -> None:
-    tasks = commands.add_parser("tasks", help="answers to multiple-choice questions that compression changed")
+    tasks = _command(commands, "tasks", "answers to multiple-choice questions that compression changed")
     add_model(tasks)
     tasks.add_argument(
         "--variant",
@@ -235,7 +217,7 @@ def _tasks(commands: Commands) -> None:
 
 
 def _recover(commands: Commands) -> None:
-    recover = commands.add_parser("recover", help="train a pruned checkpoint, stopped early on held-out text")
+    recover = _command(commands, "recover", "train a pruned checkpoint, stopped early on held-out text")
     add_model(recover)
     recover.add_argument("--dense", type=Path, metavar="DIR|FILE.gguf", help="the model that this one was pruned from")
     add_training(recover)
@@ -243,9 +225,9 @@ def _recover(commands: Commands) -> None:
 
 
 def _iterate(commands: Commands) -> None:
-    iterate = commands.add_parser("iterate", help="prune a step, train, evaluate, next step; resumable")
+    iterate = _command(commands, "iterate", "prune a step, train, evaluate, next step; resumable")
     add_model(iterate)
-    iterate.add_argument("--method", default="obs", help="of pruning, as for compare; default: obs")
+    iterate.add_argument("--method", default="obs", help="of pruning, see below; default: obs")
     iterate.add_argument("--sparsity", type=share, required=True, metavar="S", help="the target share of parameters")
     iterate.add_argument("--prune-steps", type=count, default=4, metavar="N", help="default: 4")
     iterate.add_argument("--schedule", choices=("linear", "cubic"), default="linear", help="default: linear")
@@ -265,7 +247,7 @@ def _iterate(commands: Commands) -> None:
 
 
 def _worker(commands: Commands) -> None:
-    worker = commands.add_parser("worker", help="take jobs from the coordinator's queue")
+    worker = _command(commands, "worker", "take jobs from the coordinator's queue")
     worker.add_argument("--nats", required=True, metavar="URL", help="the broker, e.g. nats://127.0.0.1:4222")
     worker.add_argument("--creds", type=Path, metavar="FILE", help="the builder's credentials file")
     worker.add_argument("--job-timeout", type=positive, default=4 * 3600, metavar="SECONDS", help="default: 4 hours")

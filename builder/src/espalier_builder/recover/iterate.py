@@ -20,7 +20,7 @@ from espalier_builder.checkpoint.decoder import non_embedding_parameters
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.checkpoint.folder import load_folder, read_json
 from espalier_builder.checkpoint.save import save
-from espalier_builder.contracts import digest_of_json
+from espalier_builder.contracts import MASK_METHODS, digest_of_json
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
 from espalier_builder.progress import OnProgress
@@ -28,7 +28,7 @@ from espalier_builder.prune.apply import prune
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.finetune import FineTuning, fine_tune, held_out_loss
-from espalier_builder.recover.recover_job import layer_importance, split_rows
+from espalier_builder.recover.recover_job import fills_mask, layer_importance, split_rows
 from espalier_builder.stages.dense_stages import digest_of_rows
 
 RECORD = "iteration.json"
@@ -70,9 +70,11 @@ def iterate(
 
     Recovery is as `settings.training` says, with `dense` as the teacher where it distils.
 
-    Raises BuilderError `ITERATION_DIFFERS` where `folder` holds steps of another model, text or settings, and what
-    pruning and training raise.
+    Raises BuilderError `RECOVERY_FILLS_MASK` for a mask, `ITERATION_DIFFERS` where `folder` holds steps of another
+    model, text or settings, and what pruning and training raise.
     """
+    if parse_method(settings.method, settings.sparsity, settings.alignment).method in MASK_METHODS:
+        raise fills_mask(settings.method, "iterate over a method that removes neurons, heads or layers")
     training, held_out = split_rows(dense, documents, settings.training, row_length)
     asked = digest_of_json([model_digest, repr(settings), digest_of_rows(training), digest_of_rows(held_out)])
     floor = held_out_loss(dense.model, held_out)

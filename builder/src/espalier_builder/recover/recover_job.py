@@ -87,6 +87,11 @@ def layer_importance(model: DecoderModel, rows: Tensor) -> list[float]:
     return coarse_importance(collect_statistics(model, rows).angles, OUR_CONTRAST)
 
 
+def fills_mask(method: str, remedy: str) -> BuilderError:
+    """`RECOVERY_FILLS_MASK`: zeros that a mask made are weights like any other to what trains."""
+    return BuilderError("RECOVERY_FILLS_MASK", f"training would move the weights that {method} made zero", remedy)
+
+
 def split_rows(
     checkpoint: Checkpoint, documents: list[str], settings: FineTuning, row_length: int
 ) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ MOST_TOKENS = 4_000_000
 def document_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """BOS and the document's tokens; a tokenizer without BOS marks the start with EOS, or not at all."""
     mark = start_id(tokenizer)
-    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
     return ids if mark is None else [mark, *ids]
 
 

@@ -69,7 +69,7 @@ def evaluation_windows(
         room = tokens - sum(scored)
         if room <= 0:
             break
-        encoded = tokenizer(document, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = tokenizer(document, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         ids = encoded.input_ids[:room]
         if not ids:
             continue
