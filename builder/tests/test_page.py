@@ -93,7 +93,8 @@ def test_the_command_writes_one_file_without_links_or_scripts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, text, recipe = save_checkpoint(tmp_path / "model"), tmp_path / "text.jsonl", tmp_path / "recipe.json"
-    text.write_text(json.dumps({"text": TEXT, "slice": "animals"}))
+    story = json.dumps({"text": TEXT, "slice": "animals"})
+    text.write_text(f"{story}\n{story}\n")
     quantization = {"method": "rtn", "bits": 8, "blockSize": 32, "symmetric": True, "accuracyLevel": 4}
     pruning = {"method": "flap", "sparsity": 0.2, "alignment": 16, "refit": False}
     recipe.write_text(json.dumps({"schemaVersion": 1, "pruning": pruning, "quantization": quantization}))
@@ -105,7 +106,7 @@ def test_the_command_writes_one_file_without_links_or_scripts(
     out = ["--variant", str(tmp_path / "variant"), "--answer-tokens", "8", "--out", str(tmp_path / "page.html")]
     assert run(["report", *common, *out]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert told["documents"] == 1
+    assert told["documents"] == 2
     assert told["answers"]["dense"]["answers"] == told["answers"]["variant"]["answers"] == 1
     written = (tmp_path / "page.html").read_text()
     reading = Reading(written)

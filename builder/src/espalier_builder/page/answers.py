@@ -36,21 +36,26 @@ class SideBySide:
 
 
 def side_by_side(
-    checkpoint: Checkpoint, variant: OnnxDecoder, openings: list[str], questions: tuple[str, ...], tokens: int
+    checkpoint: Checkpoint, variant: OnnxDecoder, documents: list[str], questions: tuple[str, ...], tokens: int
 ) -> list[SideBySide]:
-    """At most `tokens` greedy tokens for each question by the chat template, or, for a model that has none, for the
-    beginning of each of `openings`."""
+    """At most `tokens` greedy tokens for each question by the chat template, or, for a model that has none, for as many
+    different beginnings of `documents`."""
     tokenizer = checkpoint.tokenizer
     chats = chat_config(checkpoint)["chatTemplate"] is not None
     prompts: list[tuple[str, list[int]]] = []
-    for text in questions if chats else openings:
+    for text in questions if chats else documents:
         if chats:
             messages = [{"role": "user", "content": text}]
             rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
             prompts.append((text, tokenizer(rendered, add_special_tokens=False).input_ids))
         else:
-            ids = tokenizer(text).input_ids[:_OPENING_TOKENS]
-            prompts.append((tokenizer.decode(ids, skip_special_tokens=True), ids))
+            ids = tokenizer(text, verbose=False).input_ids[:_OPENING_TOKENS]
+            opening = (tokenizer.decode(ids, skip_special_tokens=True), ids)
+            # Stories begin alike.
+            if opening not in prompts:
+                prompts.append(opening)
+            if len(prompts) == len(QUESTIONS):
+                break
     ends = set(chat_config(checkpoint)["eosTokenIds"])
 
     def answer(ids: list[int]) -> Answer:

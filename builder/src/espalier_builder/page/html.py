@@ -22,6 +22,10 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 td.text { white-space: pre-wrap; width: 42%; } .stuck { color: #c2410c; }
 svg text { font: 11px system-ui, sans-serif; fill: #57534e; }
 """
+_HEAT_MAP = (
+    "A square is a head of attention or a run of neurons: green stays, dark red is gone. Zeros: the share of a layer's "
+    "stored weights that are exactly 0, by a mask or by rounding."
+)
 _CELL, _GAP, _LEFT = 14, 2, 64
 _WORST = 8
 
@@ -47,6 +51,7 @@ def page(
         _stages(report),
         _slices(report.get("slices", [])),
         "<h2>What was removed</h2>",
+        f"<p class='facts'>{_HEAT_MAP}</p>",
         heat_map(removed),
         _documents(documents),
         _answers(answers, answer_tokens),

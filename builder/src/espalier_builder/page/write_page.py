@@ -51,8 +51,8 @@ def write_page(request: PageRequest, file: Path, on_progress: OnProgress) -> dic
         progress=lambda share: on_progress("report", 0.2 + 0.5 * share, "reading documents"),
     )
     on_progress("report", 0.7, "answering prompts")
-    openings = request.documents[: len(QUESTIONS)]
-    answers = side_by_side(checkpoint, variant, openings, request.prompts or QUESTIONS, request.answer_tokens)
+    questions = request.prompts or QUESTIONS
+    answers = side_by_side(checkpoint, variant, request.documents, questions, request.answer_tokens)
     write_whole(file, page(manifest, report, removed, documents, answers, request.answer_tokens))
     on_progress("report", 1.0, "done")
     worst = documents[0] if documents else None

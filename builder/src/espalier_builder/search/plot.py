@@ -39,8 +39,8 @@ def plot_front(
         'font-family="sans-serif" font-size="12">',
         "<title>Levels by weight and KL to the dense model</title>",
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_LEFT}" y="26" font-size="15">{len(candidates)} levels. Filled: {escape(str(floor))}; ringed: the '
-        "lightest of those; on the line: no other is lighter and better.</text>",
+        f'<text x="{_LEFT}" y="26">{len(candidates)} levels. Filled: {escape(str(floor))}; ringed: the lightest of '
+        "those; on the line: no other is lighter and better.</text>",
         f'<text x="{_LEFT}" y="{_HEIGHT - 16}">weights, MB</text>',
         f'<text x="18" y="{_HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 18 {_HEIGHT / 2})">'
         "KL to the dense model, nats a token</text>",
