@@ -89,6 +89,18 @@ def test_a_full_disk_is_said_and_leaves_no_half_of_a_result(
     assert list(out.parent.iterdir()) == []
 
 
+def test_a_floor_that_nothing_meets_is_a_refusal_that_names_the_best(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="the extra `search` is not installed")
+    monkeypatch.setattr(jobs, "run_search_job", lambda *_: {"best": None, "judged": 3})
+    options = ["--model", str(save_checkpoint(tmp_path / "model")), "--out", str(tmp_path / "out")]
+    assert run(["search", *options, "--floor", "kl<=0.1", "--cache", str(tmp_path / "cache")]) == 1
+    said = capsys.readouterr()
+    assert f"FLOOR_UNREACHED: none of 3 recipes meets kl<=0.1; {tmp_path / 'out/front.json'} has the best" in said.err
+    assert said.out == ""
+
+
 def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "folder/table.json"
     write_whole(file, "old")
