@@ -1,4 +1,6 @@
 import { writeFile } from "node:fs/promises";
+import type { Floor } from "@espalier/shared/contracts/build";
+import { meetsFloor, parseFloor, writeFloor } from "@espalier/shared/contracts/floor";
 import { recipeName } from "@espalier/shared/contracts/recipe";
 import { SensitivityReport } from "@espalier/shared/contracts/report";
 import { EspalierError } from "@espalier/shared/errors";
@@ -54,7 +56,8 @@ export async function requestSearch(
   return front;
 }
 
-export function renderFront({ candidates, dense, protocol }: SensitivityReport): string {
+/** The front, lightest first, and which of it is the lightest that meets the floor. */
+export function renderFront({ candidates, dense, protocol }: SensitivityReport, floor: Floor): string {
   const table = renderTable(candidates, [
     { title: "RECIPE", cell: ({ recipe }) => recipeName(recipe) },
     { title: "WEIGHTS", cell: ({ shape }) => bytes(shape.weightBytes) },
@@ -62,13 +65,14 @@ export function renderFront({ candidates, dense, protocol }: SensitivityReport):
     { title: "AGREEMENT", cell: ({ quality }) => percent(quality.agreement) },
     { title: "PERPLEXITY", cell: ({ quality }) => quality.perplexity.toFixed(2) },
   ]);
-  return `${table}\nNo recipe is both smaller and better than one of these. Dense perplexity ${dense.perplexity.toFixed(2)}, over ${protocol.tokens} tokens ${protocol.datasetOrigin === "given" ? "of the given text" : "that the model wrote itself"}.\n`;
+  const lightest = candidates.find(({ quality }) => meetsFloor(quality, floor));
+  const answer =
+    lightest === undefined
+      ? `None meets ${writeFloor(floor)}: lower the floor, or allow less sparsity.`
+      : `${recipeName(lightest.recipe)} is the lightest of these that meets ${writeFloor(floor)}.`;
+  const text = protocol.datasetOrigin === "given" ? "of the given text" : "that the model wrote itself";
+  return `${table}\n${answer} No recipe is both smaller and better than one of these. Dense perplexity ${dense.perplexity.toFixed(2)}, over ${protocol.tokens} tokens ${text}.\n`;
 }
-
-const searched: Showing<SensitivityReport> = {
-  name: ({ candidates }) => candidates.map(({ recipe }) => recipeName(recipe)).join("\n"),
-  text: renderFront,
-};
 
 export function searchCommand(group: Command): void {
   const search = group
@@ -92,14 +96,19 @@ export function searchCommand(group: Command): void {
 Recipes are judged without being built: first a sweep, then those that an optimiser proposes near the floor. A builder
 that is stopped goes on where it was. The same search asked again is there at once.`,
     )
-    .action((model: string, options: SearchOptions, command: Command) =>
-      showOne(command, searched, async (client) => {
+    .action((model: string, options: SearchOptions, command: Command) => {
+      const floor = parseFloor(options.floor);
+      const searched: Showing<SensitivityReport> = {
+        name: ({ candidates }) => candidates.map(({ recipe }) => recipeName(recipe)).join("\n"),
+        text: (front) => renderFront(front, floor),
+      };
+      return showOne(command, searched, async (client) => {
         const front = await requestSearch(client, model, options);
         const recipes = front.candidates.map(({ recipe }) => recipe);
         if (options.recipes !== undefined) await writeFile(options.recipes, `${JSON.stringify(recipes, null, 2)}\n`);
         return front;
-      }),
-    );
+      });
+    });
   addExamples(search, [
     ["espalier model search smol --floor 'agreement>=0.8' --evaluation text", "what to offer to small devices"],
   ]);

@@ -5,7 +5,7 @@ import { hasCode } from "@espalier/shared/errors";
 import type { SearchModelRequest__Output } from "@espalier/shared/generated/espalier/v1/SearchModelRequest";
 import { startSmallFleet } from "../rollout/testing/small-fleet.ts";
 import { listJobs } from "../store/jobs.ts";
-import { parseFloor, searchMethods } from "./operator-methods.ts";
+import { searchMethods } from "./operator-methods.ts";
 
 const request: SearchModelRequest__Output = {
   model: "model",
@@ -62,16 +62,7 @@ test("a builder searches once for the same question, and again for another", asy
 test("a search that can't begin is refused with what to do", async (t) => {
   const search = await startSearches(await startSmallFleet(t, [{ id: "big" }]));
   await assert.rejects(search({ model: "other" }), (error) => hasCode(error, "model.unknown"));
+  await assert.rejects(search({ floor: "size<=3" }), (error) => hasCode(error, "search.floor"));
   await assert.rejects(search({ kvCache: "int4" }), (error) => hasCode(error, "search.kv-cache"));
   await assert.rejects(search({ evaluation: "other" }), (error) => hasCode(error, "dataset.unknown"));
-});
-
-test("a floor names a figure and the side on which it is good", () => {
-  assert.deepEqual(parseFloor(" perplexity <= 30 "), { figure: "perplexity", limit: 30 });
-  for (const text of ["agreement<=0.9", "kl>=0.1", "size<=3", "kl<=", "kl<=x", "0.9", ""]) {
-    assert.throws(
-      () => parseFloor(text),
-      (error) => hasCode(error, "search.floor"),
-    );
-  }
 });

@@ -1,4 +1,4 @@
-import { Floor } from "@espalier/shared/contracts/build";
+import { parseFloor } from "@espalier/shared/contracts/floor";
 import { SensitivityReport } from "@espalier/shared/contracts/report";
 import { KvCacheFormat } from "@espalier/shared/contracts/shape";
 import { EspalierError } from "@espalier/shared/errors";
@@ -68,16 +68,5 @@ function parseKvCache(text: string): { kvCache?: KvCacheFormat } {
   throw new EspalierError("search.kv-cache", `"${text}" is no format of a KV cache`, {
     fields: { kvCache: text },
     remedy: "ask for int8, or for none",
-  });
-}
-
-/** @throws {EspalierError} `search.floor` */
-export function parseFloor(text: string): Floor {
-  const [, figure, sign, limit] = /^\s*(\w+)\s*(>=|<=)\s*(\S+)\s*$/.exec(text) ?? [];
-  const floor = Floor.safeParse({ figure, limit: limit === undefined ? undefined : Number(limit) });
-  if (floor.success && sign === (floor.data.figure === "agreement" ? ">=" : "<=")) return floor.data;
-  throw new EspalierError("search.floor", `"${text}" is no floor of quality`, {
-    fields: { floor: text },
-    remedy: "write agreement>=0.9, or kl<=0.1, perplexity<=30 or bitsPerByte<=1.1",
   });
 }

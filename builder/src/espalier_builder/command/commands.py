@@ -188,13 +188,20 @@ def _search(options: argparse.Namespace) -> dict[str, Any]:
     require_methods(*options.methods)
     space = Space(options.methods, options.most_sparsity, options.alignment, options.kv_cache)
     from espalier_builder.jobs import run_search_job
-    from espalier_builder.search.search import Search
+    from espalier_builder.search.search import FRONT_FILE, Search
     from espalier_builder.stages.cache import StageCache
 
     search = Search(space, floor, options.trials, options.seed)
     model, text, cache = named_model(options), named_text(options), StageCache(options.cache / "stages")
     with progress_bar() as on_progress:
-        return run_search_job(model, search, text, cache, options.out, on_progress)
+        found = run_search_job(model, search, text, cache, options.out, on_progress)
+    if found["best"] is None:
+        raise BuilderError(
+            "FLOOR_UNREACHED",
+            f"none of {found['judged']} recipes meets {floor}; {options.out / FRONT_FILE} has the best",
+            "lower the floor, or allow less sparsity",
+        )
+    return found
 
 
 def _training(options: argparse.Namespace) -> FineTuning:

@@ -49,11 +49,12 @@ class Search:
 def run_search(
     search: Search, request: SensitivityRequest, cache: StageCache, folder: Path, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
-    """Fills `folder` with `trials.json`, `front.json` (a `SensitivityReport` of the front, whose recipes
-    serve as a rollout's `candidates`) and `front.svg`; returns what was found. `request.candidates` is not read.
+    """Fills `folder` with `trials.json`, `front.json` (a `SensitivityReport` of the front, whose recipes serve as a
+    rollout's `candidates`) and `front.svg`; returns what was found, `best` None where nothing is above the floor.
+    `request.candidates` is not read.
 
     Raises BuilderError `SEARCH_DIFFERS` where the folder holds trials of another model, text or calibration,
-    `FLOOR_UNREACHED`, `EXTRA_MISSING`.
+    `EXTRA_MISSING`.
     """
     if importlib.util.find_spec("optuna") is None:
         raise BuilderError("EXTRA_MISSING", "optuna is not installed", "pip install 'espalier-builder[search]'")
@@ -67,17 +68,11 @@ def run_search(
     front = pareto_front(report["candidates"])
     middle = knee(front)
     plot_front(report["candidates"], front, search.floor, best, folder / PLOT_FILE)
-    if best is None:
-        raise BuilderError(
-            "FLOOR_UNREACHED",
-            f"none of {len(report['candidates'])} recipes meets {search.floor}; {folder / FRONT_FILE} has the best",
-            "lower the floor, or allow less sparsity",
-        )
     return {
         "out": str(folder),
         "judged": len(report["candidates"]) + len(report["rejected"]),
         "floor": str(search.floor),
-        "best": _summary(best),
+        "best": None if best is None else _summary(best),
         "knee": None if middle is None else _summary(middle),
         "front": [_summary(candidate) for candidate in front],
         "protocol": report["protocol"],
