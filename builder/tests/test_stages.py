@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from espalier_builder.artifact.report import EvaluationText
+from espalier_builder.artifact.work_folder import work_folder
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Pruning, Quantization, Recipe, digest_of_bytes, recipe_digest
 from espalier_builder.evaluate.model import evaluate_model
@@ -78,9 +79,21 @@ StageCache(Path(sys.argv[1])).run("stage", {}, "v1", make)
 """
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=os.environ, check=False)  # noqa: S603
     assert ended.returncode == -9
+    assert len(list((tmp_path / "unfinished").iterdir())) == 1
     result = StageCache(tmp_path).run("stage", {}, "v1", lambda folder: (folder / "result").write_text("whole"))
     assert (result.folder / "result").read_text() == "whole"
     assert not result.cost.cached
+    assert list((tmp_path / "unfinished").iterdir()) == []
+
+
+def test_what_another_process_works_in_is_not_taken_for_left_over(tmp_path: Path) -> None:
+    with work_folder(tmp_path, "stage-") as first:
+        (first / "result").write_text("half")
+        with work_folder(tmp_path, "stage-") as second:
+            assert first != second
+        assert (first / "result").read_text() == "half"
+        first.rename(tmp_path / "final")
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
 
 
 class SmallGpu:
