@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from espalier_builder.artifact.work_folder import work_folder
 
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which becomes `out` when the block ends well and is removed when it doesn't."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
+    with work_folder(out.parent, f".{out.name}.unfinished-") as work:
         yield work
         work.chmod(0o755)
         work.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -1,19 +1,19 @@
 """A content-addressed cache of stages.
 
 INVARIANTS: a stage's folder appears under its key only by one atomic rename, after everything in it was written; what
-a killed process leaves lies under `unfinished/` and is never read; a finished folder never changes.
+a killed process leaves lies under `unfinished/`, is never read, and goes when a stage of that name is made again; a
+finished folder never changes.
 """
 
 from __future__ import annotations
 
 import errno
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from espalier_builder.artifact.work_folder import work_folder
 from espalier_builder.contracts import digest_of_json
 from espalier_builder.stages.cost import StageCost, measure_cost
 
@@ -46,14 +46,11 @@ class StageCache:
         final = self._root / f"{stage}-{key}"
         if final.is_dir():
             return StageResult(final, _read_cost(final).as_cached())
-        work = Path(tempfile.mkdtemp(dir=self._unfinished, prefix=f"{stage}-"))
-        try:
+        with work_folder(self._unfinished, f"{stage}-") as work:
             with measure_cost() as meter:
                 make(work)
             (work / COST).write_text(json.dumps(meter.cost.to_json()), encoding="utf8")
             cost = _place(work, final, meter.cost)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
         return StageResult(final, cost)
 
 

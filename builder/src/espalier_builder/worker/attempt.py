@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nats.js import JetStreamContext
 
+from espalier_builder.artifact.work_folder import work_folder
 from espalier_builder.failure import BuilderError
 from espalier_builder.worker.blob_bucket import BlobBucket
 from espalier_builder.worker.child import REQUEST_FILE, Failed, Succeeded, start_job
@@ -46,28 +45,24 @@ async def attempt_job(
     job: dict[str, Any], jetstream: JetStreamContext, events: JobEvents, settings: AttemptSettings
 ) -> Succeeded | Failed:
     """Never raises for anything that the job or the broker can cause, but is cancellable: the child ends with it."""
-    work_root = settings.cache / "work"
-    work_root.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=work_root, prefix="job-"))
     try:
-        await _write_request(job, jetstream, events, settings, work)
-        outcome = await _run(work, events, settings)
-        if isinstance(outcome, Failed):
-            return outcome
-        digest = await deliver(
-            BlobBucket(jetstream, INBOX_BUCKET),
-            work / RESULT_FOLDER,
-            RESULT_DOCUMENTS[job["kind"]],
-            lambda share: events.report(Step("deliver", _WORK_ENDS + (1 - _WORK_ENDS) * share)),
-        )
+        with work_folder(settings.cache / "work", "job-") as work:
+            await _write_request(job, jetstream, events, settings, work)
+            outcome = await _run(work, events, settings)
+            if isinstance(outcome, Failed):
+                return outcome
+            digest = await deliver(
+                BlobBucket(jetstream, INBOX_BUCKET),
+                work / RESULT_FOLDER,
+                RESULT_DOCUMENTS[job["kind"]],
+                lambda share: events.report(Step("deliver", _WORK_ENDS + (1 - _WORK_ENDS) * share)),
+            )
         return Succeeded(digest)
     except BuilderError as error:
         # Inputs may arrive later and a broker may recover: unlike the job's own errors these are worth another try.
         return Failed(f"{error.code}: {error}", final=False)
     except Exception as error:
         return Failed(f"{type(error).__name__}: {error}", final=False)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 async def _write_request(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from espalier_builder.artifact.work_folder import work_folder
 from espalier_builder.contracts import digest_of_file, validate
 from espalier_builder.failure import BuilderError
 from espalier_builder.worker.blob_bucket import BlobBucket
@@ -28,9 +27,7 @@ async def fetch_tree(
         return final
     tree = json.loads(await bucket.get(digest))
     validate("FileTree", tree)
-    cache.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=cache, prefix="unfinished-"))
-    try:
+    with work_folder(cache, "unfinished-") as work:
         total = max(1, sum(entry["sizeBytes"] for entry in tree["files"]))
         fetched = 0
         for entry in tree["files"]:
@@ -39,8 +36,6 @@ async def fetch_tree(
             on_progress(fetched / total)
         _name_file(final).write_text(tree["name"], encoding="utf8")
         _place(work, final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return final
 
 
