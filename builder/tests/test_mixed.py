@@ -78,7 +78,8 @@ def test_the_choice_keeps_the_budget_and_is_near_the_best_of_all_choices(seed: i
     subsets = itertools.chain.from_iterable(itertools.combinations(names, size) for size in range(10))
     best = max(sum(gains[name] for name in part) for part in subsets if sum(extra[name] for name in part) <= budget)
     left_out = [gains[name] for name in names if name not in chosen]
-    assert sum(gains[name] for name in chosen) >= best - max(left_out, default=0.0)
+    # Sums of the same numbers in another order: sets have none.
+    assert sum(gains[name] for name in chosen) >= best - max(left_out, default=0.0) - 1e-9
 
 
 @pytest.mark.parametrize("average", [4.01, 4.5, 5.0, 6.3, 7.99])
