@@ -15,7 +15,7 @@ from espalier_builder.export.write_graph import write_graph
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.walk import stacks
-from espalier_builder.quantize.awq import CLIPS, EXPONENTS, awq_scales, best_scale, clipped
+from espalier_builder.quantize.awq import CLIPS, EXPONENTS, awq_scales, best_scale, clipped, quantize_clipped
 from espalier_builder.quantize.calibrate import calibrate
 from espalier_builder.quantize.grid import in_blocks, range_grid
 from espalier_builder.quantize.model import dequantized
@@ -111,6 +111,11 @@ def test_the_best_scale_is_that_of_least_output_error_among_the_papers_exponents
     assert least < 0.7 * tried[0][0]
 
 
+def candidates(sizes: Tensor) -> list[Tensor]:
+    powers = [sizes**exponent for exponent in EXPONENTS]
+    return [power / (power.max() * power.min()) ** 0.5 for power in powers]
+
+
 def test_scales_of_a_layer_are_those_that_its_blocks_outputs_ask_for() -> None:
     """gate_up by the FFN's output, down_proj by its own, both relative to the stream after the block."""
     model = RandomDecoder(ffn_sizes=(160,)).build()
@@ -122,10 +127,6 @@ def test_scales_of_a_layer_are_those_that_its_blocks_outputs_ask_for() -> None:
     normed = layer.post_attention_layernorm(before)
     wanted = mlp(normed)
     share = 1 / (before + wanted).square().mean(1, keepdim=True)
-
-    def candidates(sizes: Tensor) -> list[Tensor]:
-        powers = [sizes**exponent for exponent in EXPONENTS]
-        return [power / (power.max() * power.min()) ** 0.5 for power in powers]
 
     def rounded(linear: torch.nn.Linear, scale: Tensor) -> Tensor:
         return quantize_rtn(linear.weight * scale, INT4).dequantize() / scale
@@ -143,6 +144,44 @@ def test_scales_of_a_layer_are_those_that_its_blocks_outputs_ask_for() -> None:
 
     expected = min(candidates((inner * share.sqrt()).abs().mean(0)), key=down_error)
     assert torch.allclose(scales["layers.0.ffn.down"], expected, rtol=1e-4)
+
+
+def test_scales_of_attention_are_those_that_its_output_asks_for() -> None:
+    """Queries, keys and values by what attention then adds, o_proj by its own product, channels shared by queries."""
+    model = RandomDecoder(ffn_sizes=(160,)).build()
+    scales = awq_scales(model, ROWS, INT4)
+    layer, states = model.model.layers[0], model.model.embed_tokens(ROWS)
+    normed = layer.input_layernorm(states)
+    rotary = model.model.rotary_emb(states, torch.arange(ROWS.shape[1])[None])
+    projections = ("q_proj", "k_proj", "v_proj")
+
+    def attended(attention: torch.nn.Module) -> Tensor:
+        output: Tensor = attention(hidden_states=normed, position_embeddings=rotary, attention_mask=None)[0]
+        return output.flatten(0, 1)
+
+    wanted = attended(layer.self_attn)
+    share = 1 / (states.flatten(0, 1) + wanted).square().mean(1, keepdim=True)
+
+    def rounded(weight: Tensor, scale: Tensor) -> Tensor:
+        return quantize_rtn(weight * scale, INT4).dequantize() / scale
+
+    def qkv_error(scale: Tensor) -> float:
+        other = copy.deepcopy(layer.self_attn)
+        for name in projections:
+            other.get_submodule(name).weight.copy_(rounded(other.get_submodule(name).weight, scale))
+        return float(((attended(other) - wanted).square() * share).sum())
+
+    expected = min(candidates(normed.flatten(0, 1).abs().mean(0)), key=qkv_error)
+    assert torch.allclose(scales["layers.0.attention.qkv"], expected, rtol=1e-4)
+    weight, inner = layer.self_attn.o_proj.weight, inputs_of(model, layer.self_attn.o_proj)
+
+    def output_error(scale: Tensor) -> float:
+        return float(((inner @ (rounded(weight, scale) - weight).T).square() * share).sum())
+
+    # Channel (group, query, place): 2 groups of 3 queries of 16.
+    sizes = (inner * share.sqrt()).abs().mean(0).view(2, 3, 16).mean(1, keepdim=True).expand(2, 3, 16).flatten()
+    expected = min(candidates(sizes), key=output_error)
+    assert torch.allclose(scales["layers.0.attention.output"], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
@@ -166,6 +205,17 @@ def test_each_block_is_clipped_where_its_own_products_err_least(symmetric: bool)
         least = torch.stack(tried).amin(0)
         assert torch.allclose(error(found.dequantize())[5:], least[5:], rtol=1e-3)
         assert bool((least[5:] < tried[0][5:]).any())
+
+
+def test_queries_and_keys_keep_their_ranges() -> None:
+    model = RandomDecoder().build()
+    found = quantize_clipped(model, ROWS, INT4)["layers.0.attention.qkv"].codes
+    attention = model.model.layers[0].self_attn
+    weights = [each.weight for each in (attention.q_proj, attention.k_proj, attention.v_proj)]
+    rounded = quantize_rtn(torch.cat(weights), INT4).codes
+    whole = len(weights[0]) + len(weights[1])
+    assert torch.equal(found[:whole], rounded[:whole])
+    assert not torch.equal(found[whole:], rounded[whole:])
 
 
 @pytest.mark.parametrize("method", ["awq", "awq-gptq", "smoothquant"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.walk import corrected, gram, relative_gram, stacks
 from espalier_builder.quantize.descent import descend
 from espalier_builder.quantize.gptq import assign_codes, damped, quantize_gptq, solve_scales
-from espalier_builder.quantize.grid import Grid, in_blocks, range_grid
-from espalier_builder.quantize.model import dequantized, stacked
+from espalier_builder.quantize.grid import CLIPS, Grid, fit_grid, in_blocks, range_grid
+from espalier_builder.quantize.model import dequantized, stacked, write_back
 from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.saved_matrices import load_matrices, save_matrices
 from espalier_builder.quantize.sequential import quantize_sequentially
@@ -123,6 +124,40 @@ def test_solved_scales_are_the_least_squares_ones() -> None:
         assert torch.allclose(solved[row].double(), expected, rtol=1e-3)
 
 
+def test_a_grid_is_fitted_where_its_inputs_have_their_energy() -> None:
+    weight, _ = correlated(24, 96)
+    weight_format = WeightFormat(4, 32, False, 4)
+    energy = torch.linspace(-3, 3, 96).exp().view(3, 32)
+    blocked = in_blocks(weight, weight_format)
+
+    def error(grid: Grid, codes: Tensor) -> float:
+        return float(((grid.values(codes) - blocked).square() * energy).sum())
+
+    found = error(*fit_grid(blocked, weight_format, energy, CLIPS))
+    assert found < 0.98 * error(*fit_grid(blocked, weight_format, None, CLIPS))
+    for clip in CLIPS:
+        grid = range_grid(blocked, weight_format, clip)
+        assert found < error(grid, grid.nearest(blocked, 15))
+
+
+def test_codes_and_scales_are_bettered_in_turns_from_the_grid_that_the_energies_weight() -> None:
+    weight, gram_matrix = correlated(12, 96)
+    weight_format = WeightFormat(4, 32, False, 4)
+    hessian = damped(gram_matrix, 0.05)
+    grid, _ = fit_grid(in_blocks(weight, weight_format), weight_format, hessian.diagonal().view(3, 32), CLIPS)
+    codes, errors = assign_codes(weight, hessian, grid, weight_format), []
+    for turn in range(3):
+        if turn > 0:
+            codes = descend(weight, codes, hessian, grid, weight_format)
+        blocked = in_blocks(codes, weight_format)
+        grid = Grid(solve_scales(weight @ hessian, blocked, hessian, grid, weight_format), grid.zeros)
+        errors.append(output_error(weight, grid.values(blocked).flatten(1), hessian))
+    assert errors[2] <= errors[1] < errors[0]
+    found = quantize_gptq(weight, gram_matrix, weight_format)
+    assert (found.codes == blocked).double().mean() > 0.99
+    assert output_error(weight, found.dequantize(), hessian) == pytest.approx(errors[2], rel=1e-3)
+
+
 def test_columns_without_any_input_and_rows_of_zeros_are_quantized_all_the_same() -> None:
     weight, gram_matrix = correlated(4, 64)
     weight[2] = 0
@@ -182,6 +217,27 @@ def test_a_matrix_that_writes_to_the_stream_is_solved_for_what_the_dense_stream_
     expected = weight + torch.linalg.solve(gram_matrix + ridge, x.T @ (shares * lacking)).T
     found = corrected(stream, block, inner, relative_gram(stream, block, inner), wanted)
     assert torch.allclose(found.double(), expected, atol=1e-4)
+
+
+def test_each_matrix_is_quantized_on_what_those_before_it_give_and_o_proj_for_the_dense_stream() -> None:
+    dense = RandomDecoder().build()
+    weight_format = WeightFormat(4, 32, False, 4)
+    found = quantize_sequentially(dense, ROWS, weight_format)
+    layer = copy.deepcopy(dense.model.layers[0])
+    stream, wanted = HiddenStates(dense, ROWS, bf16=False), HiddenStates(dense, ROWS, bf16=False)
+    reading = stacks(layer)["attention.qkv"]
+    inputs = layer.input_layernorm(stream.states).flatten(0, 1)
+    qkv = quantize_gptq(stacked(reading), inputs.T @ inputs, weight_format)
+    assert torch.equal(found["layers.0.attention.qkv"].codes, qkv.codes)
+    write_back(qkv, reading)
+    block = stream.attention_block(layer)
+    inner = [block.inner(states) for states in stream.batches()]
+    statistics = relative_gram(stream, block, inner)
+    wanted.go_through(wanted.attention_block(dense.model.layers[0]))
+    solved = corrected(stream, block, inner, statistics, wanted)
+    output = quantize_gptq(solved, statistics, weight_format)
+    assert torch.equal(found["layers.0.attention.output"].codes, output.codes)
+    assert not torch.equal(quantize_gptq(block.linear.weight, statistics, weight_format).codes, output.codes)
 
 
 def test_a_calibrated_decoder_is_nearer_to_the_dense_one_and_exports_what_pytorch_computes(tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ from espalier_builder.prune.apply import Pruned, prune
 from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.mask.barber import (
     BarberSettings,
+    Granularity,
     barber_layer,
     block_error,
     block_gradients,
+    rebuild,
     rebuild_in_groups,
     swap,
 )
@@ -28,6 +30,7 @@ from espalier_builder.prune.mask.pattern import Pattern
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
+from espalier_builder.prune.walk import layer_grams, stacks
 from espalier_builder.quantize.gptq import quantize_gptq
 from espalier_builder.quantize.weight_format import WeightFormat
 from tiny_llama import random_rows, tiny_model
@@ -97,9 +100,10 @@ def test_magnitude_drops_the_smallest_of_a_matrix_or_of_all() -> None:
     assert kept >= gone
 
 
-def test_wanda_scores_weights_by_the_norm_of_their_inputs_while_the_layer_is_dense() -> None:
+@pytest.mark.parametrize(("method", "group"), [("wanda", 0), ("wanda+2:4", 4), ("wanda+4:8", 8)])
+def test_wanda_scores_weights_by_the_norm_of_their_inputs_while_the_layer_is_dense(method: str, group: int) -> None:
     dense, rows = tiny_model(), random_rows()
-    pruned = masked("wanda", 0.5).model
+    pruned = masked(method, 0.5).model
     # Layer 0 sees the embedding, layer 1 what the pruned layer 0 gives; neither any pruning of its own.
     for index in range(2):
         hybrid = copy.deepcopy(dense)
@@ -119,26 +123,39 @@ def test_wanda_scores_weights_by_the_norm_of_their_inputs_while_the_layer_is_den
             norms = [math.sqrt(float(column.square().sum())) for column in inputs[module].T]
             for row, after in zip(module.weight, masked_module.weight, strict=True):
                 scores = [abs(float(weight)) * norm for weight, norm in zip(row, norms, strict=True)]
-                gone = sorted(range(len(scores)), key=scores.__getitem__)[: len(scores) // 2]
+                size, gone = group or len(scores), list[int]()
+                for start in range(0, len(scores), size):
+                    gone += sorted(range(start, start + size), key=scores.__getitem__)[: size // 2]
                 assert (after == 0).nonzero().flatten().tolist() == sorted(gone)
                 assert torch.equal(after[after != 0], row[after != 0])
 
 
-def test_sparsegpt_is_optimal_brain_surgeon_column_by_column() -> None:
+@pytest.mark.parametrize("pattern", [Pattern(0.5), Pattern(0.7), Pattern(0.5, 4), Pattern(0.5, 8)])
+def test_sparsegpt_is_optimal_brain_surgeon_column_by_column(pattern: Pattern) -> None:
+    """Over more columns than are chosen, and than are handled, at once."""
+    rows, columns = 6, 152
     chance = torch.Generator().manual_seed(0)
-    weight = torch.randn(6, 40, generator=chance)
-    inputs = torch.randn(200, 40, generator=chance) @ torch.randn(40, 40, generator=chance)
+    weight = torch.randn(rows, columns, generator=chance)
+    inputs = torch.randn(400, columns, generator=chance) @ torch.randn(columns, columns, generator=chance)
     gram = inputs.T @ inputs
-    result = sparsegpt(weight, gram, Pattern(0.5), damping=0.01)
-    hessian = gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(40, dtype=torch.float64)
+    result = sparsegpt(weight, gram, pattern, damping=0.01)
+    hessian = gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(columns, dtype=torch.float64)
     # What is left of the inverse after the columns before have been decided: the paper's recursion, written out.
-    inverses = [hessian[column:, column:].inverse() for column in range(40)]
-    scores = torch.stack([weight[:, j].double().square() / inverses[j][0, 0] for j in range(40)], 1)
-    gone = torch.zeros(240, dtype=torch.bool)
-    gone[scores.flatten().argsort()[:120]] = True
-    gone = gone.view(6, 40)
-    expected = weight.double().clone()
-    for column in range(40):
+    inverses = [hessian[column:, column:].inverse() for column in range(columns)]
+    expected, gone = weight.double().clone(), torch.zeros(rows, columns, dtype=torch.bool)
+    size = pattern.group or 128
+    for column in range(columns):
+        if column % size == 0:
+            # What goes of these columns is decided by what the errors so far have made of them.
+            block = range(column, min(column + size, columns))
+            scores = torch.stack([expected[:, j].square() / inverses[j][0, 0] for j in block], 1)
+            entries = [(float(scores[r, j]), r, column + j) for r in range(rows) for j in range(len(block))]
+            if pattern.group:
+                parts, count = [[each for each in entries if each[1] == r] for r in range(rows)], size // 2
+            else:
+                parts, count = [entries], round(pattern.sparsity * rows * block.stop) - int(gone.sum())
+            for _, r, j in (each for part in parts for each in sorted(part)[:count]):
+                gone[r, j] = True
         error = torch.where(gone[:, column], expected[:, column], 0.0) / inverses[column][0, 0]
         expected[:, column:] -= error[:, None] * inverses[column][0]
     assert torch.equal(result == 0, gone)
@@ -178,6 +195,43 @@ def test_in_groups_the_best_of_a_row_come_back_and_the_worst_of_their_groups_go(
             expected[back] = True
         assert torch.equal(rebuilt[row], expected)
     assert not torch.equal(rebuilt, kept)
+
+
+@pytest.mark.parametrize("granularity", ["row", "layer", "block"])
+def test_entries_change_places_within_a_row_a_matrix_or_the_block(granularity: Granularity) -> None:
+    chance = torch.Generator().manual_seed(0)
+    shapes = ((4, 20), (3, 30))
+    scores = [torch.rand(shape, generator=chance) * scale for shape, scale in zip(shapes, (1, 3), strict=True)]
+    kept = [torch.rand(shape, generator=chance) < 0.5 for shape in shapes]
+    entries = [(m, r, c) for m, (rows, columns) in enumerate(shapes) for r in range(rows) for c in range(columns)]
+    group_of = {"row": lambda entry: entry[:2], "layer": lambda entry: entry[0], "block": lambda _: 0}[granularity]
+    expected = [mask.clone() for mask in kept]
+    for _, group in itertools.groupby(entries, group_of):
+        ordered = sorted(group, key=lambda entry: float(scores[entry[0]][entry[1:]]))
+        out = [entry for entry in ordered[::-1] if not kept[entry[0]][entry[1:]]]
+        stay = [entry for entry in ordered if kept[entry[0]][entry[1:]]]
+        gaining = sum(
+            bool(scores[one[0]][one[1:]] > scores[two[0]][two[1:]]) for one, two in zip(out, stay, strict=False)
+        )
+        for back, away in list(zip(out, stay, strict=False))[: math.floor(0.4 * gaining)]:
+            expected[back[0]][back[1:]], expected[away[0]][away[1:]] = True, False
+    found = rebuild(kept, scores, granularity, 0.4, Pattern(0.5))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert any(not torch.equal(one, other) for one, other in zip(found, kept, strict=True))
+
+
+def test_what_a_rebuilt_mask_leaves_is_solved_from_the_dense_weights() -> None:
+    dense, rows = tiny_model(), random_rows()
+    start = masked("sparsegpt", 0.5, dense).model.model.layers[0]
+    layer, guide = copy.deepcopy(start), dense.model.layers[0]
+    stream = HiddenStates(dense, rows, bf16=False)
+    grams = layer_grams(stream, guide)
+    barber_layer(stream, guide, layer, BarberSettings("layer", 0.1, solve_again=True), Pattern(0.5))
+    changed = [name for name in grams if not torch.equal(stacks(layer)[name][0].weight, stacks(start)[name][0].weight)]
+    assert changed
+    for name in changed:
+        for linear, teacher in zip(stacks(layer)[name], stacks(guide)[name], strict=True):
+            assert torch.equal(linear.weight, sparsegpt(teacher.weight, grams[name], linear.weight == 0))
 
 
 def test_barber_scores_by_the_weights_that_would_stand() -> None:

@@ -307,8 +307,40 @@ def test_flap_scores_prices_and_biases_follow_the_formula() -> None:
     gone = torch.ones(48, dtype=torch.bool).index_fill(0, cut.neurons[0], False)
     bias = weight[:, gone] @ x.mean(0)[gone]
     assert torch.allclose(cut.tensors["model.layers.0.mlp.down_proj.bias"], bias, atol=1e-4)
-    pruned = prune(dense, Pruning("flap", 0.3, 8, False), Calibration(rows, statistics))
-    assert 0.3 <= pruned.achieved_sparsity < 0.37
+
+
+def test_flap_takes_the_lowest_scores_of_the_whole_model_until_their_price_is_paid() -> None:
+    dense, rows = tiny_model(), random_rows()
+    statistics = collect_statistics(dense, rows)
+    # A neuron: rows of gate and up, a column of down. A group: two query heads and a key/value head of 8, by 32.
+    prices = {"neuron": 3 * 32, "group": (2 * 16 + 2 * 8) * 32}
+    units = [
+        (float(score), layer, kind, index)
+        for layer in range(3)
+        for kind, scores in zip(
+            prices,
+            (layer_scores(dense, layer, statistics).neurons, layer_scores(dense, layer, statistics).groups),
+            strict=True,
+        )
+        for index, score in enumerate(scores)
+    ]
+    # What is asked, and the biases to come.
+    wanted, gone = 0.3 * non_embedding_parameters(dense) + 2 * 3 * 32, dict[tuple[int, str], set[int]]()
+    spent = 0
+    for _, layer, kind, index in sorted(units):
+        if spent < wanted:
+            gone.setdefault((layer, kind), set()).add(index)
+            spent += prices[kind]
+    assert {kind for _, kind in gone} == {"neuron", "group"}
+    cut = choose_cut(dense, Pruning("flap", 0.3, 1, False), Calibration(rows, statistics))
+    back = 0
+    for layer in range(3):
+        assert set(range(2)) - set(cut.groups[layer].tolist()) == gone.get((layer, "group"), set())
+        neurons = set(range(48)) - set(cut.neurons[layer].tolist())
+        assert neurons <= gone[layer, "neuron"]
+        back += len(gone[layer, "neuron"]) - len(neurons)
+    # A group that goes last takes more than is needed: so many neurons come back.
+    assert back == (spent - wanted) // prices["neuron"]
 
 
 def test_a_saved_cut_is_the_same_cut(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from espalier_builder.progress import no_progress
 from espalier_builder.prune.apply import prune
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.recover.finetune import FineTuning, fine_tune, held_out_loss
+from espalier_builder.recover.finetune import FineTuning, divergence, fine_tune, held_out_loss
 from espalier_builder.recover.iterate import Iteration, iterate, step_sparsity
 from espalier_builder.recover.lora import Adapter, attach, layer_ranks, merge
 from random_decoder import save_checkpoint
@@ -59,11 +59,7 @@ def test_distillation_brings_a_pruned_model_closer_to_the_dense_one(kind: str) -
     settings = replace(SETTINGS, kind=kind, distil=True, steps=30, patience=99)  # type: ignore[arg-type]
     recovered = fine_tune(pruned, dense, rows, rows, IMPORTANCE, settings)
 
-    def divergence(model: torch.nn.Module) -> float:
-        wanted, mine = (each(rows).logits.log_softmax(-1) for each in (dense, model))
-        return (wanted.exp() * (wanted - mine)).sum(-1).mean().item()
-
-    assert divergence(recovered.model) < divergence(pruned)
+    assert divergence(recovered.model, dense, rows) < divergence(pruned, dense, rows)
     assert all(torch.equal(value, pruned.state_dict()[name]) for name, value in before.items())
     assert recovered.model.state_dict().keys() == before.keys()
 
@@ -84,6 +80,15 @@ def test_the_same_seed_trains_the_same_model() -> None:
     )
     assert first.curve == second.curve
     assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+def test_what_distillation_lowers_is_the_divergence_of_next_tokens_from_the_teachers() -> None:
+    model, teacher, rows = tiny_model(), tiny_model(seed=1), random_rows(3)
+    p, q = (each(rows).logits[:, :-1].double().softmax(-1) for each in (teacher, model))
+    expected = (p * (p / q).log()).sum(-1).mean()
+    assert divergence(model, teacher, rows).item() == pytest.approx(expected.item(), rel=1e-4)
+    text = model(rows).logits[:, :-1].log_softmax(-1).gather(-1, rows[:, 1:, None])
+    assert held_out_loss(model, rows) == pytest.approx(-text.mean().item(), rel=1e-5)
 
 
 def test_distillation_without_a_teacher_is_refused() -> None:
