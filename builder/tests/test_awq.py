@@ -12,6 +12,7 @@ from torch import Tensor
 from espalier_builder.contracts import QuantizationMethod
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.write_graph import write_graph
+from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.walk import stacks
@@ -231,3 +232,23 @@ def test_a_scaled_and_quantized_decoder_exports_what_pytorch_computes(
     expected = torch_logits(dequantized(scaled, formats, made.matrices), TOKENS)
     logits = torch.from_numpy(OnnxDecoder(tmp_path / GRAPH_FILE, threads=1).logits(TOKENS))
     assert torch.allclose(logits, expected, atol=1e-3 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("method", ["awq", "awq-gptq", "smoothquant"])
+def test_activations_that_overflow_are_refused_with_the_matrix_that_reads_them(method: QuantizationMethod) -> None:
+    model = RandomDecoder().build()
+    for linear in (model.model.layers[0].mlp.gate_proj, model.model.layers[0].mlp.up_proj):
+        linear.weight.fill_(1e25)
+    with pytest.raises(BuilderError, match=r"layers\.(0\.ffn\.down|1\.attention\.qkv)") as caught:
+        calibrate(model, ROWS, INT4, method)
+    assert caught.value.code == "ACTIVATIONS_NOT_FINITE"
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_a_token_whose_state_is_all_zeros_counts_for_nothing(method: QuantizationMethod) -> None:
+    """As that of a padding token is, whose embedding training never touched."""
+    model, rows = RandomDecoder().build(), ROWS.clone()
+    rows[:, 0] = 5
+    model.model.embed_tokens.weight[5] = 0.0
+    found = calibrate(model, rows, INT4, method)
+    assert all(bool(matrix.scales.isfinite().all()) for matrix in found.matrices.values())

@@ -26,6 +26,7 @@ from espalier_builder.prune.mask.barber import (
     rebuild_in_groups,
     swap,
 )
+from espalier_builder.prune.mask.choose import sequential_masks
 from espalier_builder.prune.mask.pattern import Pattern
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
 from espalier_builder.prune.neurons import Calibration
@@ -88,6 +89,15 @@ def test_a_pattern_that_cannot_be_kept_is_refused() -> None:
     with pytest.raises(BuilderError) as caught:
         Pattern(0.5, 8).of_row(torch.ones(2, 12))
     assert caught.value.code == "PATTERN_IMPOSSIBLE"
+
+
+def test_activations_that_overflow_are_refused_with_the_matrix_that_reads_them() -> None:
+    model = tiny_model()
+    for linear in (model.model.layers[0].mlp.gate_proj, model.model.layers[0].mlp.up_proj):
+        linear.weight.fill_(1e25)
+    with pytest.raises(BuilderError, match=r"layers\.0\.ffn\.down") as caught:
+        sequential_masks(model, random_rows(), Pattern(0.5), "wanda", lambda _: None)
+    assert caught.value.code == "ACTIVATIONS_NOT_FINITE"
 
 
 def test_magnitude_drops_the_smallest_of_a_matrix_or_of_all() -> None:

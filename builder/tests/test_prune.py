@@ -13,6 +13,7 @@ import torch
 from espalier_builder.checkpoint.decoder import ffn_widths, heads_of, non_embedding_parameters
 from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
+from espalier_builder.method_name import parse_method
 from espalier_builder.prune.apply import choose_cut, prune
 from espalier_builder.prune.budget import FfnBudget, allocate
 from espalier_builder.prune.cfsp import cfsp_rel_scores, cfsp_scores, coarse_importance, published_contrast
@@ -281,9 +282,30 @@ def test_activations_that_overflow_are_refused_with_their_layer() -> None:
     assert caught.value.code == "STATISTICS_NOT_FINITE"
 
 
+def test_an_output_of_the_last_layer_that_overflows_is_refused_with_its_layer() -> None:
+    model = tiny_model()
+    model.model.layers[2].mlp.down_proj.weight.fill_(3e38)
+    with pytest.raises(BuilderError, match="layer 2") as caught:
+        calibrate(model)
+    assert caught.value.code == "STATISTICS_NOT_FINITE"
+
+
+@pytest.mark.parametrize("name", ["cfsp", "cfsp-rel+refit", "cfsp-rel+refit-one-pass", "flap+refit", "obs"])
+def test_a_layer_that_gives_nothing_is_pruned_like_any_other(name: str) -> None:
+    dense, rows = tiny_model(), random_rows()
+    dense.model.layers[1].mlp.gate_proj.weight.zero_()
+    dense.model.layers[1].self_attn.v_proj.weight.zero_()
+    pruned = prune(dense, parse_method(name, 0.3, 8), calibrate(dense, rows))
+    assert 0.3 <= pruned.achieved_sparsity < 0.37
+    assert pruned.model(rows).logits.isfinite().all()
+
+
 def test_statistics_that_cannot_be_inverted_are_refused() -> None:
     with pytest.raises(BuilderError, match="more calibration tokens") as caught:
         factor(torch.tensor([[1.0, 2.0], [2.0, 1.0]]))
+    assert caught.value.code == "REFIT_SINGULAR"
+    with pytest.raises(BuilderError) as caught:
+        eliminate(torch.ones(2, 4), -torch.eye(4), 2)
     assert caught.value.code == "REFIT_SINGULAR"
 
 
