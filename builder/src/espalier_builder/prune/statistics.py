@@ -65,6 +65,7 @@ def collect_statistics(model: DecoderModel, rows: Tensor, *, bf16: bool = False)
                 sums.add(inner)
                 stream.add_output(states, inner, block.linear.weight, block.linear.bias)
             moments.append(sums.moments(index))
+        _require_finite(stream.states, index)
         cosines.append(cosine(entering, stream.states))
         last.append(stream.states[:, -1].clone())
     return Statistics(
@@ -93,14 +94,18 @@ class _Sums:
         self._tokens += len(inner)
 
     def moments(self, layer: int) -> Moments:
-        if not bool(self._squares.isfinite().all()):
-            raise BuilderError(
-                "STATISTICS_NOT_FINITE",
-                f"activations of layer {layer} hold NaN or infinity",
-                "give other calibration text; if it stays, the checkpoint is damaged",
-            )
+        _require_finite(self._squares, layer)
         mean = self._sum / self._tokens
         return Moments(mean.float(), (self._squares / self._tokens - mean.square()).clamp(min=0).float())
+
+
+def _require_finite(values: Tensor, layer: int) -> None:
+    if not bool(values.isfinite().all()):
+        raise BuilderError(
+            "STATISTICS_NOT_FINITE",
+            f"activations of layer {layer} hold NaN or infinity",
+            "give other calibration text; if it stays, the checkpoint is damaged",
+        )
 
 
 def cosine(before: Tensor, after: Tensor) -> Tensor:

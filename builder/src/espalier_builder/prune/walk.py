@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderLayer, ffn_inputs
+from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import Block, HiddenStates
 from espalier_builder.recover.ridge import add_gram, correct, mirror, with_ridge
 
@@ -92,7 +93,7 @@ def corrected(stream: HiddenStates, block: Block, inner: list[Tensor], gram: Ten
     for states, part, goal in zip(stream.batches(), inner, wanted.batches(), strict=True):
         reached = states.clone()
         stream.add_output(reached, part, linear.weight, linear.bias)
-        lacking = (goal - reached) / reached.square().mean(-1, keepdim=True)
+        lacking = (goal - reached) / mean_square(reached)
         missing += part.float().T @ lacking.flatten(0, 1)
     return correct(linear.weight, with_ridge(gram, stream.tokens), missing).masked_fill(linear.weight == 0, 0.0)
 
@@ -127,5 +128,21 @@ def relative_inputs(stream: HiddenStates, block: Block, inner: list[Tensor]) -> 
     for states, part in zip(stream.batches(), inner, strict=True):
         written = states.clone()
         stream.add_output(written, part, block.linear.weight, block.linear.bias)
-        parts.append(part.float() * written.flatten(0, 1).square().mean(-1, keepdim=True).rsqrt())
+        parts.append(part.float() * mean_square(written.flatten(0, 1)).rsqrt())
     return parts
+
+
+def mean_square(states: Tensor) -> Tensor:
+    """Of each state `[.., H]`, `[.., 1]`, to divide by: above 0 for a state of zeros too, as a padding token has it."""
+    return states.square().mean(-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def require_finite_inputs(statistics: Tensor, place: str) -> None:
+    """`statistics` are of the activations that the matrix `place` reads. Raises BuilderError
+    `ACTIVATIONS_NOT_FINITE`: compared with NaN no choice is better than another."""
+    if not bool(statistics.isfinite().all()):
+        raise BuilderError(
+            "ACTIVATIONS_NOT_FINITE",
+            f"{place}: what this matrix reads on the calibration text is NaN, infinite or too large to be squared",
+            "give other calibration text; if it stays, the checkpoint is damaged",
+        )

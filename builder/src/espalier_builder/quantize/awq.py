@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import Block, HiddenStates
-from espalier_builder.prune.walk import gram, relative_inputs, stacks, walk_layer
+from espalier_builder.prune.walk import (
+    gram,
+    mean_square,
+    relative_inputs,
+    require_finite_inputs,
+    stacks,
+    walk_layer,
+)
 from espalier_builder.quantize.grid import (
     Grid,
     QuantizedMatrix,
@@ -56,6 +63,7 @@ def awq_scales(
 
     Of qkv and gate_up those by which attention's or the FFN's output suffers least, of o_proj and down_proj (exactly,
     by their Gram matrices) their own. Costs twenty passes over SEARCH_TOKENS and twenty roundings of all weights.
+    Raises BuilderError `WEIGHTS_NOT_FINITE`, `ACTIVATIONS_NOT_FINITE`.
     """
     stream = HiddenStates(model, rows, bf16=bf16)
     found: dict[str, Tensor] = {}
@@ -69,14 +77,16 @@ def awq_scales(
             sizes = mean_magnitude([norm(states).flatten(0, 1) for states in stream.batches()])
             loss = _output_loss(stream, block, linears[reading])
             place = f"layers.{index}.{reading}"
+            require_finite_inputs(sizes, place)
             found[place] = best_scale(stacked(linears[reading]), sizes, formats.of(place), loss)
             inner = [block.inner(states) for states in stream.batches()]
             inputs = relative_inputs(stream, block, inner)
             sizes = mean_magnitude(inputs)
+            place = f"layers.{index}.{writing}"
+            require_finite_inputs(sizes, place)
             if block is attention:
                 sizes = shared_by_queries(layer, sizes)
             loss = _gram_loss(block.linear.weight, gram(inputs))
-            place = f"layers.{index}.{writing}"
             found[place] = best_scale(block.linear.weight, sizes, formats.of(place), loss)
             for states, part in zip(stream.batches(), inner, strict=True):
                 stream.add_output(states, part, block.linear.weight, block.linear.bias)
@@ -200,7 +210,7 @@ def _output_loss(stream: HiddenStates, block: Block, linears: list[nn.Linear]) -
         return result.float()
 
     wanted = output()
-    shares = (states.flatten(0, 1) + wanted).square().mean(-1, keepdim=True).reciprocal()
+    shares = mean_square(states.flatten(0, 1) + wanted).reciprocal()
 
     def loss(other: Tensor) -> float:
         try:

@@ -45,7 +45,8 @@ def calibrate(
 ) -> Calibrated:
     """What `method` makes of `model`, which stays as it is, on calibration `rows` `[N, T]`.
 
-    Raises BuilderError `WEIGHTS_NOT_FINITE`, `GRAM_SINGULAR`; ValueError for a method that needs no text.
+    Raises BuilderError `WEIGHTS_NOT_FINITE`, `ACTIVATIONS_NOT_FINITE`, `GRAM_SINGULAR`; ValueError for a method that
+    needs no text.
     """
     if method == "gptq":
         matrices = quantize_sequentially(model, rows, formats, bf16=bf16, progress=progress)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.prune.decoder import HiddenStates
-from espalier_builder.prune.walk import stacks
+from espalier_builder.prune.walk import require_finite_inputs, stacks
 
 # The paper's migration strength: as much of the difficulty goes to the weights as stays.
 STRENGTH = 0.5
@@ -22,7 +22,7 @@ def smoothing_scales(
     """`s_j = max|X_j|^a / max|W_j|^(1 - a)` of qkv and gate_up of every layer, over calibration `rows` `[N, T]`.
 
     As published only those, which read a norm; folded into it they are `scaled_copy`'s. W_j is column j of all linears
-    that read the input. One pass through the dense model.
+    that read the input. One pass through the dense model. Raises BuilderError `ACTIVATIONS_NOT_FINITE`.
     """
     stream = HiddenStates(model, rows, bf16=bf16)
     scales: dict[str, Tensor] = {}
@@ -30,6 +30,7 @@ def smoothing_scales(
         reading = ((layer.input_layernorm, "attention.qkv"), (layer.post_attention_layernorm, "ffn.gate_up"))
         for block, (norm, name) in zip(stream.blocks(layer), reading, strict=True):
             highest = _highest(norm(states).flatten(0, 1) for states in stream.batches())
+            require_finite_inputs(highest, f"layers.{index}.{name}")
             scales[f"layers.{index}.{name}"] = smooth(highest, stacks(layer)[name])
             stream.go_through(block)
         progress((index + 1) / len(model.model.layers))

@@ -46,10 +46,13 @@ def with_ridge(gram: Tensor, tokens: int, ridge: float = RIDGE) -> Tensor:
     Neurons differ in energy by orders of magnitude. A ridge that is the same for all (a share of the mean) leaves the
     loud ones free to fit what is chance in the calibration text; shrinking correlations treats all alike. How much of a
     correlation is chance goes with inputs per token, as in Ledoit and Wolf's shrinkage of covariances (2004).
+    Where no input ever fired (a layer that gives nothing) all weights are held alike.
     """
     result = gram.clone()
     diagonal = result.diagonal()
-    diagonal.mul_(1 + ridge * len(gram) / tokens).add_(_LEAST_RIDGE * diagonal.mean())
+    diagonal.mul_(1 + ridge * len(gram) / tokens)
+    least = _LEAST_RIDGE * diagonal.mean()
+    diagonal.add_(torch.where(least == 0, 1.0, least))
     return result
 
 

@@ -16,7 +16,7 @@ from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.mask.barber import BarberSettings, barber_layer
 from espalier_builder.prune.mask.pattern import Pattern, lowest
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
-from espalier_builder.prune.walk import layer_grams, stacks
+from espalier_builder.prune.walk import layer_grams, require_finite_inputs, stacks
 
 Start = Literal["magnitude", "wanda", "sparsegpt"]
 Progress = Callable[[float], None]
@@ -34,7 +34,7 @@ BARBER: Mapping[Start, BarberSettings] = {
 def choose_masks(model: DecoderModel, pruning: Pruning, rows: Tensor, progress: Progress) -> dict[str, Tensor]:
     """The pruned weight of every linear of the layers, by its name in the checkpoint; `rows` `[N, T]` calibrate.
 
-    Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`.
+    Raises BuilderError `PATTERN_IMPOSSIBLE`, `ACTIVATIONS_NOT_FINITE`, `GRAM_SINGULAR`.
     """
     pattern = pattern_of(pruning)
     start = cast(Start, pruning.method.removeprefix("barber-").removeprefix("mask-").removesuffix("-global"))
@@ -80,7 +80,8 @@ def sequential_masks(
     """Wanda (arXiv:2306.11695: `|W| * |X_j|` within each row) or SparseGPT, first layer first.
 
     As published: a layer's statistics are those of the layer while it is dense, on what the pruned layers before it
-    give, and every token counts alike. Raises BuilderError `PATTERN_IMPOSSIBLE`, `GRAM_SINGULAR`.
+    give, and every token counts alike. Raises BuilderError `PATTERN_IMPOSSIBLE`, `ACTIVATIONS_NOT_FINITE`,
+    `GRAM_SINGULAR`.
     """
 
     def mask(weight: Tensor, gram: Tensor) -> Tensor:
@@ -88,9 +89,10 @@ def sequential_masks(
             return sparsegpt(weight, gram, pattern)
         return _zeroed(weight, pattern.of_row(weight.abs() * gram.diagonal().sqrt()))
 
-    def through(stream: HiddenStates, _index: int, layer: DecoderLayer) -> None:
+    def through(stream: HiddenStates, index: int, layer: DecoderLayer) -> None:
         grams = layer_grams(stream, layer)
         for name, linears in stacks(layer).items():
+            require_finite_inputs(grams[name].diagonal(), f"layers.{index}.{name}")
             for linear in linears:
                 linear.weight.copy_(mask(linear.weight, grams[name]))
         for block in stream.blocks(layer):
