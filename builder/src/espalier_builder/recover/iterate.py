@@ -105,14 +105,18 @@ def iterate(
 def _one_step(
     dense: Checkpoint, current: Checkpoint, training: Tensor, held_out: Tensor, settings: Iteration, step: int
 ) -> tuple[DecoderModel, dict[str, Any]]:
-    """The next smaller model, recovered, and what came of it (losses on held-out text, nats a token)."""
+    """The next smaller model, recovered, and what came of it (losses on held-out text, nats a token).
+
+    Where an earlier step took all that this one asks for, as whole layers do, it only trains.
+    """
     before, now = (non_embedding_parameters(each.model) for each in (dense, current))
     # Of the dense model so many parameters should be left; of the current one this share must go.
     share = 1 - (1 - step_sparsity(settings, step)) * before / now
-    rows = training[:CALIBRATION_ROWS]
-    statistics = collect_statistics(current.model, rows)
-    pruning = parse_method(settings.method, max(share, 1e-6), settings.alignment)
-    pruned = prune(current.model, pruning, Calibration(rows, statistics, settings.training.seed)).model
+    rows, pruned = training[:CALIBRATION_ROWS], current.model
+    if share > 1e-6:
+        statistics = collect_statistics(current.model, rows)
+        pruning = parse_method(settings.method, share, settings.alignment)
+        pruned = prune(current.model, pruning, Calibration(rows, statistics, settings.training.seed)).model
     importance = layer_importance(pruned, rows)
     recovered = fine_tune(pruned, dense.model, training, held_out, importance, settings.training)
     record = {
