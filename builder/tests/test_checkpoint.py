@@ -159,13 +159,13 @@ def test_a_truncated_file_is_refused_by_its_name(folder: Path) -> None:
 
 @pytest.fixture
 def sharded(folder: Path) -> Path:
-    """The same checkpoint in two shards and their index, as larger models come."""
+    """The same checkpoint in two shards and their index, as larger models come, in either half precision."""
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     names = sorted(tensors)
     shards = {"model-00001-of-00002.safetensors": names[:12], "model-00002-of-00002.safetensors": names[12:]}
-    for shard, held in shards.items():
-        save_file({name: tensors[name].bfloat16() for name in held}, folder / shard)
+    for (shard, held), dtype in zip(shards.items(), (torch.bfloat16, torch.float16), strict=True):
+        save_file({name: tensors[name].to(dtype) for name in held}, folder / shard)
     index = {"weight_map": {name: shard for shard, held in shards.items() for name in held}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     return folder
@@ -175,7 +175,10 @@ def test_shards_make_one_fp32_model(sharded: Path) -> None:
     dense = tiny_checkpoint().model.state_dict()
     loaded = load(sharded).model.state_dict()
     assert loaded.keys() == dense.keys()
-    assert all(torch.equal(loaded[name], dense[name].bfloat16().float()) for name in dense)
+    for shard, dtype in (("model-00001-of-00002", torch.bfloat16), ("model-00002-of-00002", torch.float16)):
+        for name, stored in load_file(sharded / f"{shard}.safetensors").items():
+            assert torch.equal(stored, dense[name].to(dtype))
+            assert torch.equal(loaded[name], stored.float())
 
 
 def test_a_truncated_or_missing_shard_is_refused_by_its_name(sharded: Path) -> None:

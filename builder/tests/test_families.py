@@ -22,10 +22,10 @@ from transformers import (
 )
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.decoder import ffn_widths, heads_of, non_embedding_parameters
+from espalier_builder.checkpoint.decoder import ffn_widths, heads_of
 from espalier_builder.checkpoint.load import load
 from espalier_builder.checkpoint.save import save
-from espalier_builder.contracts import Pruning, PruningMethod, Recipe
+from espalier_builder.contracts import Recipe
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.shape import variant_shape
@@ -33,13 +33,8 @@ from espalier_builder.export.weight_layout import lay_out
 from espalier_builder.export.write_graph import write_graph
 from espalier_builder.failure import BuilderError
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
-from espalier_builder.prune.apply import prune
 from espalier_builder.prune.cut import Cut, apply_cut, channels, whole
-from espalier_builder.prune.neurons import Calibration
-from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.quantize.model import dequantized
-from espalier_builder.quantize.sequential import quantize_sequentially
-from espalier_builder.quantize.weight_format import FP32, VariantFormats, WeightFormat, variant_formats
+from espalier_builder.quantize.weight_format import FP32, VariantFormats
 from tiny_llama import VOCABULARY, random_rows, tiny_tokenizer
 
 SIZES = {
@@ -145,40 +140,6 @@ def zeroed(checkpoint: Checkpoint, cut: Cut) -> Checkpoint:
                 torch.zeros_like(linear.weight).index_copy(1, kept, linear.weight[:, kept])
             )
     return checkpoint
-
-
-@pytest.mark.parametrize(
-    "method", ["random", "magnitude", "cfsp", "cfsp-rel", "obs", "flap", "minillm-gate", "shortgpt"]
-)
-@pytest.mark.parametrize("name", ["qwen2", "qwen3, heads of 24", "opt"])
-def test_structured_methods_remove_what_is_asked(name: str, method: PruningMethod, tmp_path: Path) -> None:
-    model = load(published(FAMILIES[name], tmp_path)[1]).model
-    rows = random_rows(4, 32)
-    pruned = prune(model, Pruning(method, 0.3, 8), Calibration(rows, collect_statistics(model, rows)))
-    counted = 1 - non_embedding_parameters(pruned.model) / non_embedding_parameters(model)
-    assert pruned.achieved_sparsity == pytest.approx(counted)
-    assert 0.29 <= counted <= 0.36
-    assert bool(pruned.model(TOKENS).logits.isfinite().all())
-
-
-@pytest.mark.parametrize("method", ["wanda", "sparsegpt", "barber-wanda"])
-@pytest.mark.parametrize("name", ["qwen3, heads of 24", "opt"])
-def test_masks_zero_what_is_asked_in_every_matrix(name: str, method: PruningMethod, tmp_path: Path) -> None:
-    model = load(published(FAMILIES[name], tmp_path)[1]).model
-    rows = random_rows(4, 32)
-    pruned = prune(model, Pruning(method, 0.5, 8), Calibration(rows, collect_statistics(model, rows))).model
-    for layer in pruned.model.layers:
-        for linear in (layer.self_attn.q_proj, layer.self_attn.o_proj, layer.mlp.up_proj, layer.mlp.down_proj):
-            assert float((linear.weight == 0).float().mean()) == pytest.approx(0.5, abs=0.01)
-
-
-@pytest.mark.parametrize("name", ["qwen2", "qwen3, heads of 24", "opt"])
-def test_calibrated_codes_are_what_the_exported_kernels_compute_with(name: str, tmp_path: Path) -> None:
-    model = load(published(FAMILIES[name], tmp_path)[1]).model
-    formats = variant_formats(WeightFormat(4, 32, False, 0), model.config.hidden_size)
-    matrices = quantize_sequentially(model, random_rows(4, 32), formats.linear)
-    write_graph(model, formats, tmp_path, matrices=matrices)
-    assert_equal(dequantized(model, formats, matrices)(TOKENS).logits[0], OnnxDecoder(tmp_path / GRAPH_FILE, threads=1))
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_one_pass_over_the_calibration_rows_serves_every_method_and_sparsity(tmp
     ],
 )
 def test_every_method_that_leaves_something_to_make_good_is_refitted(method: str, way: str) -> None:
-    dense, rows = tiny_model(layers=4), random_rows(16)
+    dense, rows = tiny_model(layers=4), random_rows(8, 64)
     calibration = Calibration(rows, collect_statistics(dense, rows))
 
     def error(name: str) -> float:
