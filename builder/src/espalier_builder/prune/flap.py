@@ -50,11 +50,13 @@ def standardised(scores: Tensor) -> Tensor:
 def flap_cut(model: DecoderModel, statistics: Statistics, budget: FfnBudget, sparsity: float, alignment: int) -> Cut:
     """The neurons and groups over one threshold for the whole model, widths aligned and the budget kept.
 
-    The budget allows for the biases that compensation adds to every layer.
+    The budget allows for the biases that compensation adds to every layer that has none yet.
     Raises what `round_units` raises.
     """
     layers = [layer_scores(model, index, statistics) for index in range(len(model.model.layers))]
-    wanted = math.ceil(sparsity * budget.parameters - 1e-6) + 2 * len(layers) * model.config.hidden_size
+    outputs = (linear for layer in model.model.layers for linear in (layer.self_attn.o_proj, layer.mlp.down_proj))
+    added = sum(linear.out_features for linear in outputs if linear.bias is None)
+    wanted = math.ceil(sparsity * budget.parameters - 1e-6) + added
     neurons, groups = _over_threshold(layers, wanted, budget.per_neuron)
     spent = sum((len(layer.groups) - len(kept)) * layer.group_price for layer, kept in zip(layers, groups, strict=True))
     removed = math.ceil(max(0, wanted - spent) / budget.per_neuron)
