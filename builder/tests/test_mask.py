@@ -27,7 +27,7 @@ from espalier_builder.prune.mask.barber import (
     swap,
 )
 from espalier_builder.prune.mask.choose import sequential_masks
-from espalier_builder.prune.mask.pattern import Pattern
+from espalier_builder.prune.mask.pattern import Pattern, lowest_of_all
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
@@ -108,6 +108,22 @@ def test_magnitude_drops_the_smallest_of_a_matrix_or_of_all() -> None:
     kept = min(float(weight.abs()[weight != 0].min()) for weight in everywhere.values())
     gone = max(float(dense[name].abs()[weight == 0].max()) for name, weight in everywhere.items())
     assert kept >= gone
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5, 0.9, 1.0])
+def test_the_smallest_of_all_matrices_are_those_that_sorting_all_entries_finds(share: float) -> None:
+    chance = torch.Generator().manual_seed(0)
+    weights = [torch.randn(shape, generator=chance) for shape in ((5, 7), (3, 30), (11, 4))]
+    # Many that are equal, some of them zero, across the border.
+    weights[1] = (2 * weights[1]).round() / 2
+    weights[2][::2] = -0.5
+    together = torch.cat([weight.abs().flatten() for weight in weights])
+    found = list(lowest_of_all(weights, share))
+    count = math.floor(share * len(together))
+    assert sum(int(mask.sum()) for mask in found) == count
+    expected = torch.zeros(len(together), dtype=torch.bool)
+    expected[sorted(range(len(together)), key=lambda at: float(together[at]))[:count]] = True
+    assert torch.equal(torch.cat([mask.flatten() for mask in found]), expected)
 
 
 @pytest.mark.parametrize(("method", "group"), [("wanda", 0), ("wanda+2:4", 4), ("wanda+4:8", 8)])

@@ -14,7 +14,7 @@ from espalier_builder.contracts import Pruning
 from espalier_builder.failure import BuilderError
 from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.mask.barber import BarberSettings, barber_layer
-from espalier_builder.prune.mask.pattern import Pattern, lowest
+from espalier_builder.prune.mask.pattern import Pattern, lowest_of_all
 from espalier_builder.prune.mask.sparsegpt import sparsegpt
 from espalier_builder.prune.walk import layer_grams, require_finite_inputs, stacks
 
@@ -66,11 +66,8 @@ def magnitude_masks(model: DecoderModel, pattern: Pattern, *, everywhere: bool) 
     linears = dict(_linears(model))
     if not everywhere:
         return {name: _zeroed(weight, pattern.of_matrix(weight.abs())) for name, weight in linears.items()}
-    sizes = torch.cat([weight.abs().flatten() for weight in linears.values()])
-    gone = lowest(sizes[None], pattern.sparsity)[0].split([weight.numel() for weight in linears.values()])
-    return {
-        name: _zeroed(weight, mask.view_as(weight)) for (name, weight), mask in zip(linears.items(), gone, strict=True)
-    }
+    gone = lowest_of_all(list(linears.values()), pattern.sparsity)
+    return {name: _zeroed(weight, mask) for (name, weight), mask in zip(linears.items(), gone, strict=True)}
 
 
 @torch.no_grad()
