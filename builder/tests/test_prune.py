@@ -21,7 +21,7 @@ from espalier_builder.prune.cut import Cut, apply_cut, load_cut, save_cut, whole
 from espalier_builder.prune.depth import angular_removal, layers_to_keep, shortgpt_removal, tail_removal
 from espalier_builder.prune.flap import fluctuation, layer_scores
 from espalier_builder.prune.magnitude import magnitude_scores
-from espalier_builder.prune.neurons import Calibration
+from espalier_builder.prune.neurons import Calibration, layer_importance
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.refit import Refit, refit
@@ -72,6 +72,10 @@ def test_magnitude_is_the_norm_of_all_that_leaves_with_a_neuron() -> None:
 def test_the_published_contrast_is_13_at_the_papers_calibration_size() -> None:
     assert published_contrast(131_072) == pytest.approx(13.1, abs=0.01)
     assert coarse_importance((0.1, 0.3), 10.0)[1] == pytest.approx(1 / (1 + math.exp(-1.0)))
+    statistics = collect_statistics(tiny_model(), random_rows(6, 32))
+    assert layer_importance("cfsp", statistics) == coarse_importance(statistics.angles, 6 * 32 / 10_000)
+    assert layer_importance("cfsp-rel", statistics) == coarse_importance(statistics.angles, 13.1)
+    assert layer_importance("magnitude", statistics) == [1.0] * 3
 
 
 def test_statistics_are_those_of_a_plain_forward_pass() -> None:
@@ -160,6 +164,15 @@ def test_angular_drops_the_block_whose_ends_are_nearest_at_the_last_token() -> N
         distances.append(sum(math.acos(float(cosine)) for cosine in cosines))
     start = distances.index(min(distances))
     assert angular_removal(statistics)(2) == [start, start + 1]
+
+
+def test_angular_goes_by_the_mean_angle_of_all_rows() -> None:
+    # Of two rows, after each layer: the first turns one of them little and the other much.
+    turned = torch.tensor([[0.0, 0.0], [0.1, 0.9], [0.7, 1.5], [1.7, 2.5]])
+    states = torch.stack([turned.cos(), turned.sin()], -1)
+    statistics = replace(collect_statistics(tiny_model(), random_rows(2)), last_states=states)
+    assert angular_removal(statistics)(1) == [0]
+    assert angular_removal(statistics)(2) == [0, 1]
 
 
 def test_a_tail_pruned_model_is_the_dense_model_cut_short() -> None:
