@@ -21,7 +21,7 @@ from espalier_builder.prune.cut import Cut, apply_cut, load_cut, save_cut, whole
 from espalier_builder.prune.depth import angular_removal, layers_to_keep, shortgpt_removal, tail_removal
 from espalier_builder.prune.flap import fluctuation, layer_scores
 from espalier_builder.prune.magnitude import magnitude_scores
-from espalier_builder.prune.neurons import Calibration, layer_importance
+from espalier_builder.prune.neurons import Calibration, layer_importance, neuron_scores
 from espalier_builder.prune.precision import bf16_is_fast
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.refit import Refit, refit
@@ -61,6 +61,10 @@ def test_relative_cfsp_scores_normalise_over_neurons() -> None:
         for weights in (down[h].abs() * act, up[:, h].abs(), gate[:, h].abs()):
             expected += weights / weights.sum() * act / H
     assert torch.allclose(cfsp_rel_scores(down, (up, gate), act), expected)
+    mlp, energy = tiny_model().model.layers[0].mlp, torch.rand(48)
+    weights = (mlp.down_proj.weight, (mlp.gate_proj.weight, mlp.up_proj.weight), energy)
+    assert torch.allclose(neuron_scores("cfsp-rel", mlp, energy), cfsp_rel_scores(*weights))
+    assert torch.allclose(neuron_scores("cfsp", mlp, energy), cfsp_scores(*weights))
 
 
 def test_magnitude_is_the_norm_of_all_that_leaves_with_a_neuron() -> None:

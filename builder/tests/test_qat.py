@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from espalier_builder.contracts import Pruning, Quantization, Recipe
 from espalier_builder.failure import BuilderError
-from espalier_builder.prune.walk import stacks
 from espalier_builder.quantize import qat
-from espalier_builder.quantize.model import dequantized, stacked
+from espalier_builder.quantize.calibrate import calibrate
+from espalier_builder.quantize.model import dequantized, places, stacked, write_back
 from espalier_builder.quantize.qat import Codes, train_quantized
 from espalier_builder.quantize.rtn import quantize_rtn
 from espalier_builder.quantize.weight_format import WeightFormat, variant_formats
-from espalier_builder.recover.finetune import Schedule, divergence
+from espalier_builder.recover.finetune import Point, Schedule, divergence
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.dense_stages import DenseModel
 from espalier_builder.stages.model_stages import ModelStages
@@ -53,12 +55,7 @@ def test_training_brings_the_variant_nearer_to_the_dense_model_and_keeps_pruned_
     with torch.no_grad():
         pruned[:, ::4] = 0
     weight_format = WeightFormat(4, 64, True, 4)
-    places = [
-        (f"layers.{at}.{name}", each)
-        for at, layer in enumerate(model.model.layers)
-        for name, each in stacks(layer).items()
-    ]
-    start = {place: quantize_rtn(stacked(linears), weight_format) for place, linears in places}
+    start = {place: quantize_rtn(stacked(linears), weight_format) for place, linears in places(model).items()}
     schedule = Schedule(steps=60, batch_rows=8, check_every=20)
     trained, curve = train_quantized(model, model, start, ROWS, schedule=schedule)
     formats = variant_formats(weight_format, 96)
@@ -67,9 +64,25 @@ def test_training_brings_the_variant_nearer_to_the_dense_model_and_keeps_pruned_
     assert min(point.held_out_loss for point in curve) < 0.8 * curve[0].held_out_loss
     both = trained["layers.0.ffn.gate_up"].dequantize()
     assert bool((both[-len(pruned) :, ::4] == 0).all())
-    assert set(trained) == {
-        f"layers.{at}.{name}" for at, layer in enumerate(model.model.layers) for name in stacks(layer)
-    }
+    assert trained.keys() == places(model).keys()
+
+
+def test_what_codes_are_judged_by_is_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen = RandomDecoder().build(), dict[str, Any]()
+
+    def train(_groups: object, **given: Any) -> tuple[Point, ...]:
+        seen.update(given)
+        return (Point(0, given["judge"]()),)
+
+    monkeypatch.setattr(qat, "train", train)
+    start = calibrate(model, ROWS[:4], WeightFormat(4, 32, False, 4), "gptq").matrices
+    trained, (point,) = train_quantized(model, model, start, ROWS)
+    assert torch.equal(seen["rows"], ROWS[:-8])
+    assert all(torch.equal(matrix.codes, start[place].codes) for place, matrix in trained.items())
+    student = copy.deepcopy(model)
+    for place, linears in places(student).items():
+        write_back(start[place], linears)
+    assert point.held_out_loss == pytest.approx(divergence(student, model, ROWS[-8:]).item(), rel=1e-4)
 
 
 def test_training_needs_text_to_train_on_and_text_to_judge_by() -> None:

@@ -21,6 +21,7 @@ from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.finetune import FineTuning, divergence, fine_tune, held_out_loss
 from espalier_builder.recover.iterate import Iteration, iterate, step_sparsity
 from espalier_builder.recover.lora import Adapter, attach, layer_ranks, merge
+from espalier_builder.recover.recover_job import split_rows
 from random_decoder import save_checkpoint
 from tiny_llama import random_rows, tiny_checkpoint, tiny_model
 
@@ -80,6 +81,14 @@ def test_the_same_seed_trains_the_same_model() -> None:
     )
     assert first.curve == second.curve
     assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+def test_what_is_held_out_is_of_documents_that_training_never_sees() -> None:
+    documents = ["a" * 50] * 18 + ["b" * 50] * 2
+    training, held_out = split_rows(tiny_checkpoint(), documents, SETTINGS, 16)
+    # Letters have the tokens 3, 4, ..; 1 opens a document.
+    assert set(training.flatten().tolist()) == {1, 3}
+    assert set(held_out.flatten().tolist()) == {1, 4}
 
 
 def test_what_distillation_lowers_is_the_divergence_of_next_tokens_from_the_teachers() -> None:
