@@ -137,13 +137,14 @@ def test_wanda_scores_weights_by_the_norm_of_their_inputs_while_the_layer_is_den
             hybrid.model.layers[before] = pruned.model.layers[before]
         layer, result = hybrid.model.layers[index], pruned.model.layers[index]
         inputs: dict[torch.nn.Module, Tensor] = {}
-        for module in (layer.self_attn.q_proj, layer.self_attn.o_proj, layer.mlp.down_proj):
+        for module in (layer.self_attn.q_proj, layer.self_attn.o_proj, layer.mlp.up_proj, layer.mlp.down_proj):
             module.register_forward_pre_hook(lambda m, args, seen=inputs: seen.update({m: args[0].flatten(0, 1)}))
         with torch.no_grad():
             hybrid(rows)
         for module, masked_module in (
             (layer.self_attn.q_proj, result.self_attn.q_proj),
             (layer.self_attn.o_proj, result.self_attn.o_proj),
+            (layer.mlp.up_proj, result.mlp.up_proj),
             (layer.mlp.down_proj, result.mlp.down_proj),
         ):
             norms = [math.sqrt(float(column.square().sum())) for column in inputs[module].T]
