@@ -186,13 +186,6 @@ def test_a_step_that_an_earlier_one_has_overtaken_only_trains(tmp_path: Path) ->
     assert result["best"] == "step-3"
 
 
-def test_masks_which_training_would_fill_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BuilderError, match="made zero") as caught:
-        run_iteration(tmp_path, iteration(method="wanda"))
-    assert caught.value.code == "RECOVERY_FILLS_MASK"
-    assert not list(tmp_path.iterdir())
-
-
 def test_an_iteration_stops_at_the_quality_floor(tmp_path: Path) -> None:
     result = run_iteration(tmp_path, iteration(worst_ratio=0.5))
     assert result["best"] is None
