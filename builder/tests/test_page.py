@@ -118,6 +118,13 @@ def test_the_command_writes_one_file_without_links_or_scripts(
     arguments = ["report", *common, *out[:-1], str(tmp_path / "other.html"), "--model", str(other)]
     assert run(arguments) == 1
     assert "VARIANT_DIFFERS" in capsys.readouterr().err
+    weights = tmp_path / "variant/model.onnx.data"
+    damaged = bytearray(weights.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    for content in (damaged, damaged[:-100]):
+        weights.write_bytes(content)
+        assert run(["report", *common, *out[:-1], str(tmp_path / "damaged.html")]) == 1
+        assert f"VARIANT_DAMAGED: {weights}" in capsys.readouterr().err
 
 
 def test_what_a_model_says_is_text_and_never_markup() -> None:
