@@ -139,6 +139,16 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_rows_is_refused(folder:
     assert "model.embed_tokens.weight has 20 rows" in str(error)
 
 
+def test_rows_without_a_token_are_padding_and_many_of_them_are_noted(folder: Path) -> None:
+    tensors, tokens = load_file(folder / "model.safetensors"), len(tiny_tokenizer())
+    embedding = tensors["model.embed_tokens.weight"].repeat(2, 1)
+    for rows, noted in ((tokens + 2, False), (2 * tokens, True)):
+        save_file(tensors | {"model.embed_tokens.weight": embedding[:rows].clone()}, folder / "model.safetensors")
+        edit(folder / "config.json", vocab_size=rows)
+        notes = load(folder).notes
+        assert any(f"{rows - tokens} of the embedding's {rows} rows" in note for note in notes) == noted
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_broken_weight_is_refused_by_its_name(folder: Path, value: float) -> None:
     tensors = load_file(folder / "model.safetensors")

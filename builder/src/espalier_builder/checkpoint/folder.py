@@ -16,6 +16,8 @@ from espalier_builder.checkpoint.family import DecoderModel, Family
 from espalier_builder.failure import BuilderError
 
 INDEX = "model.safetensors.index.json"
+# Of the embedding's rows, before a reader is told of it.
+_MOST_PADDING = 0.1
 
 
 def load_folder(folder: Path) -> Checkpoint:
@@ -33,7 +35,8 @@ def load_folder(folder: Path) -> Checkpoint:
     model = build_decoder(config, tensors, str(folder), where)
     highest = max(tokenizer.get_vocab().values(), default=-1)
     require_rows(model, highest, folder / "tokenizer.json", family.published_name("model.embed_tokens.weight"))
-    return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name, notes=_notes(config, model.config))
+    notes = (*_context_notes(config, model.config), *_padding_notes(model, highest))
+    return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name, notes=notes)
 
 
 def require_rows(model: DecoderModel, highest: int, file: Path, embedding: str) -> None:
@@ -48,7 +51,18 @@ def require_rows(model: DecoderModel, highest: int, file: Path, embedding: str) 
         )
 
 
-def _notes(config: dict[str, Any], used: Any) -> tuple[str, ...]:
+def _padding_notes(model: DecoderModel, highest: int) -> tuple[str, ...]:
+    """Embeddings are padded to round sizes, by a few hundred rows; where much more is unused, somebody should look."""
+    rows = model.get_input_embeddings().num_embeddings
+    unused = rows - 1 - highest
+    if unused <= _MOST_PADDING * rows:
+        return ()
+    return (
+        f"{unused} of the embedding's {rows} rows have no token in tokenizer.json: is it another model's tokenizer?",
+    )
+
+
+def _context_notes(config: dict[str, Any], used: Any) -> tuple[str, ...]:
     context = config.get("max_position_embeddings")
     if not isinstance(context, int) or context <= used.max_position_embeddings:
         return ()
