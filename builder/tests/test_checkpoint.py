@@ -362,6 +362,20 @@ def test_a_gguf_file_gives_the_model_it_was_made_of(tmp_path: Path) -> None:
     assert ffn_widths(load(tmp_path).model) == [48, 48, 48]
 
 
+def test_code_beside_a_gguf_file_is_never_run_nor_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    ran = tmp_path / "ran"
+    (tmp_path / "evil.py").write_text(
+        f"open({str(ran)!r}, 'w')\nfrom transformers import PreTrainedTokenizerFast as T\n"
+    )
+    asks = {"auto_map": {"AutoTokenizer": ["evil.T", "evil.T"]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(asks | {"tokenizer_class": "T"}))
+    (tmp_path / "config.json").write_text(json.dumps(asks | {"model_type": "evil"}))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    assert load(tmp_path / "tiny.gguf").tokenizer.convert_tokens_to_ids("Āā") == 47
+    assert not ran.exists()
+
+
 def test_a_gguf_file_cut_short_or_of_another_architecture_is_refused(tmp_path: Path) -> None:
     write_gguf(tmp_path / "tiny.gguf")
     whole = (tmp_path / "tiny.gguf").read_bytes()
