@@ -7,6 +7,7 @@ SmolLM2-135M and needs no accelerate; the tokenizer comes through transformers.
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -167,9 +168,12 @@ def _tokenizer(reader: Any, path: Path) -> PreTrainedTokenizerBase:
     if reader.get_field("tokenizer.ggml.tokens") is None:
         raise BuilderError("TOKENIZER_MISSING", f"{path} holds no tokenizer", "use a GGUF file with its tokenizer")
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            str(path.parent), gguf_file=path.name, local_files_only=True
-        )
+        # From a folder of its own, since transformers also reads what lies beside the file, which may ask to run code.
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "model.gguf").symlink_to(path.resolve())
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                folder, gguf_file="model.gguf", local_files_only=True, trust_remote_code=False
+            )
     except Exception as error:  # transformers raises many types for tokenizers it can't convert
         raise BuilderError(
             "TOKENIZER_INVALID",
