@@ -26,7 +26,7 @@ export interface PackedObject {
 }
 
 const zstd = "zstd";
-/** Higher levels cost twice the time and more, for at most 0.3 % of the bytes of weights (docs/measurements/wire-bytes.md). */
+/** Higher levels take twice the time and more, for half a percent of the bytes at most (docs/measurements/wire-bytes.md). */
 const level = 1;
 /** What saves less isn't worth unpacking. */
 const leastSavedShare = 0.05;
