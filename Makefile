@@ -23,7 +23,7 @@ INJECTIONS ?= 100
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
 .PHONY: bench-recovery bench-flips bench-barber bench-kv-cache bench-search
-.PHONY: bench-inference bench-planning bench-prediction measure-prediction prediction-graphs bench-measuring
+.PHONY: bench-inference bench-planning bench-prediction measure-prediction prediction-graphs bench-measuring bench-wire
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,10 @@ prediction-graphs: setup
 
 bench-measuring: prediction-graphs ## how long an agent measures a new device, on half a core, one and all (4 minutes); writes docs/measurements/measuring
 	@$(ON_NODE) $(NODE) bench/measuring/main.ts --kit $(BENCH_PREDICTION)/graphs/smollm2/kit
+
+bench-wire: setup ## what travels of whole artifacts, dense and masked (DATA=..., SMOLLM2=...), recorded in docs/measurements/wire-bytes.md
+	@$(ON_NODE) $(NODE) bench/wire/main.ts $(if $(ROUNDS),--rounds $(ROUNDS)) --model $(abspath $(SMOLLM2)) \
+		--calibration $(abspath $(DATA))/text/wikitext2-a.jsonl --evaluation $(abspath $(DATA))/text/wikitext2-b.jsonl
 
 bench-compression: setup ## pruning methods at equal budgets (DATA=..., SMOLLM2=...), recorded in docs/measurements/compression.md
 	@cd builder && $(PYTHON_ENV)/python bench/compression.py --data $(abspath $(DATA)) $(if $(SMOLLM2),--smol $(abspath $(SMOLLM2))) \
