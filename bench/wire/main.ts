@@ -9,7 +9,7 @@ import { type Recipe, recipeName } from "@espalier/shared/contracts/recipe";
 import type { VariantResult, VariantTask } from "../prediction/variant-process.ts";
 import { measureBytes, measureLevel } from "./measure-bytes.ts";
 import { recipes } from "./recipes.ts";
-import { report } from "./report.ts";
+import { report, type Spread } from "./report.ts";
 
 /** Builds what is missing in `--folder`, then measures what travels of it, and how long masked variants decode. */
 const { values } = parseArgs({
@@ -34,13 +34,19 @@ for (const { name, recipe, folder, manifest } of variants) {
   );
   const beside = decoding.get(dense === undefined ? "" : recipeName(dense));
   const ratios = decoding.get(name)?.map((tpotMs, round) => tpotMs / (beside?.[round] ?? Number.NaN));
-  rows.push({ variant: name, ...(await measureBytes(folder, manifest)), tpotOfDense: ratios?.length ? ratios : null });
+  rows.push({ variant: name, ...(await measureBytes(folder, manifest)), tpotOfDense: spreadOf(ratios ?? []) });
 }
 const tried = variants.filter(({ name }) => triedOn.includes(name));
 const byLevel = tried.flatMap(({ name, folder, manifest }) =>
   levels.map((level) => ({ variant: name, level, ...measureLevel(folder, manifest, level) })),
 );
 await report(rows, byLevel);
+
+function spreadOf(values: readonly number[]): Spread | null {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [least, median, most] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)];
+  return least === undefined || median === undefined || most === undefined ? null : { median, least, most };
+}
 
 function isSame(a: Recipe["quantization"], b: Recipe["quantization"]): boolean {
   return JSON.stringify(a) === JSON.stringify(b);

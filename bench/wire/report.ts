@@ -6,8 +6,15 @@ export interface Row extends Packed {
   chunks: number;
   /** Of them, those that travel packed. */
   packed: number;
-  /** Time per output token beside the dense variant's in the same format, by round; null where it was not timed. */
-  tpotOfDense: readonly number[] | null;
+  /** Time per output token beside the dense variant's in the same format, over rounds; null where it was not timed. */
+  tpotOfDense: Spread | null;
+}
+
+/** By name, since the formatter would lay out lists of numbers in its own way. */
+export interface Spread {
+  median: number;
+  least: number;
+  most: number;
 }
 
 export interface LevelRow extends Packed {
@@ -47,7 +54,7 @@ ${table(
     `${row.packed} of ${row.chunks}`,
     row.packOfSha.toFixed(1),
     row.unpackOfSha.toFixed(1),
-    row.tpotOfDense === null ? "-" : ratios(row.tpotOfDense),
+    row.tpotOfDense === null ? "-" : ratio(row.tpotOfDense),
   ]),
 )}
 Dense artifacts gain from the padding of each row's last block, from codes that are not evenly spread, and from tokenizer and
@@ -96,10 +103,8 @@ function gainingMbitPerSecond({ bytes, wireBytes, unpackMs }: Row): number {
   return ((bytes - wireBytes) * 8) / 1e6 / (unpackMs / 1e3);
 }
 
-function ratios(values: readonly number[]): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (index: number) => (sorted[index] ?? Number.NaN).toFixed(2);
-  return `${at(sorted.length >> 1)} (${at(0)}-${at(sorted.length - 1)})`;
+function ratio({ median, least, most }: Spread): string {
+  return `${median.toFixed(2)} (${least.toFixed(2)}-${most.toFixed(2)})`;
 }
 
 function percent({ wireBytes, bytes }: Packed): string {
