@@ -22,7 +22,7 @@ INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
-.PHONY: bench-recovery bench-flips bench-barber bench-kv-cache bench-search
+.PHONY: bench-recovery bench-flips bench-barber bench-lm-eval bench-kv-cache bench-search
 .PHONY: bench-inference bench-planning bench-prediction measure-prediction prediction-graphs bench-measuring bench-wire
 
 help: ## list the targets
@@ -108,6 +108,16 @@ bench-barber: setup ## LLM-Barber by start and granularity (DATA=..., SMOLLM2=..
 bench-flips: setup ## answers that compression changes (DATA=..., SMOLLM2=...), recorded in docs/measurements/flips.md
 	@cd builder && $(PYTHON_ENV)/python bench/flips.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) \
 	  --work $(CURDIR)/.espalier/flips --out $(CURDIR)/docs/measurements
+
+# lm-eval in an environment of its own over the project's: half a gigabyte that nothing else needs.
+LM_EVAL := $(CURDIR)/.espalier/bench/lm-eval
+bench-lm-eval: setup ## multiple choice by our scorer beside lm-eval's (DATA=..., SMOLLM2=...), recorded in docs/measurements/lm-eval.md
+	@test -x $(LM_EVAL)/bin/lm_eval || { $(PYTHON_ENV)/python -m venv $(LM_EVAL) && \
+	  $(PYTHON_ENV)/python -c 'import site; print(*site.getsitepackages(), "$(CURDIR)/builder/src", sep="\n")' \
+	    > $$(echo $(LM_EVAL)/lib/python*/site-packages)/project.pth && \
+	  $(LM_EVAL)/bin/python -m pip install --quiet 'lm_eval[hf]==0.4.13'; }
+	@cd builder && $(LM_EVAL)/bin/python -m pytest tests/test_harness.py && $(LM_EVAL)/bin/python bench/lm_eval_tasks.py \
+	  --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) --work $(CURDIR)/.espalier/lm-eval --out $(CURDIR)/docs/measurements
 
 bench-kv-cache: setup ## how far an int8 KV cache moves the output (DATA=..., SMOLLM2=...), recorded in docs/measurements/kv-cache.md
 	@cd builder && $(PYTHON_ENV)/python bench/kv_cache.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) \
