@@ -110,3 +110,12 @@ def test_the_command_tells_the_same_rows_through_the_harness(
     assert rows["espalier"] == rows["lm-eval"]
     kept = json.loads((tmp_path / "answers.json").read_text())["answers"]
     assert len(kept) == 4
+
+
+def test_answers_to_a_file_whose_right_choices_were_mended_are_not_those_that_were_kept(
+    checkpoint: Checkpoint, task_file: Path
+) -> None:
+    before = HarnessTask(task_file, None, checkpoint.tokenizer, CONTEXT).identity
+    mended = [{**each, "gold": 1} for each in QUESTIONS]
+    task_file.write_text("\n".join(json.dumps(each) for each in mended))
+    assert HarnessTask(task_file, None, checkpoint.tokenizer, CONTEXT).identity != before
