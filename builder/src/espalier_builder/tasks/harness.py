@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,13 @@ class HarnessTask:
 
     def __init__(self, file: Path, limit: int | None, tokenizer: PreTrainedTokenizerBase, context_length: int) -> None:
         self.name = file.stem
-        self._task = multiple_choice(self.name, read_questions(file, limit))
+        questions = read_questions(file, limit)
+        self._task = multiple_choice(self.name, questions)
         self._tokenizer = tokenizer
         self._context_length = context_length
         self._task.build_all_requests()
-        self.identity = ["lm-eval", [list(instance.args) for instance in self._task.instances]]
+        asked = [list(instance.args) for instance in self._task.instances]
+        self.identity = ["lm-eval", version("lm_eval"), asked, [each.gold for each in questions]]
 
     def ask(self, scorer: Scorer, progress: Callable[[float], None]) -> Answers:
         return put(self._task, HarnessModel(scorer, self._tokenizer, self._context_length, progress))
