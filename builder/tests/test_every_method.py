@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import pytest
@@ -24,10 +24,11 @@ from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.neurons import Calibration, ffn_budget
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.quantize.calibrate import UNSCALED, Calibrated, calibrate
+from espalier_builder.quantize.mixed import measure_sensitivity, mixed_formats
 from espalier_builder.quantize.model import UNCALIBRATED, dequantized
 from espalier_builder.quantize.qat import train_quantized
 from espalier_builder.quantize.weight_format import FP32, VariantFormats, WeightFormat, variant_formats
-from espalier_builder.recover.finetune import Schedule
+from espalier_builder.recover.finetune import FineTuning, Schedule, fine_tune, held_out_loss
 from test_families import FAMILIES, TOKENS, assert_equal, published
 from tiny_llama import random_rows
 
@@ -43,7 +44,7 @@ METHODS_OF_FAMILIES = [
     *((FIRST, name) for name in POSSIBLE),
     *((family, name) for family in OTHERS for name in (*METHODS, *WAYS) if name != "none"),
 ]
-QUANTIZERS: tuple[QuantizationMethod, ...] = tuple(name for name in get_args(QuantizationMethod) if name != "none")
+QUANTIZERS = (*(name for name in get_args(QuantizationMethod) if name != "none"), "gptq, mixed bits")
 INT4 = WeightFormat(4, 32, False, 0)
 
 
@@ -139,7 +140,7 @@ def test_width_goes_after_depth(family: str, models: dict[str, DecoderModel], tm
 @pytest.mark.parametrize("method", QUANTIZERS)
 @pytest.mark.parametrize("family", [FIRST, *OTHERS])
 def test_what_is_quantized_is_what_the_exported_kernels_compute(
-    family: str, method: QuantizationMethod, models: dict[str, DecoderModel], tmp_path: Path
+    family: str, method: str, models: dict[str, DecoderModel], tmp_path: Path
 ) -> None:
     model = models[family]
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
@@ -149,7 +150,7 @@ def test_what_is_quantized_is_what_the_exported_kernels_compute(
         again = quantized_by(method, model)
         assert all(torch.equal(matrix.codes, again.matrices[place].codes) for place, matrix in made.matrices.items())
         assert same(dict(made.scales), dict(again.scales))
-    scaled, formats = made.scaled(model), variant_formats(INT4, model.config.hidden_size)
+    scaled, formats = made.scaled(model), variant_formats(made.formats, model.config.hidden_size)
     # Scales alone change nothing.
     assert torch.allclose(scaled(TOKENS).logits, model(TOKENS).logits, atol=1e-3)
     write_graph(scaled, formats, tmp_path, matrices=made.matrices)
@@ -158,16 +159,30 @@ def test_what_is_quantized_is_what_the_exported_kernels_compute(
     assert np.abs(found - expected).max() < 1e-4 * float(expected.max() - expected.min())
 
 
-def quantized_by(method: QuantizationMethod, model: DecoderModel) -> Calibrated:
+def quantized_by(method: str, model: DecoderModel) -> Calibrated:
     if method == "rtn":
         return Calibrated(UNSCALED, UNCALIBRATED, INT4)
+    if method == "gptq, mixed bits":
+        formats = mixed_formats(model, measure_sensitivity(model, ROWS, INT4), INT4, 6)
+        assert 0 < len(formats.widened) < 4 * len(model.model.layers)
+        return calibrate(model, ROWS, formats, "gptq")
     if method != "qat":
-        return calibrate(model, ROWS, INT4, method)
+        return calibrate(model, ROWS, INT4, cast(QuantizationMethod, method))
     start = calibrate(model, ROWS, INT4, "gptq").matrices
     trained, _ = train_quantized(
         model, model, start, ROWS, schedule=Schedule(steps=2, batch_rows=1, check_every=1, patience=9)
     )
     return Calibrated(UNSCALED, trained, INT4)
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("family", [FIRST, *OTHERS])
+def test_what_is_pruned_is_trained(family: str, kind: Literal["lora", "full"], models: dict[str, DecoderModel]) -> None:
+    pruned = pruned_by("cfsp-rel", models[family], 0.3).model
+    settings = FineTuning(kind=kind, steps=8, batch_rows=2, check_every=8, learning_rate=3e-3)
+    recovered = fine_tune(pruned, None, ROWS, ROWS, [1.0] * 3, settings).model
+    assert held_out_loss(recovered, ROWS) < held_out_loss(pruned, ROWS)
+    assert recovered.state_dict().keys() == pruned.state_dict().keys()
 
 
 def matrices(model: DecoderModel) -> list[Tensor]:
