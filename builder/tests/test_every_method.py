@@ -19,7 +19,7 @@ from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.write_graph import write_graph
 from espalier_builder.method_name import NAMES, parse_method
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
-from espalier_builder.prune.apply import METHODS, Pruned, prune
+from espalier_builder.prune.apply import METHODS, Pruned, choose_cut, prune
 from espalier_builder.prune.decoder import HiddenStates
 from espalier_builder.prune.neurons import Calibration, ffn_budget
 from espalier_builder.prune.statistics import collect_statistics
@@ -119,6 +119,16 @@ def test_flap_makes_no_room_for_biases_that_are_there_already(family: str, model
     pruned = prune(model, parse_method("flap", 0.3, 1), calibration(model))
     gone = non_embedding_parameters(model) - non_embedding_parameters(pruned.model)
     assert 0 <= gone - 0.3 * non_embedding_parameters(model) < ffn_budget(model).per_neuron
+
+
+def test_what_flap_removes_is_added_to_the_bias_that_is_there(models: dict[str, DecoderModel]) -> None:
+    model = models["opt"]
+    known = calibration(model)
+    cut = choose_cut(model, parse_method("flap", 0.3, ALIGNMENT), known)
+    down, mean = model.model.layers[0].mlp.down_proj, known.statistics.ffn[0].mean
+    gone = [neuron for neuron in range(96) if neuron not in cut.neurons[0].tolist()]
+    expected = down.bias + sum(mean[neuron] * down.weight[:, neuron] for neuron in gone)
+    assert torch.allclose(cut.tensors["model.layers.0.mlp.down_proj.bias"], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["random", "minillm", "minillm-gate"])

@@ -219,25 +219,31 @@ def test_a_matrix_that_writes_to_the_stream_is_solved_for_what_the_dense_stream_
     assert torch.allclose(found.double(), expected, atol=1e-4)
 
 
-def test_each_matrix_is_quantized_on_what_those_before_it_give_and_o_proj_for_the_dense_stream() -> None:
+def test_each_matrix_is_quantized_on_what_those_before_it_give_and_outputs_for_the_dense_stream() -> None:
     dense = RandomDecoder().build()
     weight_format = WeightFormat(4, 32, False, 4)
     found = quantize_sequentially(dense, ROWS, weight_format)
     layer = copy.deepcopy(dense.model.layers[0])
     stream, wanted = HiddenStates(dense, ROWS, bf16=False), HiddenStates(dense, ROWS, bf16=False)
-    reading = stacks(layer)["attention.qkv"]
-    inputs = layer.input_layernorm(stream.states).flatten(0, 1)
-    qkv = quantize_gptq(stacked(reading), inputs.T @ inputs, weight_format)
-    assert torch.equal(found["layers.0.attention.qkv"].codes, qkv.codes)
-    write_back(qkv, reading)
-    block = stream.attention_block(layer)
-    inner = [block.inner(states) for states in stream.batches()]
-    statistics = relative_gram(stream, block, inner)
-    wanted.go_through(wanted.attention_block(dense.model.layers[0]))
-    solved = corrected(stream, block, inner, statistics, wanted)
-    output = quantize_gptq(solved, statistics, weight_format)
-    assert torch.equal(found["layers.0.attention.output"].codes, output.codes)
-    assert not torch.equal(quantize_gptq(block.linear.weight, statistics, weight_format).codes, output.codes)
+    halves = zip(stream.blocks(layer), wanted.blocks(dense.model.layers[0]), strict=True)
+    norms = (layer.input_layernorm, layer.post_attention_layernorm)
+    names = (("attention.qkv", "attention.output"), ("ffn.gate_up", "ffn.down"))
+    for (block, reference), norm, (reading, writing) in zip(halves, norms, names, strict=True):
+        linears, inputs = stacks(layer)[reading], norm(stream.states).flatten(0, 1)
+        first = quantize_gptq(stacked(linears), inputs.T @ inputs, weight_format)
+        assert (found[f"layers.0.{reading}"].codes == first.codes).double().mean() > 0.99
+        write_back(first, linears)
+        inner = [block.inner(states) for states in stream.batches()]
+        statistics = relative_gram(stream, block, inner)
+        wanted.go_through(reference)
+        solved = corrected(stream, block, inner, statistics, wanted)
+        second = quantize_gptq(solved, statistics, weight_format)
+        codes = found[f"layers.0.{writing}"].codes
+        assert (codes == second.codes).double().mean() > 0.99
+        plain = quantize_gptq(block.linear.weight, statistics, weight_format)
+        assert (codes == plain.codes).double().mean() < 0.97
+        write_back(second, [block.linear])
+        stream.go_through(block)
 
 
 def test_a_calibrated_decoder_is_nearer_to_the_dense_one_and_exports_what_pytorch_computes(tmp_path: Path) -> None:

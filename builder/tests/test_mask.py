@@ -129,7 +129,9 @@ def test_the_smallest_of_all_matrices_are_those_that_sorting_all_entries_finds(s
 @pytest.mark.parametrize(("method", "group"), [("wanda", 0), ("wanda+2:4", 4), ("wanda+4:8", 8)])
 def test_wanda_scores_weights_by_the_norm_of_their_inputs_while_the_layer_is_dense(method: str, group: int) -> None:
     dense, rows = tiny_model(), random_rows()
-    pruned = masked(method, 0.5).model
+    for layer in dense.model.layers:
+        layer.post_attention_layernorm.weight.copy_(torch.linspace(0.5, 1.5, 32))
+    pruned = masked(method, 0.5, dense).model
     # Layer 0 sees the embedding, layer 1 what the pruned layer 0 gives; neither any pruning of its own.
     for index in range(2):
         hybrid = copy.deepcopy(dense)

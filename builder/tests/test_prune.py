@@ -119,6 +119,14 @@ def test_equal_importance_gives_equal_widths_and_more_importance_gives_more() ->
     assert kept[1] > kept[0] == kept[3] > kept[2]
 
 
+def test_where_a_layer_would_keep_more_than_all_every_deviation_shrinks_alike() -> None:
+    budget = FfnBudget(widths=(100,) * 4, parameters=100_000, per_neuron=100)
+    # Half is kept, at importance 10 of a mean of 3.5 by far more than all: deviations shrink by 0.5 / (10 / 7 - 0.5).
+    shares = [0.5 + (each / 7 - 0.5) * 0.5 / (10 / 7 - 0.5) for each in (10, 2, 1, 1)]
+    assert [100 * share for share in shares] == pytest.approx([100, 38.46, 30.77, 30.77], abs=0.01)
+    assert allocate(budget, 0.2, [10.0, 2.0, 1.0, 1.0], 1) == [100, 38, 31, 31]
+
+
 def test_a_budget_that_ffns_cannot_meet_is_refused_with_what_they_can() -> None:
     budget = FfnBudget(widths=(64,) * 4, parameters=100_000, per_neuron=100)
     with pytest.raises(BuilderError, match=r"at most 0\.224") as caught:

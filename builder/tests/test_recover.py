@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
 from espalier_builder.contracts import Pruning, digest_of_bytes
@@ -18,7 +21,7 @@ from espalier_builder.progress import no_progress
 from espalier_builder.prune.apply import prune
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
-from espalier_builder.recover.finetune import FineTuning, divergence, fine_tune, held_out_loss
+from espalier_builder.recover.finetune import FineTuning, Recovered, divergence, fine_tune, held_out_loss
 from espalier_builder.recover.iterate import Iteration, iterate, step_sparsity
 from espalier_builder.recover.lora import Adapter, attach, layer_ranks, merge
 from espalier_builder.recover.recover_job import split_rows
@@ -171,6 +174,11 @@ def test_an_interrupted_iteration_goes_on_and_ends_with_the_same_model(tmp_path:
     sparsities = [step["sparsity"] for step in whole["steps"]]  # type: ignore[attr-defined]
     assert 0.1 <= sparsities[0] < 0.2 <= sparsities[1] < 0.3 <= sparsities[2] < 0.4
     assert whole["best"] == "step-3"
+    held_out = split_rows(tiny_checkpoint(), DOCUMENTS, iteration().training, 32)[1]
+    losses = [held_out_loss(each.model, held_out) for each in (load(tmp_path / "whole" / "step-3"), tiny_checkpoint())]
+    last = whole["steps"][2]  # type: ignore[index]
+    assert last["perplexityRatio"] == pytest.approx(math.exp(losses[0] - losses[1]), rel=1e-4)
+    assert last["loss"] < last["lossPruned"]
     with pytest.raises(BuilderError) as caught:
         run_iteration(tmp_path / "cut", iteration(sparsity=0.2))
     assert caught.value.code == "ITERATION_DIFFERS"
@@ -184,6 +192,22 @@ def test_a_step_that_an_earlier_one_has_overtaken_only_trains(tmp_path: Path) ->
     result = run_iteration(tmp_path, iteration(method="tail", sparsity=0.2))
     assert [step["sparsity"] for step in result["steps"]] == pytest.approx([1 / 3] * 3, abs=0.02)  # type: ignore[attr-defined]
     assert result["best"] == "step-3"
+
+
+def test_the_dense_model_teaches_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    teachers = list[torch.nn.Module | None]()
+
+    def watched(pruned: DecoderModel, teacher: DecoderModel | None, *others: Any) -> Recovered:
+        teachers.append(teacher)
+        return fine_tune(pruned, teacher, *others)
+
+    monkeypatch.setattr("espalier_builder.recover.iterate.fine_tune", watched)
+    run_iteration(tmp_path, iteration(method="magnitude", steps=2))
+    dense = tiny_model().state_dict()
+    assert len(teachers) == 2
+    for teacher in teachers:
+        assert teacher is not None
+        assert all(torch.equal(tensor, dense[name]) for name, tensor in teacher.state_dict().items())
 
 
 def test_an_iteration_stops_at_the_quality_floor(tmp_path: Path) -> None:
