@@ -28,6 +28,7 @@ TEXT = ["the quick brown fox jumps over the lazy dog. " * 8, "a small fox sat, a
 # They say which stages there are and change no result.
 AROUND = {f"espalier_builder.stages.{name}" for name in ("cache", "code_version", "cost", "fitting_batches")}
 AROUND |= {f"espalier_builder.stages.{name}_stages" for name in ("dense", "pruning", "quantizing")}
+AROUND.add("espalier_builder.artifact.work_folder")
 
 
 class Watched(ModelStages):
