@@ -24,8 +24,10 @@ from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import Pruning
 from espalier_builder.process import keep_freed_memory
 from espalier_builder.prune.apply import choose_cut, cut_out
-from espalier_builder.prune.cut import Cut
-from espalier_builder.prune.neurons import Calibration
+from espalier_builder.prune.budget import allocate
+from espalier_builder.prune.cfsp import OUR_CONTRAST, coarse_importance
+from espalier_builder.prune.cut import Cut, whole
+from espalier_builder.prune.neurons import Calibration, all_scores, ffn_budget, top
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
@@ -85,10 +87,17 @@ def variants(
         asked = Pruning.from_json({"method": name, "sparsity": share, "alignment": alignment, "refit": bool(refit)})
         return choose_cut(model, asked, calibration)
 
+    scores = all_scores(model, "cfsp-rel", calibration, lambda _: None)
+    importance = coarse_importance(calibration.statistics.angles, OUR_CONTRAST)
+
+    def nested(share: float) -> Cut:
+        widths = allocate(ffn_budget(model), share, importance, alignment)
+        return replace(whole(model), neurons=tuple(map(top, scores, widths)))
+
     largest = cut("cfsp-rel+refit", LEVELS[0])
     ways: list[tuple[str, Callable[[float], Cut]]] = [
-        ("nested, dense weights", partial(cut, "cfsp-rel")),
-        ("nested, the largest refitted", lambda share: part_of(largest, cut("cfsp-rel", share))),
+        ("nested, dense weights", nested),
+        ("nested, the largest refitted", lambda share: part_of(largest, nested(share))),
         *((f"independent, {method}", partial(cut, method)) for method in INDEPENDENT),
     ]
     if (0.0, "dense") not in done:

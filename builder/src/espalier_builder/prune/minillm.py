@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from espalier_builder.checkpoint.family import DecoderModel, ffn_inputs
+from espalier_builder.contracts import PruningMethod
 
+ESTIMATED_METHODS: tuple[PruningMethod, ...] = ("minillm", "minillm-gate")
 PROBES = 32
 EPSILON = 1e-3
 # Tokens that each probe's two losses are taken on.
@@ -23,6 +25,15 @@ PROBE_TOKENS = 2048
 
 Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
 Progress = Callable[[float], None]
+
+
+def estimated_scores(
+    model: DecoderModel, method: PruningMethod, rows: Tensor, *, seed: int, progress: Progress = lambda _: None
+) -> list[Tensor]:
+    """Scores `[F]` of each layer's neurons by one of `ESTIMATED_METHODS`, over calibration rows `[N, T]`; the same at
+    every sparsity."""
+    probe = weight_probe_scores if method == "minillm" else gate_probe_scores
+    return probe(model, rows, seed=seed, progress=progress)
 
 
 @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +20,10 @@ from espalier_builder.prune.cfsp import (
     published_contrast,
     without_nan,
 )
+from espalier_builder.prune.contrast import least_lossy_widths
 from espalier_builder.prune.harm import Harm
 from espalier_builder.prune.magnitude import magnitude_scores
-from espalier_builder.prune.minillm import gate_probe_scores, weight_probe_scores
+from espalier_builder.prune.minillm import ESTIMATED_METHODS, estimated_scores
 from espalier_builder.prune.statistics import Statistics
 from espalier_builder.recover.one_pass import LayerGrams
 
@@ -31,14 +32,15 @@ from espalier_builder.recover.one_pass import LayerGrams
 class Calibration:
     """Token rows `[N, T]`, what the dense model does on them, and the seed of methods that draw at random.
 
-    `harm` is what each layer's loss does on them, `grams` are the dense layers' Gram matrices, where they are known
-    already.
+    Where they are known already: `harm` is what each layer's loss does on them, `estimated` are the scores `[F]` of
+    each layer's neurons by the method that is asked for, `grams` the dense layers' Gram matrices.
     """
 
     rows: Tensor
     statistics: Statistics
     seed: int = 0
     harm: Harm | None = None
+    estimated: Sequence[Tensor] | None = None
     grams: Iterable[LayerGrams] | None = None
 
 
@@ -47,9 +49,21 @@ def choose_neurons(
     model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Callable[[float], None]
 ) -> list[Tensor]:
     """Indices of the FFN neurons that layer l keeps, ascending. Raises what `allocate` raises."""
-    importance = layer_importance(pruning.method, calibration.statistics)
-    widths = allocate(ffn_budget(model), pruning.sparsity, importance, pruning.alignment)
-    scores = all_scores(model, pruning.method, calibration, progress)
+    budget = ffn_budget(model)
+
+    def widths_by(importance: list[float]) -> list[int]:
+        return allocate(budget, pruning.sparsity, importance, pruning.alignment)
+
+    scores = calibration.estimated or all_scores(model, pruning.method, calibration, progress)
+    angles = calibration.statistics.angles
+    if pruning.method == "cfsp-rel" and not pruning.refit:
+        widths = least_lossy_widths(model, calibration.rows, angles, scores, widths_by)
+    elif pruning.method == "cfsp-rel":
+        widths = widths_by(coarse_importance(angles, OUR_CONTRAST))
+    elif pruning.method == "cfsp":
+        widths = widths_by(coarse_importance(angles, published_contrast(calibration.statistics.tokens)))
+    else:  # No paper says how layers differ.
+        widths = widths_by([1.0] * len(angles))
     return [top(score, width) for score, width in zip(scores, widths, strict=True)]
 
 
@@ -60,9 +74,8 @@ def all_scores(
     if method == "random":
         chance = torch.Generator().manual_seed(calibration.seed)
         return [torch.rand(width, generator=chance) for width in ffn_widths(model)]
-    if method in ("minillm", "minillm-gate"):
-        probe = weight_probe_scores if method == "minillm" else gate_probe_scores
-        return probe(model, calibration.rows, seed=calibration.seed, progress=progress)
+    if method in ESTIMATED_METHODS:
+        return estimated_scores(model, method, calibration.rows, seed=calibration.seed, progress=progress)
     return [
         neuron_scores(method, layer.mlp, activation)
         for layer, activation in zip(model.model.layers, calibration.statistics.activation_norms, strict=True)
@@ -74,14 +87,6 @@ def ffn_budget(model: DecoderModel) -> FfnBudget:
     rows = ffn_inputs(model.model.layers[0].mlp)
     per_neuron = (len(rows) + 1) * model.config.hidden_size + sum(row.bias is not None for row in rows)
     return FfnBudget(tuple(ffn_widths(model)), non_embedding_parameters(model), per_neuron)
-
-
-def layer_importance(method: PruningMethod, statistics: Statistics) -> list[float]:
-    """What the layers' widths are in proportion to: CFSP importance, or all alike where no paper says else."""
-    if method in ("magnitude", "random", "minillm", "minillm-gate"):
-        return [1.0] * len(statistics.angles)
-    contrast = published_contrast(statistics.tokens) if method == "cfsp" else OUR_CONTRAST
-    return coarse_importance(statistics.angles, contrast)
 
 
 def neuron_scores(method: PruningMethod, mlp: FeedForward, activation: Tensor) -> Tensor:
