@@ -22,7 +22,7 @@ from espalier_builder.device import choose_device, on_device
 from espalier_builder.evaluate.forward import scored_logits
 from espalier_builder.evaluate.quality import QualityAccumulator
 from espalier_builder.process import keep_freed_memory
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.quantize.kv_cache import KvScales, calibrate_kv_cache, rounded
 from espalier_builder.stages.cache import StageCache
 from espalier_builder.stages.checkpoint_stage import load_cached
@@ -68,7 +68,7 @@ def measure(checkpoint: Checkpoint, folder: Path) -> list[dict[str, Any]]:
     text = calibration_rows(tokenizer, documents, length=1024, tokens=16 * 1024, seed=0)
     controls = control_rows(tokenizer, text)
     on_text, on_controls = (
-        calibrate_kv_cache(model, rows, bf16=bf16_is_fast(model.device)) for rows in (text, controls)
+        calibrate_kv_cache(model, rows, bf16=calibrates_in_bf16(model.device)) for rows in (text, controls)
     )
     both = combined(torch.maximum, on_text, on_controls)
     rules = {

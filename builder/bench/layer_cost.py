@@ -27,7 +27,7 @@ from espalier_builder.contracts import Pruning, PruningMethod
 from espalier_builder.device import choose_device
 from espalier_builder.prune.cfsp import cfsp_rel_scores
 from espalier_builder.prune.mask.choose import choose_masks
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.quantize.sequential import quantize_sequentially
 from espalier_builder.quantize.weight_format import WeightFormat
@@ -39,7 +39,7 @@ Method = Callable[[LlamaForCausalLM, Tensor], object]
 
 
 def cfsp(model: LlamaForCausalLM, rows: Tensor) -> object:
-    statistics = collect_statistics(model, rows, bf16=bf16_is_fast(model.device))
+    statistics = collect_statistics(model, rows, bf16=calibrates_in_bf16(model.device))
     mlp = model.model.layers[0].mlp
     activation = statistics.activation_norms[0].to(rows.device)
     return cfsp_rel_scores(mlp.down_proj.weight, [mlp.gate_proj.weight, mlp.up_proj.weight], activation)
@@ -50,7 +50,7 @@ def masks(method: PruningMethod) -> Method:
 
 
 def gptq(model: LlamaForCausalLM, rows: Tensor) -> object:
-    return quantize_sequentially(model, rows, WeightFormat(4, 128, False, 4), bf16=bf16_is_fast(model.device))
+    return quantize_sequentially(model, rows, WeightFormat(4, 128, False, 4), bf16=calibrates_in_bf16(model.device))
 
 
 METHODS: dict[str, Method] = {

@@ -12,7 +12,7 @@ from torch import Tensor
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import MixedBits, Quantization
 from espalier_builder.evaluate.forward import scored_logits
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.quantize.calibrate import UNSCALED, Calibrated, calibrate
 from espalier_builder.quantize.kv_cache import KvScales, calibrate_kv_cache
 from espalier_builder.quantize.mixed import measure_sensitivity, mixed_formats
@@ -70,7 +70,7 @@ class Quantizer:
         if not grid.endswith("-kv8"):
             return Made(model, formats, None, curve)
         rows = torch.cat([self._rows, self._controls])
-        return Made(model, formats, calibrate_kv_cache(model, rows, bf16=bf16_is_fast(model.device)), curve)
+        return Made(model, formats, calibrate_kv_cache(model, rows, bf16=calibrates_in_bf16(model.device)), curve)
 
     def _formats(self, quantization: Quantization) -> LinearFormats:
         narrow = linear_format(quantization)
@@ -88,7 +88,7 @@ class Quantizer:
         made = Calibrated(UNSCALED, UNCALIBRATED, formats)
         if method != "rtn":
             by_text = "gptq" if method == "qat" else method
-            made = calibrate(model, self._rows, formats, by_text, bf16=bf16_is_fast(model.device))
+            made = calibrate(model, self._rows, formats, by_text, bf16=calibrates_in_bf16(model.device))
         if method == "qat":
             matrices, curve = train_quantized(model, model, made.matrices, self._rows)
             made = replace(made, matrices=matrices)

@@ -129,6 +129,10 @@ def test_the_command_writes_a_checkpoint_that_transformers_reads(
     budgets = ["--methods", "cfsp", "--sparsity", "0.2", "--alignment", "8", "--eval", str(text)]
     assert run(["compare", *options, *budgets, "--out", str(table)]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 4
+    assert run(["compare", *options, *budgets, "--fp32", "--out", str(table)]) == 1
+    assert "different: calibrationPrecision" in capsys.readouterr().err
+    assert run(["compare", *options, *budgets, "--fp32", "--out", str(tmp_path / "exact.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"]["calibrationPrecision"] == "fp32"
     trained = ["--recovery", "lora", "--recovery-steps", "2", "--out", str(tmp_path / "trained.json")]
     assert run(["compare", *options, *budgets, *trained]) == 1
     assert "TEXT_TOO_SHORT" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from espalier_builder.prune.depth import angular_removal, layers_to_keep, shortg
 from espalier_builder.prune.flap import fluctuation, layer_scores
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.neurons import Calibration, layer_importance, neuron_scores
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.refit import Refit, refit
 from espalier_builder.recover.ridge import PANEL, add_gram, factor, mirror, solve
@@ -299,7 +299,7 @@ def test_a_layers_ffn_keeps_as_many_neurons_as_obs_allots() -> None:
     assert all(width % 8 == 0 for width in widths)
     assert 0.3 <= pruned.achieved_sparsity < 0.35
     corrected = refit(
-        dense, whole(dense), rows, settings=Refit(correction=1.0), widths=widths, bf16=bf16_is_fast(dense.device)
+        dense, whole(dense), rows, settings=Refit(correction=1.0), widths=widths, bf16=calibrates_in_bf16(dense.device)
     )
     assert torch.equal(pruned.model(rows).logits, apply_cut(dense, corrected)(rows).logits)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from espalier_builder.contracts import MixedBits, Pruning, Quantization, Recipe
+from espalier_builder.prune.precision import fp32_only
+from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.quantize import qat
 from espalier_builder.quantize.model import dequantized
 from espalier_builder.quantize.weight_format import variant_formats
@@ -83,6 +87,7 @@ def test_all_code_that_makes_a_stage_counts_in_its_key(tmp_path: Path, monkeypat
     for recipe in (
         Recipe(Pruning("obs", 0.2, alignment=8), Quantization("awq-gptq", 4, 32), "int8"),
         Recipe(Pruning("flap", 0.2, alignment=8, refit="one-pass"), Quantization("qat", 4, 32)),
+        Recipe(Pruning("minillm-gate", 0.2, alignment=8), Quantization("rtn", 4, 32)),
         Recipe(Pruning("sparsegpt", 0.5), Quantization("gptq", MixedBits(6.0), 32)),
     ):
         pruned = stages.pruned(recipe.pruning, stages.calibration(rows, seed=0)).model
@@ -92,7 +97,7 @@ def test_all_code_that_makes_a_stage_counts_in_its_key(tmp_path: Path, monkeypat
             stages.kv_scales(dequantized(made.scaled(pruned), formats, made.matrices), recipe, rows, 0)
     missing = {stage: sorted(ran - stages.counted[stage] - AROUND) for stage, ran in stages.ran.items()}
     assert set(missing) == {
-        *("dense-logits", "statistics", "harm", "grams", "cut"),
+        *("dense-logits", "statistics", "harm", "grams", "estimate", "cut"),
         *("sensitivity", "quantize", "train", "kv-cache"),
     }
     assert not any(missing.values()), missing
@@ -106,3 +111,25 @@ def test_what_other_seeds_prune_to_is_measured_anew(tmp_path: Path) -> None:
         pruned = stages.pruned(recipe.pruning, stages.calibration(rows, seed)).model
         stages.quantized(pruned, recipe, lambda: rows, seed)
         assert [stage for stage, cost in stages.costs if cost.cached] == ["statistics"] * seed
+
+
+def test_gradients_are_estimated_once_for_all_sparsities_and_ways_to_refit(tmp_path: Path) -> None:
+    stages = ModelStages(StageCache(tmp_path), DenseModel(tiny_model(), "sha256:tiny"))
+    rows = random_rows()
+    for sparsity, refit in ((0.2, False), (0.3, False), (0.3, True)):
+        stages.pruned(Pruning("minillm-gate", sparsity, 8, refit), stages.calibration(rows, seed=0))
+    assert [cost.cached for stage, cost in stages.costs if stage == "estimate"] == [False, True, True]
+    assert [cost.cached for stage, cost in stages.costs if stage == "cut"] == [False, False, False]
+
+
+def test_in_fp32_only_nothing_is_served_that_bfloat16_was_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    rows, cache = random_rows(), StageCache(tmp_path)
+    found = []
+    for precision in (nullcontext, fp32_only):
+        with precision():
+            stages = ModelStages(cache, DenseModel(tiny_model(), "sha256:tiny"))
+            found.append(stages.calibration(rows, seed=0).statistics.activation_norms[0])
+            assert not stages.costs[0][1].cached
+    assert torch.equal(found[1], collect_statistics(tiny_model(), rows, bf16=False).activation_norms[0])
+    assert not torch.equal(*found)

@@ -21,7 +21,7 @@ from espalier_builder.failure import machine_failure
 from espalier_builder.prune.apply import prune
 from espalier_builder.prune.decoder import BATCH_TOKENS
 from espalier_builder.prune.neurons import Calibration
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.sensitivity import SensitivityRequest, run_sensitivity
 from espalier_builder.stages import pruning_stages
@@ -206,7 +206,7 @@ def test_sensitivity_reports_each_candidate_and_rejects_the_impossible(tmp_path:
 
     # The same figures without cache or grouping.
     model = asked.checkpoint.model
-    calibration = Calibration(asked.rows, collect_statistics(model, asked.rows, bf16=bf16_is_fast(model.device)))
+    calibration = Calibration(asked.rows, collect_statistics(model, asked.rows, bf16=calibrates_in_bf16(model.device)))
     pruned = prune(model, refitted.pruning, calibration).model
 
     class Dense:

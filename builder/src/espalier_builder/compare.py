@@ -24,6 +24,7 @@ from espalier_builder.evaluate.model import evaluate_model, evaluate_reference
 from espalier_builder.evaluate.quality import Quality
 from espalier_builder.failure import BuilderError
 from espalier_builder.method_name import parse_method
+from espalier_builder.prune.precision import in_fp32_only
 from espalier_builder.recover.finetune import FineTuning
 from espalier_builder.recover.recover_job import fills_mask, fine_tune_by_importance
 from espalier_builder.stages.cache import StageCache
@@ -79,7 +80,12 @@ class Comparison:
             "evaluationDigest": digest_of_json([digest_of_rows(window.inputs) for window in self.windows.windows]),
             "sequenceLength": self.windows.length,
             "precision": "fp32",
-        } | ({} if self.recovery is None else {"recovery": self.recovery.to_json()})
+        } | self._unusual()
+
+    def _unusual(self) -> dict[str, Any]:
+        """What only tables of comparisons that do so say."""
+        fp32 = {"calibrationPrecision": "fp32"} if in_fp32_only() else {}
+        return fp32 if self.recovery is None else fp32 | {"recovery": self.recovery.to_json()}
 
 
 def compare(

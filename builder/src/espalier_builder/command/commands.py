@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from espalier_builder.command.inputs import (
@@ -44,11 +45,20 @@ def run_command(options: argparse.Namespace) -> dict[str, Any] | None:
     try:
         if options.command not in ("worker", "compare", "iterate", "search", "tasks"):
             require_free(options.out)
-        return verbs[options.command](options)
+        with _precision(options):
+            return verbs[options.command](options)
     except BuilderError:
         raise
     except Exception as error:
         raise machine_failure(error) or error from error
+
+
+def _precision(options: argparse.Namespace) -> AbstractContextManager[None]:
+    if not getattr(options, "fp32", False):
+        return nullcontext()
+    from espalier_builder.prune.precision import fp32_only
+
+    return fp32_only()
 
 
 # PyTorch takes seconds to import: after the options were found to make sense.

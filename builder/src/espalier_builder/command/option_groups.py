@@ -50,6 +50,11 @@ def add_calibration(text: argparse._ArgumentGroup, *, sequence_length: int) -> N
         help="tokens a window; default: %(default)s",
     )
     text.add_argument("--seed", type=seed, default=0, metavar="N", help="of every random choice; default: 0")
+    text.add_argument(
+        "--fp32",
+        action="store_true",
+        help="learn in fp32 only, to the digits of published figures; default: in bfloat16 where this machine has it",
+    )
 
 
 def add_alignment(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from espalier_builder.prune.flap import compensating_biases, flap_cut
 from espalier_builder.prune.harm import measure_harm
 from espalier_builder.prune.mask.choose import choose_masks
 from espalier_builder.prune.neurons import Calibration, choose_neurons, ffn_budget
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.recover.one_pass import dense_grams, refit_one_pass
 from espalier_builder.recover.refit import Refit, refit
 
@@ -53,14 +53,16 @@ def _flap(model: DecoderModel, pruning: Pruning, calibration: Calibration, progr
 def _refitted(model: DecoderModel, cut: Cut, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
     """As `pruning` asks. Where whole layers are gone the others aim at the dense model's stream."""
     if pruning.refit == "one-pass":
-        grams = calibration.grams or dense_grams(model, calibration.rows, bf16=bf16_is_fast(model.device))
+        grams = calibration.grams or dense_grams(model, calibration.rows, bf16=calibrates_in_bf16(model.device))
         return refit_one_pass(model, cut, grams, progress=progress)
     settings = Refit(correction=1.0 if pruning.method in DEPTH_METHODS else 0.0)
-    return refit(model, cut, calibration.rows, settings=settings, bf16=bf16_is_fast(model.device), progress=progress)
+    return refit(
+        model, cut, calibration.rows, settings=settings, bf16=calibrates_in_bf16(model.device), progress=progress
+    )
 
 
 def _obs(model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Progress) -> Cut:
-    bf16, rows = bf16_is_fast(model.device), calibration.rows
+    bf16, rows = calibrates_in_bf16(model.device), calibration.rows
     harm = calibration.harm or measure_harm(model, rows, bf16=bf16, progress=lambda done: progress(done / 2))
     widths = allocate_least_harm(ffn_budget(model), pruning.sparsity, harm.widths, harm.kl, pruning.alignment)
     return refit(

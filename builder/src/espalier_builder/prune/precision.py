@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 
+_FP32_ONLY: ContextVar[bool] = ContextVar("FP32_ONLY", default=False)
 
-def bf16_is_fast(device: torch.device) -> bool:
-    """Whether `device`, this CPU or a GPU, multiplies bfloat16 matrices in hardware.
+
+@contextmanager
+def fp32_only() -> Iterator[None]:
+    """Within it nothing calibrates in bfloat16."""
+    token = _FP32_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _FP32_ONLY.reset(token)
+
+
+def in_fp32_only() -> bool:
+    return _FP32_ONLY.get()
+
+
+def calibrates_in_bf16(device: torch.device) -> bool:
+    """Whether `device`, this CPU or a GPU, multiplies bfloat16 matrices in hardware, and may.
 
     Then calibration passes (never evaluation) run their linear layers in bfloat16 with fp32 residuals and statistics:
     1.2 instead of 2.7 CPU seconds for 1,024 tokens of SmolLM2. The rounding, 0.4 % of a product, is far under the
-    sampling noise of a calibration set.
+    sampling noise of a calibration set; figures beside published ones to the third digit want `fp32_only`.
     """
+    if in_fp32_only():
+        return False
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

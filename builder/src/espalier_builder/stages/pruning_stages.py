@@ -6,15 +6,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from espalier_builder.contracts import Pruning
-from espalier_builder.prune import apply, harm, statistics
+from espalier_builder.contracts import Pruning, PruningMethod
+from espalier_builder.prune import apply, harm, minillm, statistics
 from espalier_builder.prune.apply import Pruned, choose_cut, cut_out
 from espalier_builder.prune.cut import load_cut, save_cut, whole
 from espalier_builder.prune.harm import Harm, measure_harm
+from espalier_builder.prune.minillm import ESTIMATED_METHODS, estimated_scores
 from espalier_builder.prune.neurons import Calibration
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover import one_pass
 from espalier_builder.recover.one_pass import SavedGrams, dense_grams, save_grams
@@ -29,7 +31,7 @@ class PruningStages(DenseStages):
 
     def calibration(self, rows: Tensor, seed: int) -> Calibration:
         """`rows` `[N, T]` with the dense model's statistics on them (stage `statistics`); `seed` is passed on."""
-        bf16 = bf16_is_fast(self._dense.model.device)
+        bf16 = calibrates_in_bf16(self._dense.model.device)
 
         def make(folder: Path) -> None:
             statistics = in_batches_that_fit(lambda: collect_statistics(self._dense.model, rows, bf16=bf16))
@@ -48,8 +50,10 @@ class PruningStages(DenseStages):
             known = calibration
             if pruning.method == "obs":
                 known = replace(calibration, harm=self._harm(calibration.rows))
-            elif pruning.refit == "one-pass":
-                known = replace(calibration, grams=self._grams(calibration.rows))
+            elif pruning.method in ESTIMATED_METHODS:
+                known = replace(calibration, estimated=self._estimated(pruning.method, calibration, progress))
+            if pruning.refit == "one-pass":
+                known = replace(known, grams=self._grams(calibration.rows))
             cut = in_batches_that_fit(lambda: choose_cut(self._dense.model, pruning, known, progress))
             save_cut(cut, folder / TENSORS)
 
@@ -57,14 +61,14 @@ class PruningStages(DenseStages):
             "rows": digest_of_rows(calibration.rows),
             "seed": calibration.seed,
             "pruning": pruning.to_json(),
-            "bf16": bf16_is_fast(self._dense.model.device),
+            "bf16": calibrates_in_bf16(self._dense.model.device),
         }
         folder = self._run("cut", inputs, (apply,), make)
         return cut_out(self._dense.model, load_cut(folder / TENSORS))
 
     def _harm(self, rows: Tensor) -> Harm:
         """What each layer's loss does (stage `harm`): the same at every sparsity."""
-        bf16 = bf16_is_fast(self._dense.model.device)
+        bf16 = calibrates_in_bf16(self._dense.model.device)
 
         def make(folder: Path) -> None:
             measured = in_batches_that_fit(lambda: measure_harm(self._dense.model, rows, bf16=bf16))
@@ -75,9 +79,23 @@ class PruningStages(DenseStages):
         facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
         return Harm(tuple(map(tuple, facts["widths"])), tuple(map(tuple, facts["kl"])))
 
+    def _estimated(self, method: PruningMethod, calibration: Calibration, progress: Progress) -> list[Tensor]:
+        """Scores by estimated gradients (stage `estimate`), the same at every sparsity."""
+
+        def make(folder: Path) -> None:
+            scores = estimated_scores(
+                self._dense.model, method, calibration.rows, seed=calibration.seed, progress=progress
+            )
+            save_file({str(index): score.cpu() for index, score in enumerate(scores)}, folder / TENSORS)
+
+        inputs = {"rows": digest_of_rows(calibration.rows), "seed": calibration.seed, "method": method}
+        folder = self._run("estimate", inputs, (minillm,), make)
+        scores = load_file(folder / TENSORS)
+        return [scores[str(index)] for index in range(len(scores))]
+
     def _grams(self, rows: Tensor) -> SavedGrams:
         """The dense layers' Gram matrices (stage `grams`), the same for every method and sparsity: a file a layer."""
-        bf16 = bf16_is_fast(self._dense.model.device)
+        bf16 = calibrates_in_bf16(self._dense.model.device)
 
         def make(folder: Path) -> None:
             in_batches_that_fit(lambda: save_grams(dense_grams(self._dense.model, rows, bf16=bf16), folder))

@@ -14,7 +14,7 @@ from torch import Tensor
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.contracts import MixedBits, Recipe, digest_of_bytes, digest_of_json
 from espalier_builder.prune import apply
-from espalier_builder.prune.precision import bf16_is_fast
+from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.quantize import calibrate, kv_cache, mixed, qat, saved_matrices
 from espalier_builder.quantize.calibrate import UNSCALED, Calibrated
 from espalier_builder.quantize.grid import QuantizedMatrix
@@ -51,7 +51,7 @@ class QuantizingStages(DenseStages):
         formats = self._formats(pruned, recipe, rows, seed)
         if method in ("none", "rtn"):
             return Calibrated(UNSCALED, UNCALIBRATED, formats)
-        calibration, bf16 = rows(), bf16_is_fast(pruned.device)
+        calibration, bf16 = rows(), calibrates_in_bf16(pruned.device)
 
         def make(folder: Path) -> None:
             made = in_batches_that_fit(
@@ -113,7 +113,7 @@ class QuantizingStages(DenseStages):
         self, quantized: DecoderModel, recipe: Recipe, rows: Tensor, seed: int, progress: Progress = lambda _: None
     ) -> KvScales:
         """For the cache of `quantized`, what `recipe` makes of the model, from rows `[N, T]` (stage `kv-cache`)."""
-        bf16 = bf16_is_fast(quantized.device)
+        bf16 = calibrates_in_bf16(quantized.device)
 
         def make(folder: Path) -> None:
             made = in_batches_that_fit(lambda: calibrate_kv_cache(quantized, rows, bf16=bf16, progress=progress))
@@ -129,7 +129,7 @@ class QuantizingStages(DenseStages):
             "rows": digest_of_rows(rows),
             "seed": seed,
             "pruning": recipe.pruning.to_json(),
-            "bf16": bf16_is_fast(self._dense.model.device),
+            "bf16": calibrates_in_bf16(self._dense.model.device),
         }
 
 
