@@ -21,8 +21,10 @@ from typing import Any
 from espalier_builder.cli import run
 from espalier_builder.contracts import Quantization, Recipe
 from espalier_builder.method_name import REFIT, REFIT_ONE_PASS, parse_method
+from espalier_builder.stages.cache import StageCache
 from measurements import write_measurements
 from published import PUBLISHED, beside, no_worse, section
+from their_counts import MAGNITUDE_MASKS, THEIRS, measure_their_counts
 
 COMMAND = "make bench-compression DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 ONE_PASS = "cfsp-rel" + REFIT_ONE_PASS
@@ -56,8 +58,15 @@ class Bench:
         """Methods by share: all of them, and those that published rows at other shares are beside."""
         methods = dict.fromkeys(self.sparsities, self.methods)
         for published in PUBLISHED.get(self.name, ()):
+            if published.ours.endswith(THEIRS):
+                continue
             methods[published.asked] = tuple(dict.fromkeys((*methods.get(published.asked, ()), published.ours)))
         return methods
+
+    def asked_with_their_counts(self) -> tuple[float, ...]:
+        """Shares of published rows that masks with as many zeros stand beside."""
+        published = PUBLISHED.get(self.name, ())
+        return tuple(dict.fromkeys(each.asked for each in published if each.ours.endswith(THEIRS)))
 
 
 SMOL = "SmolLM2-135M-Instruct"
@@ -106,6 +115,14 @@ BENCHES = (
         methods=(*WIDTH, *DEPTH),
         sparsities=(0.1, 0.15, 0.2, 0.3),
         goals=((0.15, 32.4), (0.3, 47.4)),
+    ),
+    Bench(
+        name="SmolLM2-135M-Instruct, as published",
+        model=SMOL,
+        text=WIKITEXT,
+        options=("--documents", "3", "--alignment", "1", "--fp32"),
+        methods=(),
+        sparsities=(),
     ),
     Bench(
         name="SmolLM2-135M-Instruct, estimated gradients",
@@ -199,6 +216,10 @@ def measure(bench: Bench, model: Path, text: Path, work: Path, file: Path) -> No
     for share, methods in bench.asked().items():
         asked = ["compare", "--model", str(model), "--methods", ",".join(methods), "--sparsity", f"{share:g}"]
         call([*asked, "--calibration", calibration, "--eval", evaluation, *bench.options, *cache, "--out", str(file)])
+    if shares := bench.asked_with_their_counts():
+        tokens = int(bench.options[bench.options.index("--calibration-tokens") + 1])
+        texts = (text / bench.text[0], text / bench.text[1])
+        measure_their_counts(model, texts, tokens, shares, file, StageCache(work / "cache"))
 
 
 def call(arguments: list[str]) -> None:
@@ -256,6 +277,7 @@ def _absent(bench: Bench, rows: list[dict[str, Any]]) -> list[str]:
     """What the command asks for and the table lacks: it was stopped, or the model wasn't given."""
     present = {(row["method"], row["sparsity"]) for row in rows if row["table"] == bench.name}
     asked = [(method, share) for share, methods in bench.asked().items() for method in methods]
+    asked += [(method + THEIRS, share) for share in bench.asked_with_their_counts() for method in MAGNITUDE_MASKS]
     return [f"{method} at {share:g}" for method, share in asked if (method, share) not in present]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from their_counts import THEIRS
+
 # To three digits two evaluations of one algorithm agree; a mask's share is rounded to whole weights.
 SAME = 0.005
 ROUNDING = 5e-5
@@ -41,8 +43,8 @@ class Published:
 
 
 ONE_MORE = "theirs prunes one entry more in every matrix (SparseGPT: in every 128 columns)"
-THEIR_START = "from a start with theirs' one entry more in every matrix ours comes to the same figure"
-CONTRAST = "`cfsp-rel` has the contrast that a=auto restores, and scores that the weights matter to"
+SAME_COUNT = "theirs prunes one entry more in every matrix; so does this row of ours"
+CONTRAST = "`cfsp-rel` tries contrasts, a=auto's among them, and has scores that the weights matter to"
 NO_SUCH = "no such method here: beside our best"
 FLOOR = "floors, of other norms"
 VARIANCE = "ours: the paper's variance and a group's whole price; theirs: see builder/README.md"
@@ -51,10 +53,16 @@ LOST = "theirs loses SparseGPT's reconstruction by default"
 THRESHOLD = "ours with threshold 0.1; theirs has 0.01, which changes nothing in rows this short"
 
 
-def _masks(magnitude: float, wanda: tuple[float, float], sparsegpt: float, at: float) -> tuple[Published, ...]:
-    """The methods without a rebuilt mask, at the share `at`."""
+def _masks(
+    magnitude: float,
+    wanda: tuple[float, float],
+    sparsegpt: float,
+    at: float,
+    ours: str = "mask-magnitude" + THEIRS,
+) -> tuple[Published, ...]:
+    """The methods without a rebuilt mask, at the share `at`; `ours` stands beside `magnitude`."""
     return (
-        Published("magnitude", at, magnitude, "mask-magnitude", note=ONE_MORE),
+        Published("magnitude", at, magnitude, ours, note=SAME_COUNT if THEIRS in ours else ONE_MORE),
         Published("wanda", wanda[0], wanda[1], "wanda", at),
         Published("sparsegpt", at, sparsegpt, "sparsegpt", note=ONE_MORE),
     )
@@ -91,36 +99,39 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     ),
     "babyllama-1M, masks": (
         *_masks(3.713, (0.5, 4.159), 2.604, 0.5),
-        Published("barber from magnitude", 0.5, 3.26, "barber-magnitude", note=ONE_MORE),
+        Published("barber from magnitude", 0.5, 3.26, "barber-magnitude" + THEIRS, note=SAME_COUNT),
         Published("barber from wanda", 0.5, 4.159, "barber-wanda", note=THRESHOLD),
         Published("barber from wanda, threshold=0.1", 0.5, 3.825, "barber-wanda"),
         Published("barber from sparsegpt", 0.5, 3.758, "barber-sparsegpt", note=LOST),
         Published("barber from sparsegpt, retain=1", 0.5, 2.629, "barber-sparsegpt", note=RETAINED),
         *_masks(47.34, (0.6962, 45.61), 9.177, 0.7),
-        Published("barber from magnitude", 0.7, 21.48, "barber-magnitude", note=THEIR_START),
+        Published("barber from magnitude", 0.7, 21.48, "barber-magnitude" + THEIRS, note=SAME_COUNT),
         Published("barber from wanda", 0.6962, 45.61, "barber-wanda", 0.7, THRESHOLD),
         Published("barber from sparsegpt", 0.7, 35.97, "barber-sparsegpt", note=LOST),
         *_masks(1.058e5, (0.8983, 1.889e5), 1394, 0.9),
-        Published("barber from magnitude", 0.9, 4.891e4, "barber-magnitude", note=ONE_MORE),
+        Published("barber from magnitude", 0.9, 4.891e4, "barber-magnitude" + THEIRS, note=SAME_COUNT),
         Published("barber from wanda", 0.8983, 1.889e5, "barber-wanda", 0.9, THRESHOLD),
         Published("barber from sparsegpt", 0.9, 9.571e4, "barber-sparsegpt", note=LOST),
     ),
     "stories260K, masks": (
         *_masks(39.58, (0.5, 17.97), 17.16, 0.5),
-        Published("barber from magnitude", 0.5, 16.45, "barber-magnitude", note=ONE_MORE),
+        Published("barber from magnitude", 0.5, 16.45, "barber-magnitude" + THEIRS, note=SAME_COUNT),
         Published("barber from wanda", 0.5, 17.97, "barber-wanda", note=THRESHOLD),
         Published("barber from sparsegpt", 0.5, 15.82, "barber-sparsegpt", note=LOST),
     ),
     "SmolLM2-135M-Instruct": (
         Published("flap", 0.1, 46.31, "flap", note=VARIANCE),
-        Published("cfsp", 0.15, 35.3, "cfsp", 0.1499),
         Published("llmpruner, FFN only", 0.151, 50.73, "obs", 0.2, NO_SUCH),
-        Published("cfsp", 0.3, 78.04, "cfsp", 0.2999),
-        Published("cfsp a=auto", 0.3, 71.4, "cfsp-rel", 0.2999, CONTRAST),
         Published("flap", 0.325, 293.3, "flap", note=VARIANCE),
     ),
+    # Widths of any number, calibrated in fp32, and with the neuron too many that CFSP's code keeps in each layer.
+    "SmolLM2-135M-Instruct, as published": (
+        Published("cfsp", 0.1498, 35.3, "cfsp", 0.1497),
+        Published("cfsp", 0.2998, 78.04, "cfsp", 0.2997),
+        Published("cfsp a=auto", 0.2998, 71.4, "cfsp-rel", 0.2997, CONTRAST),
+    ),
     "SmolLM2-135M-Instruct, masks": (
-        *_masks(499.4, (0.5, 57.19), 51.16, 0.5),
+        *_masks(499.4, (0.5, 57.19), 51.16, 0.5, "mask-magnitude"),
         Published("barber from wanda", 0.5, 57.04, "barber-wanda", note="ours with threshold 0.1; theirs has 0.01"),
     ),
 }
