@@ -201,6 +201,14 @@ def test_a_truncated_or_missing_shard_is_refused_by_its_name(sharded: Path) -> N
     assert second.name in str(refusal(sharded))
 
 
+def test_shards_that_are_links_are_read_as_hugging_faces_cache_has_them(sharded: Path) -> None:
+    for shard in sharded.glob("*.safetensors"):
+        blob = sharded.parent / shard.stem
+        shard.rename(blob)
+        shard.symlink_to(blob)
+    assert load(sharded).model.config.num_hidden_layers == 3
+
+
 def test_an_index_that_leads_out_of_the_folder_or_nowhere_is_refused(sharded: Path) -> None:
     index = sharded / "model.safetensors.index.json"
     (sharded / "model-00002-of-00002.safetensors").rename(sharded.parent / "elsewhere.safetensors")
