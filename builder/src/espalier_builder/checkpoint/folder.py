@@ -169,7 +169,8 @@ def _shards(folder: Path) -> dict[Path, set[str]]:
     for tensor, name in named.items():
         shards[folder / name].add(tensor)
     for shard in shards:
-        if shard.resolve().parent != folder.resolve():
+        # By its name: Hugging Face's cache has links to files elsewhere under names of the folder.
+        if shard.parent != folder:
             raise BuilderError(
                 "CHECKPOINT_UNTRUSTED", f"{index} names {shard}, which lies elsewhere", "use another checkpoint"
             )
