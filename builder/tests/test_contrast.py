@@ -45,6 +45,17 @@ def test_cfsp_rel_keeps_the_widths_that_lose_least_of_those_that_each_contrast_l
     assert tuple(map(len, chosen.neurons)) == min(losses, key=lambda widths: losses[widths])
 
 
+@pytest.mark.parametrize(
+    ("pruning", "contrast"),
+    [(replace(PRUNING, method="cfsp"), 1.5), (replace(PRUNING, refit=True), 13.1), (Pruning("magnitude", 0.3, 1), 0.0)],
+)
+def test_other_methods_contrast_is_the_published_codes_the_papers_or_none(pruning: Pruning, contrast: float) -> None:
+    model, rows = tiny_model(layers=3), random_rows(4, 32)
+    statistics = replace(collect_statistics(model, rows), angles=ANGLES, tokens=15_000)
+    expected = allocate(ffn_budget(model), 0.3, coarse_importance(ANGLES, contrast), 1)
+    assert [len(kept) for kept in choose_cut(model, pruning, Calibration(rows, statistics)).neurons] == expected
+
+
 def test_trying_contrasts_leaves_the_model_as_it_was() -> None:
     model, rows = tiny_model(), random_rows()
     before = loss(model, rows).item()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from espalier_builder.prune.cut import Cut, apply_cut, load_cut, save_cut, whole
 from espalier_builder.prune.depth import angular_removal, layers_to_keep, shortgpt_removal, tail_removal
 from espalier_builder.prune.flap import fluctuation, layer_scores
 from espalier_builder.prune.magnitude import magnitude_scores
-from espalier_builder.prune.neurons import Calibration, layer_importance, neuron_scores
+from espalier_builder.prune.neurons import Calibration, neuron_scores
 from espalier_builder.prune.precision import calibrates_in_bf16
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.refit import Refit, refit
@@ -76,10 +77,6 @@ def test_magnitude_is_the_norm_of_all_that_leaves_with_a_neuron() -> None:
 def test_the_published_contrast_is_13_at_the_papers_calibration_size() -> None:
     assert published_contrast(131_072) == pytest.approx(13.1, abs=0.01)
     assert coarse_importance((0.1, 0.3), 10.0)[1] == pytest.approx(1 / (1 + math.exp(-1.0)))
-    statistics = collect_statistics(tiny_model(), random_rows(6, 32))
-    assert layer_importance("cfsp", statistics) == coarse_importance(statistics.angles, 6 * 32 / 10_000)
-    assert layer_importance("cfsp-rel", statistics) == coarse_importance(statistics.angles, 13.1)
-    assert layer_importance("magnitude", statistics) == [1.0] * 3
 
 
 def test_statistics_are_those_of_a_plain_forward_pass() -> None:
@@ -488,3 +485,24 @@ def test_pruning_twice_gives_the_same_model() -> None:
     calibration = calibrate(dense)
     first, second = (prune(dense, Pruning("cfsp-rel", 0.3, 8, True), calibration).model for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("score", [cfsp_scores, cfsp_rel_scores])
+def test_a_silent_channel_or_neuron_takes_nothing_from_the_scores_of_the_others(
+    score: Callable[[torch.Tensor, Sequence[torch.Tensor], torch.Tensor], torch.Tensor],
+) -> None:
+    down, up, gate, act = random_ffn()
+    expected = score(down[1:], (up[:, 1:], gate[:, 1:]), act) * (H - 1) / H
+    down[0], up[:, 0], gate[:, 0] = 0, 0, 0
+    assert torch.allclose(score(down, (up, gate), act), expected)
+    down[:, 3], act[3] = 0, 0
+    scores = score(down, (up, gate), act)
+    assert scores[3] == 0
+    assert (scores > 0).sum() == F - 1
+    up[5] = 0  # Fires by its gate and bias all the same.
+    assert score(down, (up, gate), act)[5] > 0
+
+
+def test_any_contrast_gives_layers_an_importance() -> None:
+    assert coarse_importance((0.0, 1.0), 1e4) == [0.0, 1.0]
+    assert coarse_importance((0.1, 0.3), 10.0)[0] == pytest.approx(1 / (1 + math.exp(1.0)))
