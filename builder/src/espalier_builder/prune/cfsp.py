@@ -26,7 +26,12 @@ def published_contrast(tokens: int) -> float:
 def coarse_importance(angles: tuple[float, ...], contrast: float) -> list[float]:
     """`sigmoid(contrast * (angle_l - mean angle))` per layer: layers that turn the hidden state more keep more."""
     mean = sum(angles) / len(angles)
-    return [1 / (1 + math.exp(-contrast * (angle - mean))) for angle in angles]
+    return [_sigmoid(contrast * (angle - mean)) for angle in angles]
+
+
+def _sigmoid(x: float) -> float:
+    tail = math.exp(-abs(x))  # The larger one would overflow.
+    return (1 if x >= 0 else tail) / (1 + tail)
 
 
 def cfsp_scores(down: Tensor, inputs: Sequence[Tensor], activation: Tensor) -> Tensor:
@@ -36,7 +41,7 @@ def cfsp_scores(down: Tensor, inputs: Sequence[Tensor], activation: Tensor) -> T
     """
     by_activation = down.abs() * activation
     weights = [by_activation, *(each.T.abs() for each in inputs)]
-    importance = sum((each / each.sum(0) for each in weights), start=torch.zeros_like(down))
+    importance = sum((_shares(each, 0) for each in weights), start=torch.zeros_like(down))
     return (importance * activation).mean(0)
 
 
@@ -44,10 +49,11 @@ def cfsp_rel_scores(down: Tensor, inputs: Sequence[Tensor], activation: Tensor) 
     """Score `[F]` with each weight relative to other neurons' (normalised over F, not over H), so weights count."""
     by_activation = down.abs() * activation
     weights = [by_activation, *(each.T.abs() for each in inputs)]
-    importance = sum((each / each.sum(1, keepdim=True) for each in weights), start=torch.zeros_like(down))
+    importance = sum((_shares(each, 1) for each in weights), start=torch.zeros_like(down))
     return (importance * activation).mean(0)
 
 
-def without_nan(scores: Tensor) -> Tensor:
-    """A neuron that never fires, or whose weights are all zero, divides 0 by 0 above: it scores lowest."""
-    return torch.nan_to_num(scores, nan=0.0)
+def _shares(weights: Tensor, dim: int) -> Tensor:
+    """Each of `weights`, none negative, over their sum along `dim`; all 0 where that is 0."""
+    total = weights.sum(dim, keepdim=True)
+    return weights / total.masked_fill(total == 0, 1.0)

@@ -18,7 +18,6 @@ from espalier_builder.prune.cfsp import (
     cfsp_scores,
     coarse_importance,
     published_contrast,
-    without_nan,
 )
 from espalier_builder.prune.contrast import least_lossy_widths
 from espalier_builder.prune.harm import Harm
@@ -96,7 +95,7 @@ def neuron_scores(method: PruningMethod, mlp: FeedForward, activation: Tensor) -
     if method == "magnitude":
         return magnitude_scores(down, inputs)
     score = cfsp_scores if method == "cfsp" else cfsp_rel_scores
-    return without_nan(score(down, inputs, activation.to(down.device)))
+    return score(down, inputs, activation.to(down.device))
 
 
 def top(scores: Tensor, count: int) -> Tensor:
