@@ -85,7 +85,9 @@ def test_a_full_disk_is_said_and_leaves_no_half_of_a_result(
     model, out, cache = save_checkpoint(tmp_path / "model"), tmp_path / "outs/out", tmp_path / "cache"
     options = ["--model", str(model), "--format", "fp32", "--out", str(out), "--cache", str(cache)]
     assert run(["kit", *options]) == 1
-    assert "DISK_FULL" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "DISK_FULL" in error
+    assert str(out.parent) in error
     assert list(out.parent.iterdir()) == []
 
 
