@@ -40,7 +40,9 @@ def machine_failure(error: Exception) -> BuilderError | None:
     number = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
     if number is None:
         return None
-    file = error.filename if isinstance(error, OSError) else None
+    named = error.filename if isinstance(error, OSError) else None
+    # Else the folder that was written into (`work_folder`).
+    file = named or next(iter(getattr(error, "__notes__", ())), None)
     reason = os.strerror(number) if file is None else f"{file}: {os.strerror(number)}"
     if number in _NO_ROOM:
         return BuilderError(

@@ -26,6 +26,10 @@ def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
     work, lock = _locked_folder(parent, prefix)
     try:
         yield work
+    except Exception as error:
+        # Where it happened: what a writer raises on a full disk names no file.
+        error.add_note(str(work))
+        raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
         os.close(lock)
