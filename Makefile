@@ -22,7 +22,7 @@ INJECTIONS ?= 100
 
 .PHONY: help setup demo test test-typescript test-scripts test-python check format clean
 .PHONY: agent-package chaos soak test-real test-arm64 bench-compression bench-quantizers bench-minillm bench-nested
-.PHONY: bench-recovery bench-flips bench-barber bench-lm-eval bench-kv-cache bench-search
+.PHONY: bench-recovery bench-flips bench-barber bench-lm-eval bench-generations bench-kv-cache bench-search
 .PHONY: bench-inference bench-planning bench-prediction measure-prediction prediction-graphs bench-measuring bench-wire
 
 help: ## list the targets
@@ -118,6 +118,10 @@ bench-lm-eval: setup ## multiple choice by our scorer beside lm-eval's (DATA=...
 	  $(LM_EVAL)/bin/python -m pip install --quiet 'lm_eval[hf]==0.4.13'; }
 	@cd builder && $(LM_EVAL)/bin/python -m pytest tests/test_harness.py && $(LM_EVAL)/bin/python bench/lm_eval_tasks.py \
 	  --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) --work $(CURDIR)/.espalier/lm-eval --out $(CURDIR)/docs/measurements
+
+bench-generations: setup ## empty, endless and stuck answers by level (DATA=..., SMOLLM2=...), recorded in docs/measurements/generations.md
+	@cd builder && $(PYTHON_ENV)/python bench/generations.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) \
+	  --work $(CURDIR)/.espalier/generations --out $(CURDIR)/docs/measurements
 
 bench-kv-cache: setup ## how far an int8 KV cache moves the output (DATA=..., SMOLLM2=...), recorded in docs/measurements/kv-cache.md
 	@cd builder && $(PYTHON_ENV)/python bench/kv_cache.py --data $(abspath $(DATA)) --smol $(abspath $(SMOLLM2)) \
