@@ -149,11 +149,12 @@ def test_what_a_model_says_is_text_and_never_markup() -> None:
         "costs": [],
         "notes": ["<b>"],
     }
-    written = page({"modelName": "<i>", "name": "x"}, report, [], [], [SideBySide("<u>", evil, evil)], 64)
+    written = page({"modelName": "<i>", "name": "x"}, report, [], [], [SideBySide("<u>", evil, Answer("", []))], 64)
     assert {"script", "i", "u", "b", "s"}.isdisjoint(Reading(written).tags)
     worst, mild = written.index("&lt;s&gt;"), written.index("mild")
     assert worst < written.index("+1.500") < mild < written.index("+0.250")
     assert "88% repeated: stuck" in written
+    assert '<span class="stuck">empty</span>' in written
 
 
 def test_a_family_without_gates_has_its_neurons_found_too(tmp_path: Path) -> None:

@@ -185,6 +185,8 @@ def _documents(documents: Sequence[DocumentQuality]) -> str:
 
 def _answers(answers: Sequence[SideBySide], most_tokens: int) -> str:
     def cell(answer: Answer) -> str:
+        if not answer.ids:
+            return '<td class="text"><span class="stuck">empty</span></td>'
         repeated = repetition(answer.ids)
         share = f"{repeated:.0%} repeated"
         stuck = f' <span class="stuck">{share}: stuck</span>' if repeated > STUCK else f" <small>{share}</small>"
