@@ -167,6 +167,11 @@ def test_the_command_tells_flips_and_computes_nothing_twice(tmp_path: Path, caps
     assert run(arguments) == 0
     assert (tmp_path / "answers.json").stat().st_mtime_ns == written
     assert json.loads(capsys.readouterr().out)["rows"] == rows
+    other = tmp_path / "other" / "task.jsonl"
+    other.parent.mkdir()
+    other.write_text(json.dumps(lines[0]))
+    assert run([*arguments, "--task", str(other)]) == 0
+    assert [row["questions"] for row in json.loads(capsys.readouterr().out)["rows"]] == [3, 3, 1, 1]
 
 
 def test_lm_eval_is_asked_for_by_its_extra_where_it_is_missing(
