@@ -53,7 +53,7 @@ def run_tasks(run: TaskRun, file: Path, progress: Progress) -> list[dict[str, An
     tasks = _tasks(run)
     dense, *variants = subjects = [_dense(run), *(_variant(run, folder) for folder in run.variants)]
     kept = _Kept(file)
-    given: dict[tuple[_Subject, str], Answers] = {}
+    given: dict[tuple[_Subject, Task], Answers] = {}
     for index, subject in enumerate(subjects):
         scorer: Scorer | None = None
         for task in tasks:
@@ -65,13 +65,13 @@ def run_tasks(run: TaskRun, file: Path, progress: Progress) -> list[dict[str, An
                     progress((index + share) / len(subjects), doing)
 
                 kept.add(key, task.ask(scorer, tell))
-            given[subject, task.name] = kept.values[key]
+            given[subject, task] = kept.values[key]
     return [
         {
             "variant": variant.name,
             "task": task.name,
             "rule": rule,
-            **flips(given[dense, task.name].right[rule], given[variant, task.name].right[rule]).to_json(),
+            **flips(given[dense, task].right[rule], given[variant, task].right[rule]).to_json(),
         }
         for variant in variants
         for task in tasks
