@@ -43,9 +43,12 @@ LEVELS: tuple[tuple[str, str, float, str], ...] = (
     ("dense", "none", 0.0, "dense"),
     ("rtn-q8b128", "none", 0.0, "rtn-q8b128"),
     ("rtn-q4b128a", "none", 0.0, "rtn-q4b128a"),
+    ("gptq-q4b128a", "none", 0.0, "gptq-q4b128a"),
+    ("rtn-q4b32a", "none", 0.0, "rtn-q4b32a"),
     ("cfsp-rel+refit 15 %", "cfsp-rel+refit", 0.15, "dense"),
     ("cfsp-rel 15 %", "cfsp-rel", 0.15, "dense"),
     ("cfsp-rel 30 %", "cfsp-rel", 0.3, "dense"),
+    ("shortgpt+refit 10 %", "shortgpt+refit", 0.1, "dense"),
     ("shortgpt 10 %", "shortgpt", 0.1, "dense"),
     ("random 15 %", "random", 0.15, "dense"),
 )

@@ -47,7 +47,7 @@ SAME_COUNT = "theirs prunes one entry more in every matrix; so does this row of 
 CONTRAST = "`cfsp-rel` tries contrasts, a=auto's among them, and has scores that the weights matter to"
 NO_SUCH = "no such method here: beside our best"
 FLOOR = "floors, of other norms"
-VARIANCE = "ours: the paper's variance and a group's whole price; theirs: see builder/README.md"
+VARIANCE = "ours: the paper's variance and a group's whole price; theirs: see builder/METHODS.md"
 RETAINED = "theirs with retain=1; ours reconstructs what the new masks leave"
 LOST = "theirs loses SparseGPT's reconstruction by default"
 THRESHOLD = "ours with threshold 0.1; theirs has 0.01, which changes nothing in rows this short"
