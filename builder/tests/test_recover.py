@@ -135,6 +135,31 @@ def test_the_command_writes_a_trained_checkpoint(tmp_path: Path, capsys: pytest.
     assert load(out).model.config.num_hidden_layers == 2
 
 
+def test_a_checkpoint_that_a_mask_thinned_is_not_filled_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, recipe, masked = tmp_path / "text.txt", tmp_path / "recipe.json", tmp_path / "masked"
+    text.write_text("the quick brown fox jumps over the lazy dog. " * 40)
+    model, cache = save_checkpoint(tmp_path / "model"), ["--cache", str(tmp_path / "cache")]
+
+    def prune(source: Path, pruning: dict[str, object], out: Path) -> None:
+        recipe.write_text(json.dumps({"schemaVersion": 1, "pruning": pruning, "quantization": {"method": "none"}}))
+        calibration = ["--calibration", str(text), "--calibration-tokens", "256", "--sequence-length", "32"]
+        named = ["--model", str(source), "--recipe", str(recipe), "--out", str(out)]
+        assert run(["prune", *named, *calibration, *cache]) == 0
+
+    prune(model, {"method": "wanda", "sparsity": 0.5, "pattern": "free"}, masked)
+    prune(masked, {"method": "magnitude", "sparsity": 0.1, "alignment": 8, "refit": False}, tmp_path / "narrower")
+    for folder in (masked, tmp_path / "narrower"):
+        named = ["--model", str(folder), "--text", str(text), "--sequence-length", "32", *cache]
+        for command in (["recover"], ["iterate", "--method", "obs", "--sparsity", "0.2"]):
+            capsys.readouterr()
+            assert run([*command, *named, "--out", str(tmp_path / "out")]) == 1
+            assert (
+                "RECOVERY_FILLS_MASK: training would move the weights that wanda made zero" in capsys.readouterr().err
+            )
+
+
 def iteration(**changes: object) -> Iteration:
     training = FineTuning(steps=4, batch_rows=2, check_every=2, distil=True)
     settings = Iteration("obs", 0.3, 3, "linear", 1e9, 8, training)
