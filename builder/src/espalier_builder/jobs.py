@@ -15,7 +15,7 @@ from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.decoder import all_parameters, ffn_widths, heads_of
 from espalier_builder.checkpoint.save import save
 from espalier_builder.compare import Comparison, Recovery, compare
-from espalier_builder.contracts import Pruning, Recipe
+from espalier_builder.contracts import MASK_METHODS, Pruning, Recipe
 from espalier_builder.device import on_device
 from espalier_builder.export.decoder_spec import spec_of
 from espalier_builder.failure import BuilderError
@@ -122,7 +122,8 @@ def run_prune(
     calibration = stages.calibration(texts.calibration(), text.seed)
     pruned = stages.pruned(pruning, calibration, lambda share: on_progress("prune", 0.3 + 0.6 * share, "pruning"))
     with whole_folder(out) as work:
-        save(replace(checkpoint, model=pruned.model), work)
+        mask = pruning.method if pruning.method in MASK_METHODS else checkpoint.mask
+        save(replace(checkpoint, model=pruned.model, mask=mask), work)
     on_progress("prune", 1.0, "done")
     return {
         "out": str(out),

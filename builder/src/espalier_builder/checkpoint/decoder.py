@@ -17,6 +17,8 @@ HEAD = "lm_head.weight"
 WIDTHS = "layer_intermediate_sizes"
 # Likewise for `num_attention_heads` and `num_key_value_heads`.
 HEADS, KV_HEADS = "layer_attention_heads", "layer_key_value_heads"
+# And, where a mask made weights zero, by which method.
+MASK = "mask_method"
 
 
 def build_decoder(

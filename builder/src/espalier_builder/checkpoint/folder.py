@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.decoder import build_decoder, named_family
+from espalier_builder.checkpoint.decoder import MASK, build_decoder, named_family
 from espalier_builder.checkpoint.family import DecoderModel, Family
 from espalier_builder.failure import BuilderError
 
@@ -36,7 +36,8 @@ def load_folder(folder: Path) -> Checkpoint:
     highest = max(tokenizer.get_vocab().values(), default=-1)
     require_rows(model, highest, folder / "tokenizer.json", family.published_name("model.embed_tokens.weight"))
     notes = (*_context_notes(config, model.config), *_padding_notes(model, highest))
-    return Checkpoint(model=model, tokenizer=tokenizer, name=folder.resolve().name, notes=notes)
+    mask = config.get(MASK)
+    return Checkpoint(model, tokenizer, folder.resolve().name, notes, mask if isinstance(mask, str) else None)
 
 
 def require_rows(model: DecoderModel, highest: int, file: Path, embedding: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
-from espalier_builder.checkpoint.decoder import HEAD, HEADS, KV_HEADS, WIDTHS, ffn_widths, heads_of
+from espalier_builder.checkpoint.decoder import HEAD, HEADS, KV_HEADS, MASK, WIDTHS, ffn_widths, heads_of
 from espalier_builder.checkpoint.family import family_of
 
 
@@ -17,7 +17,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write config.json, model.safetensors (fp32, standard names, a tied head left out) and the tokenizer.
 
     Where layers differ in FFN width, config.json lists the widths under `layer_intermediate_sizes` and gives the widest
-    as `intermediate_size`; heads that differ are listed under `layer_attention_heads` and `layer_key_value_heads`.
+    as `intermediate_size`; heads that differ are listed under `layer_attention_heads` and `layer_key_value_heads`. The
+    method of a mask is its `mask_method`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model, family = checkpoint.model, family_of(checkpoint.model)
@@ -32,6 +33,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     }
     for key in (WIDTHS, HEADS, KV_HEADS):
         config.pop(key, None)
+    if checkpoint.mask is not None:
+        config[MASK] = checkpoint.mask
     if len(set(widths)) > 1:
         config[WIDTHS] = widths
     # The numbers beside the lists stay the dense model's: transformers refuses those that don't divide the hidden size.

@@ -28,7 +28,7 @@ from espalier_builder.prune.apply import prune
 from espalier_builder.prune.neurons import Calibration
 from espalier_builder.prune.statistics import collect_statistics
 from espalier_builder.recover.finetune import FineTuning, fine_tune, held_out_loss
-from espalier_builder.recover.recover_job import fills_mask, layer_importance, split_rows
+from espalier_builder.recover.recover_job import fills_mask, layer_importance, refuse_masked, split_rows
 from espalier_builder.stages.dense_stages import digest_of_rows
 
 RECORD = "iteration.json"
@@ -75,6 +75,7 @@ def iterate(
     """
     if parse_method(settings.method, settings.sparsity, settings.alignment).method in MASK_METHODS:
         raise fills_mask(settings.method, "iterate over a method that removes neurons, heads or layers")
+    refuse_masked(dense)
     training, held_out = split_rows(dense, documents, settings.training, row_length)
     asked = digest_of_json([model_digest, repr(settings), digest_of_rows(training), digest_of_rows(held_out)])
     floor = held_out_loss(dense.model, held_out)

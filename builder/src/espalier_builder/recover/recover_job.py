@@ -37,8 +37,9 @@ def recover(
 ) -> dict[str, Any]:
     """Writes the recovered checkpoint into the new folder `out`; says what training did, with the held-out curve.
 
-    Raises BuilderError `TEXT_TOO_SHORT`, `VOCABULARY_DIFFERS`, and what `fine_tune` raises.
+    Raises BuilderError `TEXT_TOO_SHORT`, `VOCABULARY_DIFFERS`, `RECOVERY_FILLS_MASK`, and what `fine_tune` raises.
     """
+    refuse_masked(checkpoint)
     if dense is not None and dense.model.config.vocab_size != checkpoint.model.config.vocab_size:
         raise BuilderError(
             "VOCABULARY_DIFFERS",
@@ -85,6 +86,12 @@ def fine_tune_by_importance(
 def layer_importance(model: DecoderModel, rows: Tensor) -> list[float]:
     """Of each layer on `rows` `[N, T]`, as CFSP has it: what adapters' ranks go by."""
     return coarse_importance(collect_statistics(model, rows).angles, OUR_CONTRAST)
+
+
+def refuse_masked(checkpoint: Checkpoint) -> None:
+    """Raises BuilderError `RECOVERY_FILLS_MASK`."""
+    if checkpoint.mask is not None:
+        raise fills_mask(checkpoint.mask, "train first, and mask what comes of it")
 
 
 def fills_mask(method: str, remedy: str) -> BuilderError:
