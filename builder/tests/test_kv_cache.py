@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
+from espalier_builder.artifact.chunks import file_entry
 from espalier_builder.artifact.read_variant import read_document
+from espalier_builder.artifact.write_document import write_document
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.checkpoint.load import load
 from espalier_builder.cli import run
@@ -155,10 +157,13 @@ def test_page_and_tasks_answer_with_the_cache_that_the_artifact_ships(
         for part in ("keyScales", "valueScales"):
             layer[part] = [[12 * scale for scale in head] for head in layer[part]]
     (variant / "kv-cache.json").write_text(json.dumps(scales))
+    manifest = read_document(variant / "manifest.json", "Manifest")
+    files = {file["path"]: file for file in manifest["files"]} | {"kv-cache.json": file_entry(variant, "kv-cache.json")}
+    manifest |= {"files": list(files.values()), "totalBytes": sum(file["sizeBytes"] for file in files.values())}
+    write_document(variant / "manifest.json", "Manifest", manifest)
     before = {path.name: path.read_bytes() for path in variant.iterdir()}
 
     checkpoint = load(tmp_path / "model")
-    manifest = read_document(variant / "manifest.json", "Manifest")
     loaded = load_variant(variant, manifest, spec_of(checkpoint.model))
     plain = OnnxDecoder(variant / "model.onnx")
     tokens = TOKENS.tolist()
@@ -166,7 +171,7 @@ def test_page_and_tasks_answer_with_the_cache_that_the_artifact_ships(
     assert (
         run(["tasks", *common, "--variant", str(variant), "--task", str(task), "--out", str(tmp_path / "t.json")]) == 0
     )
-    kept = list(json.loads((tmp_path / "t.json").read_text())["likelihoods"].values())
+    kept = [answers["likelihoods"] for answers in json.loads((tmp_path / "t.json").read_text())["answers"].values()]
     asked = read_questions(task)
     assert kept[1] == likelihoods(by_onnx(loaded), checkpoint.tokenizer, asked, 64)
     assert kept[1] != likelihoods(by_onnx(plain), checkpoint.tokenizer, asked, 64)
