@@ -40,7 +40,7 @@ def test_cfsp_rel_keeps_the_widths_that_lose_least_of_those_that_each_contrast_l
     with torch.inference_mode():
         losses = {widths: loss(cut_out(model, cut).model, rows).item() for widths, cut in cuts.items()}
         for widths, lost in losses.items():
-            assert _loss_with(model, rows, scores, list(widths)) == pytest.approx(lost, rel=1e-5)
+            assert _loss_with(model, rows, list(cuts[widths].neurons)) == pytest.approx(lost, rel=1e-5)
     chosen = choose_cut(model, PRUNING, Calibration(rows, statistics))
     assert tuple(map(len, chosen.neurons)) == min(losses, key=lambda widths: losses[widths])
 

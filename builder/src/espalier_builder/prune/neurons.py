@@ -19,7 +19,7 @@ from espalier_builder.prune.cfsp import (
     coarse_importance,
     published_contrast,
 )
-from espalier_builder.prune.contrast import least_lossy_widths
+from espalier_builder.prune.contrast import CONTRASTS, least_lossy
 from espalier_builder.prune.harm import Harm
 from espalier_builder.prune.magnitude import magnitude_scores
 from espalier_builder.prune.minillm import ESTIMATED_METHODS, estimated_scores
@@ -48,22 +48,21 @@ def choose_neurons(
     model: DecoderModel, pruning: Pruning, calibration: Calibration, progress: Callable[[float], None]
 ) -> list[Tensor]:
     """Indices of the FFN neurons that layer l keeps, ascending. Raises what `allocate` raises."""
-    budget = ffn_budget(model)
-
-    def widths_by(importance: list[float]) -> list[int]:
-        return allocate(budget, pruning.sparsity, importance, pruning.alignment)
-
+    budget, angles = ffn_budget(model), calibration.statistics.angles
     scores = calibration.estimated or all_scores(model, pruning.method, calibration, progress)
-    angles = calibration.statistics.angles
-    if pruning.method == "cfsp-rel" and not pruning.refit:
-        widths = least_lossy_widths(model, calibration.rows, angles, scores, widths_by)
-    elif pruning.method == "cfsp-rel":
-        widths = widths_by(coarse_importance(angles, OUR_CONTRAST))
-    elif pruning.method == "cfsp":
-        widths = widths_by(coarse_importance(angles, published_contrast(calibration.statistics.tokens)))
-    else:  # No paper says how layers differ.
-        widths = widths_by([1.0] * len(angles))
-    return [top(score, width) for score, width in zip(scores, widths, strict=True)]
+
+    def kept_by(contrast: float) -> list[Tensor]:
+        """Widths by CFSP's coarse importance; without contrast all layers lose alike."""
+        widths = allocate(budget, pruning.sparsity, coarse_importance(angles, contrast), pruning.alignment)
+        return [top(score, width) for score, width in zip(scores, widths, strict=True)]
+
+    if pruning.method == "cfsp":
+        return kept_by(published_contrast(calibration.statistics.tokens))
+    if pruning.method != "cfsp-rel":  # No paper says how layers differ.
+        return kept_by(0.0)
+    if pruning.refit:
+        return kept_by(OUR_CONTRAST)
+    return least_lossy(model, calibration.rows, [kept_by(contrast) for contrast in CONTRASTS])
 
 
 def all_scores(
