@@ -20,20 +20,12 @@ from typing import Any
 
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.contracts import Pruning
-from espalier_builder.device import choose_device, on_device
-from espalier_builder.method_name import parse_method
 from espalier_builder.process import keep_freed_memory
-from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.tasks.flips import flips
 from espalier_builder.tasks.questions import Question, read_questions
 from espalier_builder.tasks.score import by_pytorch, judged, likelihoods
-from espalier_builder.text.read import read_documents
-from espalier_builder.text.rows import calibration_rows
+from levels import Levels
 from measurements import engine_of, engines, write_measurements
-from quantized import Quantizer
-from stages import stages_of
 
 COMMAND = "make bench-flips DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 # The first so many of each task.
@@ -87,16 +79,11 @@ def measure(model: Path, text: Path, questions: dict[str, list[Question]], only:
     lacking = [level for level in wanted if not file_of(work, level[0]).exists()]
     if not lacking:
         return
-    checkpoint = on_device(load_cached(model, StageCache(work / "cache")), choose_device("auto"))
-    documents = read_documents(text / "wikitext2-a.jsonl", "calibration")
-    drawn = calibration_rows(checkpoint.tokenizer, documents, length=1024, tokens=16 * 1024, seed=0)
-    stages = stages_of(model, checkpoint.model, StageCache(work / "cache"))
-    calibration = stages.calibration(drawn, seed=0)
+    levels = Levels(model, text / "wikitext2-a.jsonl", work / "cache")
+    checkpoint = levels.checkpoint
     engine = engine_of(checkpoint.model.device)
     for name, method, share, grid in lacking:
-        pruning = Pruning() if method == "none" else parse_method(method, share, 32)
-        pruned = stages.pruned(pruning, calibration).model
-        level = Quantizer(pruned, drawn, drawn[:0]).make(grid).model
+        level = levels.stored(method, share, grid)
         rows = []
         for task, asked in questions.items():
             rows.append({"level": name, "task": task, "questions": len(asked), "engine": engine})

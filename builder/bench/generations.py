@@ -21,18 +21,11 @@ from transformers import GenerationConfig
 from espalier_builder.artifact.chat_config import chat_config
 from espalier_builder.checkpoint.checkpoint import Checkpoint
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.device import choose_device, on_device
 from espalier_builder.evaluate.generations import generations
-from espalier_builder.method_name import parse_method
 from espalier_builder.process import keep_freed_memory
-from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.tasks.questions import read_questions
-from espalier_builder.text.read import read_documents
-from espalier_builder.text.rows import calibration_rows
+from levels import Levels
 from measurements import engine_of, engines, keep_row, read_rows, write_measurements
-from quantized import Quantizer
-from stages import stages_of
 
 COMMAND = "make bench-generations DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 # Answers a level, and the tokens of one at most.
@@ -76,16 +69,10 @@ def measure(path: Path, text: Path, asked: list[str], work: Path, rows: list[dic
     lacking = [level for level in LEVELS if level[0] not in done]
     if not lacking:
         return
-    cache = StageCache(work / "cache")
-    checkpoint = on_device(load_cached(path, cache), choose_device("auto"))
-    documents = read_documents(text, "calibration")
-    drawn = calibration_rows(checkpoint.tokenizer, documents, length=1024, tokens=16 * 1024, seed=0)
-    stages = stages_of(path, checkpoint.model, cache)
+    levels = Levels(path, text, work / "cache")
+    checkpoint = levels.checkpoint
     for name, method, share, grid in lacking:
-        pruned = checkpoint.model
-        if method != "none":
-            pruned = stages.pruned(parse_method(method, share, 32), stages.calibration(drawn, seed=0)).model
-        level = Quantizer(pruned, drawn, drawn[:0]).make(grid).model
+        level = levels.stored(method, share, grid)
         answers = greedy(level, checkpoint, asked)
         row = {"level": name, "engine": engine_of(level.device), **generations(answers, TOKENS).to_json()}
         row["sample"] = checkpoint.tokenizer.decode(answers[1], skip_special_tokens=True)

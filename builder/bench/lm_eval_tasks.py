@@ -21,24 +21,18 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.models.huggingface import HFLM
 
 from espalier_builder.checkpoint.family import DecoderModel
-from espalier_builder.device import choose_device, on_device
 from espalier_builder.export.graph import GRAPH_FILE
 from espalier_builder.export.write_graph import write_graph
-from espalier_builder.method_name import parse_method
 from espalier_builder.onnx_evaluate.decoder import OnnxDecoder
 from espalier_builder.process import keep_freed_memory
 from espalier_builder.quantize.weight_format import linear_format, variant_formats
-from espalier_builder.stages.cache import StageCache
-from espalier_builder.stages.checkpoint_stage import load_cached
 from espalier_builder.tasks.answers import Answers
 from espalier_builder.tasks.harness import HarnessModel, multiple_choice, put
 from espalier_builder.tasks.questions import Question, read_questions
 from espalier_builder.tasks.score import RULES, by_onnx, by_pytorch, judged, likelihoods
-from espalier_builder.text.read import read_documents
-from espalier_builder.text.rows import calibration_rows
+from levels import Levels
 from measurements import engine_of, engines, keep_row, read_rows, write_measurements
-from quantized import Quantizer, parse
-from stages import stages_of
+from quantized import parse
 
 COMMAND = "make bench-lm-eval DATA=../shared/data SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf"
 # The first so many of each task.
@@ -102,22 +96,16 @@ def measure(
     lacking = [level for level in LEVELS if any((level[0], task) not in done for task in tasks)]
     if not lacking:
         return
-    cache = StageCache(work / "cache")
-    checkpoint = on_device(load_cached(path, cache), choose_device("auto"))
-    documents = read_documents(text / "wikitext2-a.jsonl", "calibration")
-    drawn = calibration_rows(checkpoint.tokenizer, documents, length=1024, tokens=16 * 1024, seed=0)
-    stages = stages_of(path, checkpoint.model, cache)
+    levels = Levels(path, text / "wikitext2-a.jsonl", work / "cache")
+    checkpoint = levels.checkpoint
     context = checkpoint.model.config.max_position_embeddings
     for name, method, share, grid, exported in lacking:
-        pruned = checkpoint.model
-        if method != "none":
-            pruned = stages.pruned(parse_method(method, share, 32), stages.calibration(drawn, seed=0)).model
         if exported:
-            variant = export(pruned, grid, work / "exported")
+            variant = export(levels.pruned(method, share), grid, work / "exported")
             scorer, engine = by_onnx(variant), f"ONNX Runtime {version('onnxruntime')}"
             theirs: TemplateLM = HarnessModel(scorer, checkpoint.tokenizer, context)
         else:
-            level = Quantizer(pruned, drawn, drawn[:0]).make(grid).model
+            level = levels.stored(method, share, grid)
             scorer, engine = by_pytorch(level), engine_of(level.device)
             theirs = HFLM(pretrained=level, tokenizer=checkpoint.tokenizer, batch_size=1)
         for task, asked in tasks.items():

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from espalier_builder.artifact.whole_file import write_whole
 from espalier_builder.checkpoint.family import DecoderModel
 from espalier_builder.evaluate.model import evaluate_model
 from espalier_builder.prune.apply import cut_out
@@ -69,7 +70,7 @@ def measure_their_counts(
             row: dict[str, Any] = {"method": method + THEIRS, "sparsity": share}
             row |= {"achievedSparsity": masked.achieved_sparsity, "engine": engine_of(masked.model.device)}
             table["rows"].append(row | evaluate_model(masked.model, windows, reference).to_json())
-    file.write_text(json.dumps(table, indent=1) + "\n", encoding="utf8")
+    write_whole(file, json.dumps(table, indent=1) + "\n")
 
 
 def masks(model: DecoderModel, rows: Tensor, share: float) -> Iterator[dict[str, Tensor]]:
